@@ -1,0 +1,11 @@
+# mageflow_version(OUT): the version as the public header states it, so that it is written down once.
+function(mageflow_version OUT)
+    set(header ${CMAKE_CURRENT_SOURCE_DIR}/lib/include/mageflow/base.h)
+    file(STRINGS ${header} line REGEX "^#define MF_VERSION \"[0-9.]+\"$")
+    string(REGEX REPLACE ".*\"([0-9.]+)\"$" "\\1" version "${line}")
+    if(NOT version MATCHES "^[0-9]+\\.[0-9]+\\.[0-9]+$")
+        message(FATAL_ERROR "no MF_VERSION \"x.y.z\" in ${header}")
+    endif()
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${header})
+    set(${OUT} ${version} PARENT_SCOPE)
+endfunction()
