@@ -1,0 +1,262 @@
+/* mageflow/adapter.h: what every task manager offers, and what it may call.
+ *
+ * An adapter carries messages to a task manager and back. It knows no chains and no swarms: the runtime publishes
+ * entries, the adapter delivers messages, and each delivery is settled once. Its table is called by lib/adapter alone.
+ *
+ * Threads   the operations may be called from any thread. Deliveries come on threads of the adapter's worker.
+ * Memory    what an operation is given is borrowed for the call unless it says otherwise.
+ */
+#ifndef MAGEFLOW_ADAPTER_H
+#define MAGEFLOW_ADAPTER_H
+
+#include <mageflow/base.h>
+#include <mageflow/message.h>
+#include <mageflow/store.h>
+#include <mageflow/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mf_adapter mf_adapter;
+
+/* ---- deliveries ------------------------------------------------------------------------------------------------ */
+
+/** One message that a manager hands to this process. */
+typedef struct mf_delivery {
+    mf_str            id;         /* the manager's id of this run */
+    mf_str            task;       /* the name it is addressed to */
+    const mf_message *message;    /* what the task receives; NULL is nil */
+    const mf_message *error;      /* for an error callback, from the metadata; else NULL */
+    mf_unit           unit;       /* mageflow's metadata; unit.key unset: sent without any, runs without the store */
+    uint32_t          attempt;    /* from 1 */
+    const mf_spec    *spec;       /* from the bound store: what the entry named; else NULL */
+    const mf_claim   *claim;      /* from the bound store's take: claimed already; else NULL */
+    void             *native;     /* the adapter's own view of the message */
+} mf_delivery;
+
+/** How a delivery ended, for the manager. */
+typedef struct mf_settlement {
+    const mf_delivery  *delivery;
+    mf_signature_status status;     /* done, failed, canceled; pending: tried again later (published anew) */
+    const mf_message   *value;      /* the result or the error map; NULL is nil */
+} mf_settlement;
+
+/** What an adapter calls upward; one host, given with bind. */
+typedef struct mf_host mf_host;
+typedef struct mf_host_ops {
+    size_t struct_size;
+    /* Run the delivered task in this thread, record its outcome, settle it. Returns when all of that is done. */
+    void (*deliver)(mf_host *host, const mf_delivery *delivery);
+    /* A task that somebody else runs ended: done with its result, or failed with its error map. */
+    mf_status (*outcome)(mf_host *host, const mf_unit *unit, mf_signature_status status, const mf_message *value);
+    /* A delivery was lost by the manager (its worker died, it expired there): counts as a failed attempt. */
+    mf_status (*lost)(mf_host *host, const mf_delivery *delivery, const char *why);
+    /* The manager asks a running call to stop; unknown ids are passed over. */
+    void (*stop)(mf_host *host, mf_str id);
+    /* The call's timeout is moved; for contexts whose manager does not do it. */
+    mf_status (*refresh_timeout)(mf_host *host, mf_context *ctx, mf_duration more);
+} mf_host_ops;
+struct mf_host {
+    const mf_host_ops *ops;
+};
+
+/* ---- the context ----------------------------------------------------------------------------------------------- */
+
+/** What differs between managers in a running call. Optional ones are settled once, in lib/adapter/context.c. */
+typedef struct mf_context_ops {
+    size_t struct_size;
+    /* Required. Keep one line where the manager or the store shows it. */
+    mf_status (*log)(mf_context *ctx, mf_str line);
+    /* Optional: tell the manager that the run ends as canceled. */
+    mf_status (*cancel)(mf_context *ctx);
+    /* Optional: where the manager times out. NULL: the runtime does. */
+    mf_status (*refresh_timeout)(mf_context *ctx, mf_duration more);
+    /* Required. Show how far the task is. */
+    mf_status (*progress)(mf_context *ctx, const mf_message *progress);
+} mf_context_ops;
+
+struct mfi_call;
+
+/** One call's context. The caller of create_task_context provides the memory and sets host and call. */
+struct mf_context {
+    const mf_context_ops *ops;
+    mf_adapter           *adapter;
+    mf_execution_info     info;
+    mf_host              *host;
+    struct mfi_call      *call;      /* the runtime's side: stop, deadline, failure */
+};
+
+/* ---- worker and workflow --------------------------------------------------------------------------------------- */
+
+typedef struct mf_worker_options {
+    size_t      struct_size;
+    const char *name;               /* as the manager shows it; NULL: "mageflow" */
+    unsigned    threads;            /* 0: one per online CPU */
+    unsigned    slots;              /* deliveries held at once; 0: four per thread */
+    void      (*on_start)(void *user);   /* before the first delivery, on the thread that starts; NULL: nothing */
+    void      (*on_stop)(void *user);    /* after the last one, on the thread that stops */
+    void       *user;
+} mf_worker_options;
+#define MF_WORKER_OPTIONS(...) (&(const mf_worker_options){ .struct_size = sizeof(mf_worker_options), __VA_ARGS__ })
+
+typedef struct mf_worker mf_worker;
+typedef struct mf_worker_ops {
+    size_t struct_size;
+    /* Required. Begin to take messages. */
+    mf_status (*start)(mf_worker *worker, mf_error *err);
+    /* Required. Wait until nothing that is due waits and nothing runs. MF_E_TIMEOUT. */
+    mf_status (*drain)(mf_worker *worker, mf_duration timeout);
+    /* Required. Take nothing more, return when what runs has ended. */
+    void (*stop)(mf_worker *worker);
+    /* Required. After stop. */
+    void (*destroy)(mf_worker *worker);
+} mf_worker_ops;
+struct mf_worker {
+    const mf_worker_ops *ops;
+};
+
+/** A handle for triggering a task by its name, without a signature. */
+typedef struct mf_workflow mf_workflow;
+typedef struct mf_workflow_ops {
+    size_t struct_size;
+    /* Required. Send n messages (an element may be NULL: nil), after a delay (0: at once). All or none. */
+    mf_status (*run_many)(mf_workflow *workflow, const mf_message *const *messages, size_t n, mf_duration delay,
+                          mf_error *err);
+    /* Required. Send one and wait for its result, which is the caller's to unref. MF_E_TASK_FAILED, MF_E_TIMEOUT. */
+    mf_status (*run_and_wait)(mf_workflow *workflow, const mf_message *message, mf_duration timeout, mf_message **result,
+                              mf_error *err);
+    /* Required. */
+    void (*destroy)(mf_workflow *workflow);
+} mf_workflow_ops;
+struct mf_workflow {
+    const mf_workflow_ops *ops;
+};
+
+/* ---- the protocol ---------------------------------------------------------------------------------------------- */
+
+/** Who does what. The manager where it can, else the runtime; never both. */
+typedef enum mf_capability {
+    MF_CAP_IN_PROCESS = 1 << 0,   /* the manager is this process: the first start brings up a worker */
+    MF_CAP_TAKES = 1 << 1,        /* takes its messages from the bound store's ready queue; nothing is published to it */
+    MF_CAP_RETRIES = 1 << 2,      /* tries failed tasks again by itself */
+    MF_CAP_DELAYS = 1 << 3,       /* holds messages until they are due */
+    MF_CAP_TIMEOUTS = 1 << 4,     /* ends tasks that take too long */
+    MF_CAP_CONCURRENCY = 1 << 5   /* keeps a task's max_concurrency */
+} mf_capability;
+
+typedef struct mf_adapter_ops {
+    size_t      struct_size;
+    const char *name;                   /* "taskiq": lower case, unique */
+    unsigned    capabilities;           /* mf_capability, or-ed */
+
+    /* The seven operations; all required. */
+
+    /* Declare a task; def is copied by whoever needs it later. An option the manager cannot honour is MF_E_UNSUPPORTED,
+     * naming it. Does not block. */
+    mf_status (*task)(mf_adapter *self, const mf_task_def *def, mf_error *err);
+    /* The same for a task whose body may be replayed. */
+    mf_status (*durable_task)(mf_adapter *self, const mf_task_def *def, mf_error *err);
+    /* A worker over the named tasks (names NULL: all declared; framework tasks always), not started yet. */
+    mf_status (*worker)(mf_adapter *self, const char *const *names, size_t n, const mf_worker_options *options,
+                        mf_worker **out, mf_error *err);
+    /* A handle for triggering the named task. */
+    mf_status (*workflow)(mf_adapter *self, mf_str name, mf_workflow **out, mf_error *err);
+    /* Native delivery to the same words for all. Strings are borrowed from the delivery. */
+    void (*extract_execution_info)(mf_adapter *self, const mf_delivery *delivery, mf_execution_info *out);
+    /* Fill ctx (ops, adapter, info); valid until the delivery is settled. */
+    mf_status (*create_task_context)(mf_adapter *self, const mf_delivery *delivery, mf_context *ctx);
+    /* Register mageflow's own tasks, "mageflow.<name>", so that the manager's tools show them. */
+    mf_status (*create_framework_tasks)(mf_adapter *self, const mf_task_def *defs, size_t n, mf_error *err);
+
+    /* Below them, for the runtime alone. */
+
+    /* Required. Hand n entries to the manager; all or none. Not called where the adapter takes from the store. */
+    mf_status (*publish)(mf_adapter *self, const mf_entry *entries, size_t n, mf_error *err);
+    /* Required. The deliveries ended; called after the outcome is stored. */
+    mf_status (*settle)(mf_adapter *self, const mf_settlement *settlements, size_t n, mf_error *err);
+    /* Optional. Ask a task that may run elsewhere to stop. */
+    mf_status (*request_stop)(mf_adapter *self, const mf_unit *unit);
+    /* Optional. Watch for the end of a task that others serve; its outcome comes through the host. */
+    mf_status (*observe)(mf_adapter *self, const mf_unit *unit, mf_error *err);
+    /* Required. Once, before anything else: where to call upward, and the store that the flows are kept in. */
+    mf_status (*bind)(mf_adapter *self, mf_host *host, mf_store *store, mf_error *err);
+    /* Optional. On a thread of the adapter's worker: run other deliveries until done(arg) or the deadline
+     * (CLOCK_MONOTONIC, ns). MF_E_UNSUPPORTED where the thread is none of the worker's. */
+    mf_status (*help)(mf_adapter *self, bool (*done)(void *arg), void *arg, int64_t deadline_ns);
+    /* Optional. Something that a helping thread may wait for has changed. */
+    void (*wake_helpers)(mf_adapter *self);
+    /* Optional. The call that `thread_mark` stands for ignores its stop request: put another thread in its place (true)
+     * or take that one away again (false). The mark is what thread_mark answered on that thread. MF_E_FULL: none left. */
+    mf_status (*replace_thread)(mf_adapter *self, void *thread_mark, bool replace);
+    void *(*thread_mark)(mf_adapter *self);
+    /* Required. Everything it started has been stopped. */
+    void (*destroy)(mf_adapter *self);
+} mf_adapter_ops;
+
+struct mf_adapter {
+    const mf_adapter_ops *ops;      /* first member of every implementation */
+};
+
+/* The only callers of the table; what is optional is settled here, once. */
+mf_status mf_adapter_task(mf_adapter *a, const mf_task_def *def, mf_error *err);
+mf_status mf_adapter_durable_task(mf_adapter *a, const mf_task_def *def, mf_error *err);
+mf_status mf_adapter_worker(mf_adapter *a, const char *const *names, size_t n, const mf_worker_options *options,
+                            mf_worker **out, mf_error *err);
+mf_status mf_adapter_workflow(mf_adapter *a, mf_str name, mf_workflow **out, mf_error *err);
+void      mf_adapter_extract_execution_info(mf_adapter *a, const mf_delivery *delivery, mf_execution_info *out);
+mf_status mf_adapter_create_task_context(mf_adapter *a, const mf_delivery *delivery, mf_context *ctx);
+mf_status mf_adapter_create_framework_tasks(mf_adapter *a, const mf_task_def *defs, size_t n, mf_error *err);
+mf_status mf_adapter_publish(mf_adapter *a, const mf_entry *entries, size_t n, mf_error *err);
+mf_status mf_adapter_settle(mf_adapter *a, const mf_settlement *settlements, size_t n, mf_error *err);
+mf_status mf_adapter_request_stop(mf_adapter *a, const mf_unit *unit);
+mf_status mf_adapter_observe(mf_adapter *a, const mf_unit *unit, mf_error *err);
+mf_status mf_adapter_bind(mf_adapter *a, mf_host *host, mf_store *store, mf_error *err);
+mf_status mf_adapter_help(mf_adapter *a, bool (*done)(void *arg), void *arg, int64_t deadline_ns);
+void      mf_adapter_wake_helpers(mf_adapter *a);
+mf_status mf_adapter_replace_thread(mf_adapter *a, void *thread_mark, bool replace);
+void     *mf_adapter_thread_mark(mf_adapter *a);
+bool      mf_adapter_can(const mf_adapter *a, mf_capability capability);
+void      mf_adapter_destroy(mf_adapter *a);
+
+mf_status mf_worker_start(mf_worker *w, mf_error *err);
+mf_status mf_worker_drain(mf_worker *w, mf_duration timeout);
+void      mf_worker_stop(mf_worker *w);
+void      mf_worker_destroy(mf_worker *w);
+
+mf_status mf_workflow_run(mf_workflow *w, const mf_message *message, mf_error *err);
+mf_status mf_workflow_run_many(mf_workflow *w, const mf_message *const *messages, size_t n, mf_duration delay, mf_error *err);
+mf_status mf_workflow_run_and_wait(mf_workflow *w, const mf_message *message, mf_duration timeout, mf_message **result,
+                                   mf_error *err);
+void      mf_workflow_destroy(mf_workflow *w);
+
+/* ---- the recording adapter -------------------------------------------------------------------------------------- */
+
+/** What passed an adapter, in both directions, in order. Texts are cut at their field's size. */
+typedef enum mf_recorded {
+    MF_RECORDED_TASK,        /* task or durable_task: name */
+    MF_RECORDED_PUBLISH,     /* one entry: name, unit, attempt */
+    MF_RECORDED_DELIVERY,    /* one delivery reached the runtime: name, unit, attempt */
+    MF_RECORDED_SETTLE,      /* one delivery was settled: name, unit, attempt, status */
+    MF_RECORDED_STOP         /* request_stop: unit */
+} mf_recorded;
+
+typedef struct mf_record_line {
+    mf_recorded         what;
+    char                name[64];
+    mf_unit             unit;
+    uint32_t            attempt;
+    mf_signature_status status;
+} mf_record_line;
+
+/** An adapter that passes everything on to `inner` (consumed, on failure too) and keeps a line of each call. */
+MF_NODISCARD mf_status mf_recording_adapter_create(mf_adapter *inner, const mf_allocator *allocator, mf_adapter **out,
+                                                   mf_error *err);
+/** How many lines there are, and one of them. MF_E_NOT_FOUND past the end. Any thread. */
+size_t    mf_recording_count(mf_adapter *recording);
+mf_status mf_recording_line(mf_adapter *recording, size_t i, mf_record_line *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

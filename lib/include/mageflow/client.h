@@ -1,0 +1,99 @@
+/* mageflow/client.h: the root object: open it, declare tasks and sources, serve them.
+ *
+ * Threads   every function may be called from any thread, mf_client_destroy once and last.
+ * Lifetime  mf_open, any number of calls, mf_client_destroy (which stops the worker and frees everything).
+ */
+#ifndef MAGEFLOW_CLIENT_H
+#define MAGEFLOW_CLIENT_H
+
+#include <mageflow/adapter.h>
+#include <mageflow/base.h>
+#include <mageflow/flow.h>
+#include <mageflow/message.h>
+#include <mageflow/store.h>
+#include <mageflow/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mf_options {
+    size_t              struct_size;
+    const mf_allocator *allocator;      /* NULL: malloc and friends */
+    const mf_clock     *clock;          /* NULL: the system's */
+    mf_adapter         *adapter;        /* an instance of the caller's, consumed; the URL then names no manager */
+    mf_store           *store;          /* an instance of the caller's, consumed */
+    mf_log_fn          *log;            /* NULL: the library's log goes nowhere */
+    void               *log_user;
+    const mf_limits    *limits;         /* of messages; NULL: the defaults */
+    unsigned            threads;        /* of a worker that is started without options; 0: one per online CPU */
+    bool                no_fast_path;   /* outcomes travel as framework tasks even where this process could record them */
+} mf_options;
+#define MF_OPTIONS(...) (&(const mf_options){ .struct_size = sizeof(mf_options), __VA_ARGS__ })
+
+/** Open the task manager that the URL names; NULL or "local:" is this process with its threads.
+ *
+ * Parameters follow a "?", as in "local:?threads=4"; --help of the command lists them. options may be NULL; what it
+ * consumes is consumed on failure too. MF_E_INVALID: an unknown scheme or parameter; MF_E_UNSUPPORTED: known, but not
+ * built in; the text says what was expected and never holds a password. */
+MF_NODISCARD mf_status mf_open(const char *url, const mf_options *options, mf_client **out, mf_error *err);
+
+/** The same with an adapter and a store at hand (both consumed, on failure too); what mf_open ends in. */
+MF_NODISCARD mf_status mf_client_create(mf_adapter *adapter, mf_store *store, const mf_options *options, mf_client **out,
+                                        mf_error *err);
+
+/** Stop the worker (what runs is asked to stop and waited for; what waits is lost with a store that is not durable; see
+ * mf_drain), free everything. NULL is allowed. Not from a task. */
+void mf_client_destroy(mf_client *client);
+/** After fork, in the child: forget the client without touching what it shares with the parent. Leaks on purpose. */
+void mf_client_abandon(mf_client *client);
+
+/** Declare a task before signing or serving it. def is copied; its tables and user pointer must outlive the client.
+ * MF_E_INVALID, MF_E_EXISTS, MF_E_UNSUPPORTED (names the option that the manager cannot honour). */
+MF_NODISCARD mf_status mf_task(mf_client *client, const mf_task_def *def, mf_error *err);
+MF_NODISCARD mf_status mf_durable_task(mf_client *client, const mf_task_def *def, mf_error *err);
+
+/** Where the items of a map come from.
+ *
+ * message is what the swarm received (never NULL; nil when nothing); cursor says how far it was drawn and is moved on.
+ * MF_OK: *item is the next message, returned to the library, which unrefs it; *item left NULL: that was the last.
+ * Anything else ends the swarm as failed with the text of err. Called on a worker, with no lock held, for one swarm by
+ * one thread at a time; the same cursor may come again when a commit was refused, and must give the same item. */
+typedef mf_status mf_source_next_fn(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user,
+                                    mf_error *err);
+
+typedef struct mf_source_def {
+    size_t             struct_size;
+    const char        *name;
+    mf_source_next_fn *next;
+    uint64_t         (*expected)(const mf_message *message, void *user);   /* how many there will be; NULL: cannot tell */
+    void              *user;
+} mf_source_def;
+#define MF_SOURCE_DEF(...) (&(const mf_source_def){ .struct_size = sizeof(mf_source_def), __VA_ARGS__ })
+MF_NODISCARD mf_status mf_source(mf_client *client, const mf_source_def *def, mf_error *err);
+
+/** Serve the declared tasks. Where the manager is this process the first mf_start does it. MF_E_STATE: serves already. */
+MF_NODISCARD mf_status mf_serve(mf_client *client, const mf_worker_options *options, mf_error *err);
+/** Wait until nothing that is due waits and nothing runs in this process's worker. MF_E_TIMEOUT. */
+mf_status mf_drain(mf_client *client, mf_duration timeout);
+
+/** A handle for triggering a task by name, without a signature (see mageflow/adapter.h); mf_workflow_destroy it. */
+MF_NODISCARD mf_status mf_workflow_open(mf_client *client, const char *task, mf_workflow **out, mf_error *err);
+
+/* ---- modules ----------------------------------------------------------------------------------------------------- */
+
+/** A module is a shared object that declares tasks: MF_MODULE once, and mf_module_init. */
+#define MF_MODULE_ABI 1
+#define MF_MODULE                                                                                                      \
+    extern const unsigned mf_module_abi;                                                                               \
+    const unsigned        mf_module_abi = MF_MODULE_ABI;                                                               \
+    mf_status             mf_module_init(mf_client *client, mf_error *err)
+
+/** Load a module and let it declare its tasks; it stays loaded until the client is destroyed. MF_E_IO: cannot be loaded;
+ * MF_E_INVALID: no entry, or of another ABI; or what mf_module_init answered. */
+MF_NODISCARD mf_status mf_load(mf_client *client, const char *file, mf_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

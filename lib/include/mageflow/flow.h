@@ -1,0 +1,133 @@
+/* mageflow/flow.h: signatures, chains, swarms, callbacks; starting them and waiting for their end.
+ *
+ * Constructors return a pointer. What they and the adding calls are given is consumed on success and on failure alike,
+ * and a NULL signature is passed through, so that a chain of calls is checked once, at its end: mf_start(NULL, …)
+ * answers NULL and leaves the error of the call that failed first in err.
+ *
+ * Threads   every call on a signature or run is thread-safe.
+ */
+#ifndef MAGEFLOW_FLOW_H
+#define MAGEFLOW_FLOW_H
+
+#include <mageflow/base.h>
+#include <mageflow/message.h>
+#include <mageflow/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mf_client mf_client;
+typedef struct mf_signature mf_signature;
+typedef struct mf_run mf_run;
+typedef struct mf_context mf_context;   /* see mageflow/task.h */
+
+/* ---- making ---------------------------------------------------------------------------------------------------- */
+
+/** A call of a declared task. kwargs: a map (or nil, or NULL) that is merged deeply over the message it will receive;
+ * consumed. Checked against the task's field table as far as it goes: a field of the wrong type is refused here.
+ * NULL: MF_E_UNKNOWN_TASK, MF_E_INVALID, MF_E_NOMEM. */
+mf_signature *mf_sign(mf_client *client, const char *task, mf_message *kwargs, mf_error *err);
+
+/** A chain: each step receives the result of the one before in its return field. Two steps at least, checked when it is
+ * started or put into something else. kwargs reach each of its tasks; consumed, may be NULL. */
+mf_signature *mf_chain(mf_client *client, const char *name, mf_message *kwargs, mf_error *err);
+/** Add a step at the end; a chain or swarm may be one. Returns the chain; NULL: it was NULL, or the step could not be
+ * added, and both are gone. */
+mf_signature *mf_chain_add(mf_signature *chain, mf_signature *step, mf_error *err);
+
+typedef struct mf_swarm_options {
+    size_t        struct_size;
+    unsigned      max_concurrency;       /* items running at once; 0: 30 */
+    uint64_t      stop_after_failures;   /* so many failed items end the swarm as failed; 0: no number does */
+    mf_message   *kwargs;                /* merged over the message of each item; consumed */
+    mf_signature *on_success;            /* started once when the swarm is done; consumed */
+    mf_signature *on_error;              /* started once when the swarm fails; consumed */
+} mf_swarm_options;
+#define MF_SWARM_OPTIONS(...) (&(const mf_swarm_options){ .struct_size = sizeof(mf_swarm_options), __VA_ARGS__ })
+
+/** A swarm of items that are added. It ends once it is closed and every item has ended: done, with nil in place of a
+ * failed item's result, or failed, when stop_after_failures was reached. options may be NULL. */
+mf_signature *mf_swarm(mf_client *client, const char *name, const mf_swarm_options *options, mf_error *err);
+/** Add an item, before the swarm is started. Returns the swarm; NULL as mf_chain_add. */
+mf_signature *mf_swarm_add(mf_signature *swarm, mf_signature *item, mf_error *err);
+/** Nothing will be added any more. Returns the swarm, or NULL if it was NULL. */
+mf_signature *mf_swarm_close(mf_signature *swarm, mf_error *err);
+
+/** A swarm over a source: every message that the source (registered with mf_source) draws is given to `each`, the call of
+ * a plain task, whose callbacks may be plain tasks and run once per item. The source draws from the message that the
+ * swarm receives, so that *list → map → report* is a chain of three. It closes when the source is at its end. */
+mf_signature *mf_map(mf_client *client, const char *name, const char *source, mf_signature *each,
+                     const mf_swarm_options *options, mf_error *err);
+
+/** Start `callback` when sig is done / has failed. A success callback receives the result in its return field (a swarm's:
+ * the list of results, as long as that fits the payload bound, and always `mageflow_swarm`: {swarm, total, done,
+ * failed}); an error callback receives the message its task was sent, and the error through mf_context_error. Callbacks
+ * may be chains or swarms. Returns sig; NULL as mf_chain_add. */
+mf_signature *mf_on_success(mf_signature *sig, mf_signature *callback, mf_error *err);
+mf_signature *mf_on_error(mf_signature *sig, mf_signature *callback, mf_error *err);
+
+/** The key it has or will have. */
+mf_key mf_signature_key(const mf_signature *sig);
+/** Let go of the handle; what was started goes on. NULL is allowed. */
+void mf_signature_destroy(mf_signature *sig);
+
+/* ---- running --------------------------------------------------------------------------------------------------- */
+
+/** Store the signature with everything below it and send its beginning. message (a map, nil or NULL) is consumed; sig is
+ * borrowed. NULL: MF_E_INVALID (a chain of fewer than two, a message that does not fit the fields), MF_E_STATE (started
+ * already), MF_E_CLOSED, MF_E_NOMEM; or sig was NULL. */
+mf_run *mf_start(mf_signature *sig, mf_message *message, mf_error *err);
+
+/** A run of something that was started, by its key, perhaps by another process. NULL: MF_E_NOT_FOUND. */
+mf_run *mf_run_open(mf_client *client, const mf_key *key, mf_error *err);
+
+/** Wait for the end. *result (unref it; may be NULL if not wanted) is the result; a swarm's is the list of results while
+ * that fits the payload bound, else nil: read it with mf_results. On a thread of the pool other jobs are run meanwhile.
+ * MF_OK; MF_E_TASK_FAILED with the task's own text; MF_E_CANCELED; MF_E_TIMEOUT: it still runs. */
+mf_status mf_run_wait(mf_run *run, mf_duration timeout, mf_message **result, mf_error *err);
+/** As mf_run_wait without waiting: MF_E_AGAIN while it runs. */
+mf_status mf_run_poll(mf_run *run, mf_message **result, mf_error *err);
+/** Call fn once when the run has ended, on a thread of the library with no lock held; at once, from this call's own
+ * thread, when it has ended already. One callback a run. */
+mf_status mf_run_on_end(mf_run *run, void (*fn)(void *user, const mf_key *key), void *user);
+/** An eventfd that becomes readable at the end; owned by the run. Negative: none could be made. */
+int    mf_run_fd(mf_run *run);
+mf_key mf_run_key(const mf_run *run);
+/** Let go of the handle; the run goes on. NULL is allowed. */
+void mf_run_destroy(mf_run *run);
+
+/** End it as canceled: nothing of it starts any more, running tasks are asked to stop, no retry. MF_E_STATE: ended. */
+mf_status mf_cancel(mf_client *client, const mf_key *key, mf_error *err);
+
+/* ---- looking ----------------------------------------------------------------------------------------------------- */
+
+/** How far a signature is. For a task total is 1. */
+typedef struct mf_counts {
+    mf_signature_status status;
+    uint64_t total;         /* items known so far */
+    uint64_t expected;      /* how many there will be, where a source can tell; else 0 */
+    uint64_t running, done, failed;
+} mf_counts;
+MF_NODISCARD mf_status mf_count(mf_client *client, const mf_key *key, mf_counts *out, mf_error *err);
+
+/** The last progress its task reported (unref it). MF_E_NOT_FOUND: none yet. */
+MF_NODISCARD mf_status mf_progress(mf_client *client, const mf_key *key, mf_message **out);
+/** Line n of its log, NUL-terminated; release with mf_text_free. MF_E_NOT_FOUND past the end. */
+MF_NODISCARD mf_status mf_log_line(mf_client *client, const mf_key *key, uint64_t n, char **out);
+void mf_text_free(mf_client *client, char *text);
+
+/** The results of a swarm one by one, in the order of its items, in memory for one page. */
+typedef struct mf_results mf_results;
+MF_NODISCARD mf_status mf_results_open(mf_client *client, const mf_key *swarm, mf_results **out, mf_error *err);
+/** The same inside a task that received a swarm's end: the swarm its message names. */
+MF_NODISCARD mf_status mf_context_results(mf_context *ctx, const mf_message *in, mf_results **out, mf_error *err);
+/** The next item: done with its result, failed with its error map, pending: not ended. The value is borrowed until the
+ * next call; NULL is nil. MF_E_NOT_FOUND: that was the last. */
+MF_NODISCARD mf_status mf_results_next(mf_results *results, mf_outcome *out, mf_error *err);
+void mf_results_close(mf_results *results);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

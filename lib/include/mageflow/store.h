@@ -1,0 +1,336 @@
+/* mageflow/store.h: the records of a flow, and the protocol of what keeps them.
+ *
+ * A flow is a tree of signatures. Each task with callbacks of its own, each chain and each swarm is one record, found by
+ * its key: a spec that says what it is and does not change while it runs, and a small state that does. What stands in a
+ * container without callbacks of its own is a numbered item of it and costs no record.
+ *
+ * Everything a running flow changes goes through one operation, commit: guards, writes, messages to send (the outbox)
+ * and the deliveries that are thereby settled, all or nothing.
+ *
+ * Threads   every operation may be called from any thread. None of them calls user code.
+ * Memory    what a batch names is borrowed for the call; a store takes references of its own. What a store hands out is
+ *           the caller's to release.
+ */
+#ifndef MAGEFLOW_STORE_H
+#define MAGEFLOW_STORE_H
+
+#include <mageflow/base.h>
+#include <mageflow/message.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- keys and words -------------------------------------------------------------------------------------------- */
+
+/** Names a signature: "task-", "chain-" or "swarm-" and 25 letters and digits (125 random bits), ending in NUL.
+ * A value: copied, compared and printed like text. All zero: no key. */
+typedef struct mf_key {
+    char text[32];
+} mf_key;
+
+static inline bool mf_key_is_set(const mf_key *key)
+{
+    return key->text[0] != '\0';
+}
+static inline bool mf_key_eq(const mf_key *a, const mf_key *b)
+{
+    return memcmp(a->text, b->text, sizeof a->text) == 0;
+}
+/** Read a key as a person gives it. MF_E_INVALID: it is not one; the error says what a key looks like. */
+MF_NODISCARD mf_status mf_key_parse(mf_str text, mf_key *out, mf_error *err);
+
+typedef enum mf_kind { MF_KIND_NONE, MF_KIND_TASK, MF_KIND_CHAIN, MF_KIND_SWARM } mf_kind;
+
+/** Where a signature is in its life. Only pending and active ones run; done, failed and canceled are the ends. */
+typedef enum mf_signature_status {
+    MF_STATUS_PENDING,
+    MF_STATUS_ACTIVE,
+    MF_STATUS_DONE,
+    MF_STATUS_FAILED,
+    MF_STATUS_SUSPENDED,
+    MF_STATUS_INTERRUPTED,
+    MF_STATUS_CANCELED
+} mf_signature_status;
+
+/** "pending", "active", …; never NULL. */
+const char *mf_signature_status_name(mf_signature_status status);
+
+static inline bool mf_signature_status_runs(mf_signature_status s)
+{
+    return s == MF_STATUS_PENDING || s == MF_STATUS_ACTIVE;
+}
+static inline bool mf_signature_status_ended(mf_signature_status s)
+{
+    return s == MF_STATUS_DONE || s == MF_STATUS_FAILED || s == MF_STATUS_CANCELED;
+}
+
+/* ---- records --------------------------------------------------------------------------------------------------- */
+
+typedef struct mf_spec mf_spec;
+
+/** Something to run inside a container: a plain task (spec without key) with its message, or a signature of its own
+ * (spec with key, message NULL). Both references are held by whoever holds the item. */
+typedef struct mf_item {
+    mf_spec    *spec;
+    mf_message *message;    /* a map, or NULL */
+} mf_item;
+
+/** What a signature is. Immutable once built and shared by reference; only mf_spec_ref and _unref touch `refs`. */
+struct mf_spec {
+    const mf_allocator *allocator;
+    unsigned            refs;                  /* holders: records, items, entries, signatures */
+    mf_kind             kind;
+    mf_key              key;                   /* unset: a plain item, or the call of a framework task */
+    mf_str              name;                  /* task: its registered name; container: the name it was given */
+    mf_str              return_field;          /* where it receives the result of what came before it */
+    mf_message         *kwargs;                /* a map that is merged over its message, or NULL */
+    mf_key              container;             /* the chain or swarm it stands in; unset at the root */
+    uint64_t            index;                 /* its place there */
+    mf_key             *on_success;            /* signatures started when it ends well */
+    size_t              on_success_count;
+    mf_key             *on_error;              /* signatures started when it fails */
+    size_t              on_error_count;
+    bool                numbered;              /* a callback of a swarm's items: runs once an item, under the item's index */
+    mf_item            *steps;                 /* chain: two or more */
+    size_t              step_count;
+    mf_str              source;                /* swarm: the registered source it draws from; empty: items are added */
+    mf_item             each;                  /* swarm with a source: the task that every drawn message is given to */
+    uint32_t            max_concurrency;       /* swarm: items running at once, at most */
+    uint64_t            stop_after_failures;   /* swarm: failed items that end it; 0: no number does */
+};
+
+/** An empty spec with one reference, zero in every field; texts and arrays set later must come from the allocator. */
+mf_spec *mf_spec_create(const mf_allocator *allocator, mf_kind kind, mf_str name);
+mf_spec *mf_spec_ref(const mf_spec *spec);
+/** The last one releases everything the spec holds. NULL is allowed. */
+void mf_spec_unref(const mf_spec *spec);
+
+#define MF_CURSOR_MAX 230
+
+/** How far a source has been drawn: bytes that only the source understands. len 0: from the start. */
+typedef struct mf_cursor {
+    uint16_t      len;
+    unsigned char bytes[MF_CURSOR_MAX];
+} mf_cursor;
+
+/** What changes while a signature lives. */
+typedef struct mf_state {
+    uint64_t            version;      /* grows by one with each commit; the guard of the next */
+    uint32_t            epoch;        /* grows when messages already on their way must no longer run */
+    mf_signature_status status;
+    mf_signature_status last_status;  /* the one before */
+    bool                closed;       /* swarm: no more items will be added or drawn */
+    uint64_t            total;        /* swarm: items known so far; chain: steps */
+    uint64_t            expected;     /* swarm with a source that can tell: how many there will be; else 0 */
+    uint64_t            next;         /* the next index to publish */
+    uint64_t            running;      /* published and not ended */
+    uint64_t            done;
+    uint64_t            failed;
+    int64_t             started_ms;   /* store clock; 0: not yet */
+    int64_t             ended_ms;
+    mf_message         *input;        /* the message it was started with, or NULL */
+    mf_message         *result;       /* done: the result of a task or chain; failed: the error map; else NULL */
+    mf_cursor           cursor;       /* swarm with a source */
+} mf_state;
+
+/** Take and drop the references that a copy of a state holds. */
+void mf_state_ref(const mf_state *state);
+void mf_state_unref(const mf_state *state);
+
+/** A record as load hands it out. */
+typedef struct mf_record {
+    mf_spec *spec;      /* NULL: there is no such key */
+    mf_state state;
+} mf_record;
+void mf_record_release(mf_record *record);
+
+/** How one item of a container ended. */
+typedef struct mf_outcome {
+    uint64_t            index;
+    mf_signature_status status;     /* done, failed or canceled; pending: not ended */
+    mf_message         *value;      /* the result, or the error map; NULL is nil */
+} mf_outcome;
+
+/* An error as it is kept and sent on is a map: type (text), text, attempt (from 1), key (the signature that failed),
+ * index (its place in its container), final (bool: it was not to be tried again). */
+
+/* ---- messages on their way ------------------------------------------------------------------------------------- */
+
+/** On whose behalf a message travels. */
+typedef struct mf_unit {
+    mf_key   key;       /* the record: a task's own, or the container of a plain item */
+    uint64_t index;     /* the item in it; 0 for a task's own record */
+    uint32_t epoch;     /* the record's epoch when the message was made */
+} mf_unit;
+
+/** A message to send: one row of the outbox. */
+typedef struct mf_entry {
+    uint64_t    id;          /* given by the store */
+    mf_spec    *spec;        /* the task to call: its name */
+    mf_unit     unit;
+    uint32_t    attempt;     /* from 1 */
+    int64_t     due_ms;      /* store clock; 0: at once */
+    mf_message *message;     /* what the task receives, or NULL */
+    mf_message *error;       /* for an error callback: what went wrong; else NULL */
+} mf_entry;
+void mf_entry_release(mf_entry *entry);
+
+/** A claim: the right to run one unit and to tell its outcome, once. */
+typedef struct mf_claim {
+    mf_unit             unit;      /* in */
+    uint32_t            attempt;   /* in */
+    uint64_t            token;     /* out: the owner token, never 0; what settles it */
+    mf_status           status;    /* out: MF_OK: ours. MF_E_NOT_FOUND: the record is gone. MF_E_STALE: another epoch, or
+                                    * the outcome is known already. MF_E_EXISTS: somebody else holds it */
+    mf_signature_status head;      /* out: status of the record */
+    mf_signature_status above;     /* out: the first status above it that does not run; else active */
+} mf_claim;
+
+/** An entry taken from the store's own ready queue, with its claim. Entries of framework tasks are claimed too: their
+ * token settles the message, not the unit. */
+typedef struct mf_taken {
+    mf_entry entry;
+    mf_claim claim;
+} mf_taken;
+
+/* ---- the batch ------------------------------------------------------------------------------------------------- */
+
+typedef struct mf_put {
+    const mf_spec  *spec;      /* with key */
+    const mf_state *state;
+} mf_put;
+
+/** Everything one step changes, committed together or not at all. Zero-initialise and fill what is needed. */
+typedef struct mf_batch {
+    /* New records; none of the keys may exist. */
+    const mf_put *puts;
+    size_t        put_count;
+    /* At most one existing record is written: state replaces what is there if the version there is still `version`;
+     * the store sets state's version to version + 1. state NULL: no record is touched. */
+    mf_key          key;
+    uint64_t        version;
+    const mf_state *state;
+    /* Items appended to the record `key` (or to the one put, whose key is `key`), the first at index items_from, which
+     * must be how many there are. */
+    const mf_item *items;
+    size_t         item_count;
+    uint64_t       items_from;
+    /* Outcomes of items of the record `key`; none of the indices may have one. */
+    const mf_outcome *outcomes;
+    size_t            outcome_count;
+    /* Claims that end here, with the messages they stand for; each token must still be the current one. */
+    const uint64_t *settles;
+    size_t          settle_count;
+    /* Messages to send. */
+    const mf_entry *entries;
+    size_t          entry_count;
+    /* Outbox rows that were handed to the manager and may be forgotten; unknown ids are passed over. */
+    const uint64_t *published;
+    size_t          published_count;
+} mf_batch;
+
+/** Which guard refused a batch. */
+typedef enum mf_guard { MF_GUARD_NONE, MF_GUARD_PUT, MF_GUARD_VERSION, MF_GUARD_ITEMS, MF_GUARD_OUTCOME, MF_GUARD_SETTLE } mf_guard;
+
+typedef struct mf_refusal {
+    mf_guard guard;
+    size_t   index;     /* which of the puts, outcomes or settles */
+} mf_refusal;
+
+/* ---- the protocol ---------------------------------------------------------------------------------------------- */
+
+typedef struct mf_store mf_store;
+
+/** What a store calls upward, from any thread, with no lock held and never from inside the call that registered it. */
+typedef struct mf_store_watch {
+    /* Entries became ready to take: at least n. Optional. */
+    void (*ready)(void *user, size_t n);
+    /* The record ended. Optional. */
+    void (*ended)(void *user, const mf_key *key);
+    void *user;
+} mf_store_watch;
+
+typedef struct mf_store_ops {
+    size_t      struct_size;
+    const char *name;                   /* "memory": lower case, unique */
+    bool        durable;                /* what was committed survives the end of the process */
+
+    /* Required. Frees everything. Nobody else uses the store any more. */
+    void (*destroy)(mf_store *self);
+
+    /* Required. Watch what happens; several watchers are allowed. The watch is copied. unwatch returns after the last
+     * call to that user has returned. */
+    mf_status (*watch)(mf_store *self, const mf_store_watch *watch);
+    void (*unwatch)(mf_store *self, void *user);
+
+    /* Required. The store's clock in milliseconds: the only one that due times are compared with. */
+    int64_t (*now_ms)(mf_store *self);
+
+    /* Required. Read n records; a key that is not there gives spec NULL. */
+    mf_status (*load)(mf_store *self, const mf_key *keys, size_t n, mf_record *out, mf_error *err);
+
+    /* Required. Up to n items from index `from`; *got may be less at the end. Each item is the caller's to release. */
+    mf_status (*items)(mf_store *self, const mf_key *key, uint64_t from, size_t n, mf_item *out, size_t *got, mf_error *err);
+
+    /* Required. Up to n outcomes from index `from` in order, also those not there yet (pending); *got is 0 past the
+     * last index that has one. Each value is the caller's to unref. */
+    mf_status (*outcomes)(mf_store *self, const mf_key *key, uint64_t from, size_t n, mf_outcome *out, size_t *got,
+                          mf_error *err);
+
+    /* Required. MF_E_CONFLICT: a guard refused; *refusal tells which, nothing was changed. MF_E_NOMEM, MF_E_IO: nothing
+     * was changed. Entries get ids in order. */
+    mf_status (*commit)(mf_store *self, const mf_batch *batch, mf_refusal *refusal, mf_error *err);
+
+    /* Required. Claims for messages that came from elsewhere, n at once: see mf_claim.status for each. */
+    mf_status (*claim)(mf_store *self, mf_claim *claims, size_t n, mf_error *err);
+
+    /* Required. Up to `max` entries that are due, in the order of their due time and id, with their claims. An entry
+     * whose claim is not MF_OK is settled by whoever took it. *next_due_ms: when the next one is due, INT64_MAX: none. */
+    mf_status (*take)(mf_store *self, size_t max, mf_taken *out, size_t *got, int64_t *next_due_ms, mf_error *err);
+
+    /* Required. How many entries wait (due or not) and how many are claimed. */
+    void (*load_counts)(mf_store *self, size_t *waiting, size_t *claimed);
+
+    /* Required. One line of a signature's log; line n of it (MF_E_NOT_FOUND past the end; *text is the caller's to
+     * release with the allocator, size *len + 1). */
+    mf_status (*log)(mf_store *self, const mf_key *key, mf_str line);
+    mf_status (*read_log)(mf_store *self, const mf_key *key, uint64_t n, const mf_allocator *allocator, char **text,
+                          size_t *len);
+
+    /* Required. The last progress a signature's task reported; *out NULL: none yet. */
+    mf_status (*progress)(mf_store *self, const mf_key *key, const mf_message *progress);
+    mf_status (*read_progress)(mf_store *self, const mf_key *key, mf_message **out);
+} mf_store_ops;
+
+struct mf_store {
+    const mf_store_ops *ops;        /* first member of every implementation */
+};
+
+/** The memory store: the reference of the protocol. Everything ends with the process; the clock is monotonic. */
+MF_NODISCARD mf_status mf_memory_store_create(const mf_allocator *allocator, const mf_clock *clock, mf_store **out,
+                                              mf_error *err);
+
+/* The only callers of the table. */
+void      mf_store_destroy(mf_store *s);
+mf_status mf_store_watch_start(mf_store *s, const mf_store_watch *watch);
+void      mf_store_watch_stop(mf_store *s, void *user);
+int64_t   mf_store_now_ms(mf_store *s);
+mf_status mf_store_load(mf_store *s, const mf_key *keys, size_t n, mf_record *out, mf_error *err);
+mf_status mf_store_items(mf_store *s, const mf_key *key, uint64_t from, size_t n, mf_item *out, size_t *got, mf_error *err);
+mf_status mf_store_outcomes(mf_store *s, const mf_key *key, uint64_t from, size_t n, mf_outcome *out, size_t *got,
+                            mf_error *err);
+mf_status mf_store_commit(mf_store *s, const mf_batch *batch, mf_refusal *refusal, mf_error *err);
+mf_status mf_store_claim(mf_store *s, mf_claim *claims, size_t n, mf_error *err);
+mf_status mf_store_take(mf_store *s, size_t max, mf_taken *out, size_t *got, int64_t *next_due_ms, mf_error *err);
+void      mf_store_load_counts(mf_store *s, size_t *waiting, size_t *claimed);
+mf_status mf_store_log(mf_store *s, const mf_key *key, mf_str line);
+mf_status mf_store_read_log(mf_store *s, const mf_key *key, uint64_t n, const mf_allocator *allocator, char **text,
+                            size_t *len);
+mf_status mf_store_progress(mf_store *s, const mf_key *key, const mf_message *progress);
+mf_status mf_store_read_progress(mf_store *s, const mf_key *key, mf_message **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
