@@ -1,0 +1,129 @@
+#include "wire.h"
+
+static uint64_t big_endian(const unsigned char *at, unsigned bytes)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        n = n << 8 | at[i];
+    return n;
+}
+
+static void set_int(mfi_head *head, uint64_t bits, bool negative)
+{
+    head->type = MF_TYPE_INT;
+    head->bits = bits;
+    head->negative = negative;
+}
+
+static uint64_t double_of_single(uint32_t bits)
+{
+    float single;
+    memcpy(&single, &bits, sizeof single);
+    double wide = single;
+    uint64_t out;
+    memcpy(&out, &wide, sizeof out);
+    return out;
+}
+
+/* The tags from 0xc0 to 0xdf, where everything that is not fixint, fixstr, fixarray or fixmap lies. */
+static const struct { uint8_t type, operand; } tags[32] = {
+    [0x00] = {MF_TYPE_NIL, 0},   [0x02] = {MF_TYPE_BOOL, 0},  [0x03] = {MF_TYPE_BOOL, 0},
+    [0x04] = {MF_TYPE_BIN, 1},   [0x05] = {MF_TYPE_BIN, 2},   [0x06] = {MF_TYPE_BIN, 4},
+    [0x07] = {MF_TYPE_EXT, 1},   [0x08] = {MF_TYPE_EXT, 2},   [0x09] = {MF_TYPE_EXT, 4},
+    [0x0a] = {MF_TYPE_FLOAT, 4}, [0x0b] = {MF_TYPE_FLOAT, 8},
+    [0x0c] = {MF_TYPE_INT, 1},   [0x0d] = {MF_TYPE_INT, 2},   [0x0e] = {MF_TYPE_INT, 4},   [0x0f] = {MF_TYPE_INT, 8},
+    [0x10] = {MF_TYPE_INT, 1},   [0x11] = {MF_TYPE_INT, 2},   [0x12] = {MF_TYPE_INT, 4},   [0x13] = {MF_TYPE_INT, 8},
+    [0x14] = {MF_TYPE_EXT, 0},   [0x15] = {MF_TYPE_EXT, 0},   [0x16] = {MF_TYPE_EXT, 0},   [0x17] = {MF_TYPE_EXT, 0},
+    [0x18] = {MF_TYPE_EXT, 0},
+    [0x19] = {MF_TYPE_STR, 1},   [0x1a] = {MF_TYPE_STR, 2},   [0x1b] = {MF_TYPE_STR, 4},
+    [0x1c] = {MF_TYPE_ARRAY, 2}, [0x1d] = {MF_TYPE_ARRAY, 4}, [0x1e] = {MF_TYPE_MAP, 2},   [0x1f] = {MF_TYPE_MAP, 4},
+};
+
+static void set_signed(mfi_head *head, uint64_t bits, unsigned bytes)
+{
+    uint64_t sign = (uint64_t)1 << (8 * bytes - 1);
+    set_int(head, (bits ^ sign) - sign, (bits & sign) != 0);
+}
+
+static bool tagged(const unsigned char *at, size_t room, mfi_head *head)
+{
+    unsigned tag = *at, operand = tags[tag - 0xc0].operand;
+    bool ext = tags[tag - 0xc0].type == MF_TYPE_EXT;
+    size_t size = 1 + operand + (ext ? 1 : 0);
+    if (room < size)
+        return false;
+    uint64_t bits = big_endian(at + 1, operand);
+    head->type = (mf_type)tags[tag - 0xc0].type;
+    head->size = (uint8_t)size;
+    switch (head->type) {
+    case MF_TYPE_NONE:
+        return false;
+    case MF_TYPE_NIL:
+        break;
+    case MF_TYPE_BOOL:
+        head->bits = tag & 1;
+        break;
+    case MF_TYPE_INT:
+        if (tag < 0xd0)
+            set_int(head, bits, false);
+        else
+            set_signed(head, bits, operand);
+        break;
+    case MF_TYPE_FLOAT:
+        head->bits = operand == 4 ? double_of_single((uint32_t)bits) : bits;
+        break;
+    case MF_TYPE_EXT:
+        head->count = operand == 0 ? 1u << (tag - 0xd4) : (uint32_t)bits;
+        head->ext = (int8_t)at[size - 1];
+        break;
+    case MF_TYPE_STR:
+    case MF_TYPE_BIN:
+    case MF_TYPE_ARRAY:
+    case MF_TYPE_MAP:
+        head->count = (uint32_t)bits;
+        break;
+    }
+    return true;
+}
+
+static bool fixed(mfi_head *head, mf_type type, uint32_t count)
+{
+    head->type = type;
+    head->count = count;
+    return true;
+}
+
+bool mfi_head_read(const unsigned char *at, const unsigned char *end, mfi_head *head)
+{
+    if (at >= end)
+        return false;
+    *head = (mfi_head){.size = 1};
+    unsigned tag = *at;
+    if (tag < 0x80 || tag >= 0xe0) {
+        set_int(head, (uint64_t)(int64_t)(int8_t)tag, tag >= 0xe0);
+        return true;
+    }
+    if (tag < 0x90)
+        return fixed(head, MF_TYPE_MAP, tag & 0x0f);
+    if (tag < 0xa0)
+        return fixed(head, MF_TYPE_ARRAY, tag & 0x0f);
+    if (tag < 0xc0)
+        return fixed(head, MF_TYPE_STR, tag & 0x1f);
+    return tagged(at, (size_t)(end - at), head);
+}
+
+const unsigned char *mfi_skip(const unsigned char *at, const unsigned char *end)
+{
+    uint64_t left = 1;
+    while (left > 0) {
+        mfi_head head;
+        if (!mfi_head_read(at, end, &head))
+            return NULL;
+        at += head.size;
+        if (mfi_head_body(&head) > (size_t)(end - at))
+            return NULL;
+        at += mfi_head_body(&head);
+        left += mfi_head_children(&head) - 1;
+    }
+    return at;
+}
