@@ -48,6 +48,13 @@ void mf_client_destroy(mf_client *client);
 /** After fork, in the child: forget the client without touching what it shares with the parent. Leaks on purpose. */
 void mf_client_abandon(mf_client *client);
 
+/** True where the task manager is this process: what was not finished ends with it, unless the store is durable. */
+bool mf_client_in_process(const mf_client *client);
+/** True where the store keeps what was committed beyond the end of the process. */
+bool mf_client_durable(const mf_client *client);
+/** Every scheme and parameter that mf_open knows, for a person to read: lines of text, static. */
+const char *mf_url_help(void);
+
 /** Declare a task before signing or serving it. def is copied; its tables and user pointer must outlive the client.
  * MF_E_INVALID, MF_E_EXISTS, MF_E_UNSUPPORTED (names the option that the manager cannot honour). */
 MF_NODISCARD mf_status mf_task(mf_client *client, const mf_task_def *def, mf_error *err);

@@ -130,6 +130,7 @@ typedef struct mf_state {
     int64_t             started_ms;   /* store clock; 0: not yet */
     int64_t             ended_ms;
     mf_message         *input;        /* the message it was started with, or NULL */
+    mf_message         *inherited;    /* kwargs of the containers above, merged over every message here, or NULL */
     mf_message         *result;       /* done: the result of a task or chain; failed: the error map; else NULL */
     mf_cursor           cursor;       /* swarm with a source */
 } mf_state;
@@ -244,8 +245,11 @@ typedef struct mf_store mf_store;
 
 /** What a store calls upward, from any thread, with no lock held and never from inside the call that registered it. */
 typedef struct mf_store_watch {
-    /* Entries became ready to take: at least n. Optional. */
+    /* A commit added n entries that are due. Optional. */
     void (*ready)(void *user, size_t n);
+    /* A commit added entries that are not due yet; the first of them is at due_ms. A store keeps no timer: whoever
+     * watches looks again then. Optional. */
+    void (*delayed)(void *user, int64_t due_ms);
     /* The record ended. Optional. */
     void (*ended)(void *user, const mf_key *key);
     void *user;
@@ -289,6 +293,11 @@ typedef struct mf_store_ops {
      * whose claim is not MF_OK is settled by whoever took it. *next_due_ms: when the next one is due, INT64_MAX: none. */
     mf_status (*take)(mf_store *self, size_t max, mf_taken *out, size_t *got, int64_t *next_due_ms, mf_error *err);
 
+    /* Required. Up to `max` rows of the outbox that are due and in nobody's hands yet, for handing to a manager with a queue
+     * of its own: no claim is made, and a row stays until a batch names its id in `published`. Each entry is the caller's
+     * to release. *next_due_ms as in take. */
+    mf_status (*outbox)(mf_store *self, size_t max, mf_entry *out, size_t *got, int64_t *next_due_ms, mf_error *err);
+
     /* Required. How many entries wait (due or not) and how many are claimed. */
     void (*load_counts)(mf_store *self, size_t *waiting, size_t *claimed);
 
@@ -323,6 +332,7 @@ mf_status mf_store_outcomes(mf_store *s, const mf_key *key, uint64_t from, size_
 mf_status mf_store_commit(mf_store *s, const mf_batch *batch, mf_refusal *refusal, mf_error *err);
 mf_status mf_store_claim(mf_store *s, mf_claim *claims, size_t n, mf_error *err);
 mf_status mf_store_take(mf_store *s, size_t max, mf_taken *out, size_t *got, int64_t *next_due_ms, mf_error *err);
+mf_status mf_store_outbox(mf_store *s, size_t max, mf_entry *out, size_t *got, int64_t *next_due_ms, mf_error *err);
 void      mf_store_load_counts(mf_store *s, size_t *waiting, size_t *claimed);
 mf_status mf_store_log(mf_store *s, const mf_key *key, mf_str line);
 mf_status mf_store_read_log(mf_store *s, const mf_key *key, uint64_t n, const mf_allocator *allocator, char **text,
