@@ -1,0 +1,74 @@
+#!/bin/bash
+# install_test.sh BUILD CONSUMER [FLAGS]: install, move the tree, and let somebody else's project use it.
+#
+# Once through find_package and once through pkg-config, shared and static, C and C++. FLAGS are the compiler's, for a
+# build with sanitizers, whose programs need the same.
+set -euo pipefail
+build=$1 consumer=$2 flags=${3:-}
+cc=${CC:-cc} cxx=${CXX:-c++}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+said() { cat "$work/log"; }
+quietly() { "$@" > "$work/log" 2>&1 || { said; echo "failed: $*"; exit 1; }; }
+# So that the static programs cannot lean on a shared library and no earlier installation is found.
+unset LD_LIBRARY_PATH PKG_CONFIG_PATH CMAKE_PREFIX_PATH
+
+# DESTDIR is how a packager installs, and moving afterwards shows that no file holds the prefix.
+quietly env DESTDIR="$work/dest" cmake --install "$build" --prefix /opt/somewhere
+mv "$work/dest/opt/somewhere" "$work/moved"
+prefix=$work/moved
+if grep -rIl -e /opt/somewhere -e "$build" "$prefix"; then
+    echo "the files above hold the directory of the build or of the installation"
+    exit 1
+fi
+
+echo "find_package:"
+quietly cmake -G Ninja -S "$consumer" -B "$work/consumer" -D CMAKE_PREFIX_PATH="$prefix" \
+    -D CMAKE_C_COMPILER="$cc" -D CMAKE_CXX_COMPILER="$cxx" -D CMAKE_C_FLAGS="$flags" -D CMAKE_CXX_FLAGS="$flags"
+quietly cmake --build "$work/consumer"
+for program in use_mageflow use_mageflow_static use_pool use_pool_static; do
+    echo "    $program: $("$work/consumer/$program")"
+done
+
+PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name mageflow.pc)")
+export PKG_CONFIG_PATH
+libdir=$(dirname "$PKG_CONFIG_PATH")
+# by_pkg_config PROGRAM MODULE shared|static SOURCE...
+by_pkg_config() {
+    local program=$1 module=$2 kind=$3 cflags libs
+    shift 3
+    cflags=$(pkg-config --cflags "$module")
+    if [ "$kind" = static ]; then
+        # The system's own libraries stay shared; ours must come from its archive.
+        libs=$(pkg-config --libs --static "$module" | sed -E 's/-l(mageflow(-pool)?)( |$)/-l:lib\1.a\3/')
+    else
+        libs="$(pkg-config --libs "$module") -Wl,-rpath,$libdir"
+    fi
+    # shellcheck disable=SC2086 # words are meant
+    quietly "$cc" -std=c11 $flags $cflags -o "$work/$program" "$@" $libs
+    echo "    $program: $("$work/$program")"
+}
+echo "pkg-config:"
+# shellcheck disable=SC2086
+quietly "$cxx" -std=c++17 $flags $(pkg-config --cflags mageflow) -c -o "$work/every.o" "$work/consumer/every_header.cpp"
+by_pkg_config shared      mageflow      shared "$consumer/use_mageflow.c" "$work/every.o"
+by_pkg_config static      mageflow      static "$consumer/use_mageflow.c" "$work/every.o"
+by_pkg_config pool        mageflow-pool shared "$consumer/use_pool.c"
+by_pkg_config pool_static mageflow-pool static "$consumer/use_pool.c"
+
+# needs FILE PATTERN...: the libraries it names are these and no others.
+needs() {
+    local file=$1 want=$2 extra
+    extra=$(readelf -d "$file" | sed -nE 's/.*\(NEEDED\).*\[(.*)\]/\1/p' | grep -vE "^($want)$" || true)
+    [ -z "$extra" ] || { echo "$(basename "$file") needs more than it should: $extra"; exit 1; }
+}
+if [ -z "$flags" ]; then
+    libc='libc\.so\.6|libpthread\.so\.0|ld-linux.*'
+    needs "$libdir/libmageflow-pool.so.0" "$libc"
+    needs "$work/pool" "$libc|libmageflow-pool\.so\.0"
+    needs "$work/pool_static" "$libc"
+    needs "$work/consumer/use_pool" "$libc|libmageflow-pool\.so\.0"
+    echo "the pool needs the C library alone"
+fi
+soname=$(readelf -d "$libdir/libmageflow.so" | sed -nE 's/.*\(SONAME\).*\[(.*)\]/\1/p')
+[ "$soname" = libmageflow.so.0 ] || { echo "SONAME is $soname"; exit 1; }
