@@ -57,7 +57,7 @@ need() {
     # One question for all: a second run must not be slowed down by the first one's work.
     state=$(dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' "${names[@]}" 2> /dev/null || true)
     for package in "${names[@]}"; do
-        grep -qF "installed $package " <<< "$state" || missing+=("$package")
+        [[ $'\n'$state == *$'\ninstalled '$package' '* ]] || missing+=("$package")
     done
     if [ ${#missing[@]} -gt 0 ]; then
         say "installing ${#missing[@]} packages: ${missing[*]}"
