@@ -57,7 +57,7 @@ mf_status mf_builder_status(const mf_builder *b)
     return b->status;
 }
 
-/* ---- bytes ---------------------------------------------------------------------------------------------------- */
+/* ---- bytes -------------------------------------------------------------------------------------------------- */
 
 static bool grow(mf_builder *b, size_t need)
 {
@@ -105,7 +105,7 @@ static msgpack_packer packer(mf_builder *b)
     return (msgpack_packer){.data = b, .callback = append};
 }
 
-/* ---- shape ---------------------------------------------------------------------------------------------------- */
+/* ---- shape -------------------------------------------------------------------------------------------------- */
 
 static bool count_elements(mf_builder *b, size_t n)
 {
@@ -251,7 +251,7 @@ void mf_build_end(mf_builder *b)
     end_value(b);
 }
 
-/* ---- values --------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------- */
 
 /* SCALAR: what every build function of one value has around its msgpack-c call. */
 #define SCALAR(b, call)                                                                                               \
@@ -389,7 +389,7 @@ void mf_build_message(mf_builder *b, const mf_message *message)
         splice(b, mf_message_bytes(message), (mfi_extent){message->elements, message->depth});
 }
 
-/* ---- the end -------------------------------------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------------------------------------------ */
 
 /* Give back what a long message does not fill, when it is worth a move; it is no failure if that is refused. */
 static mf_message *trim(mf_builder *b)

@@ -20,7 +20,7 @@ extern "C" {
 
 typedef struct mf_message mf_message;
 
-/* ---- limits --------------------------------------------------------------------------------------------------- */
+/* ---- limits ------------------------------------------------------------------------------------------------- */
 
 #define MF_DEPTH_MAX 64    /* no limit may allow more nested arrays and maps than this */
 
@@ -33,7 +33,7 @@ typedef struct mf_limits {
 } mf_limits;
 #define MF_LIMITS(...) (&(const mf_limits){ .struct_size = sizeof(mf_limits), __VA_ARGS__ })
 
-/* ---- messages ------------------------------------------------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------------------------------------------- */
 
 /** Build a message from a format, with the default allocator and limits:
  *
@@ -72,7 +72,7 @@ mf_message *mf_message_nil(void);
 MF_NODISCARD mf_status mf_message_from_bytes(mf_str bytes, const mf_limits *limits, const mf_allocator *allocator,
                                              mf_message **out, mf_error *err);
 
-/* ---- JSON; the mapping in full: docs/messages.md ------------------------------------------------------------------ */
+/* ---- JSON; the mapping in full: docs/messages.md ------------------------------------------------------------ */
 
 /** Read one JSON value (RFC 8259, and NaN, Infinity, -Infinity as Python writes them).
  *
@@ -88,7 +88,7 @@ MF_NODISCARD mf_status mf_message_to_json(const mf_message *message, const mf_al
 /** Frees what mf_message_to_json or mf_value_to_json gave. NULL is allowed. */
 void mf_json_free(const mf_allocator *allocator, char *text, size_t len);
 
-/* ---- reading: no allocation --------------------------------------------------------------------------------------- */
+/* ---- reading: no allocation --------------------------------------------------------------------------------- */
 
 /** A borrowed view of one value inside a message. {NULL, 0} is the absent value, of type MF_TYPE_NONE. */
 typedef struct mf_value {
@@ -163,7 +163,7 @@ MF_NODISCARD mf_status mf_message_of_value(mf_value value, const mf_allocator *a
 MF_NODISCARD mf_status mf_value_to_json(mf_value value, const mf_allocator *allocator, char **text, size_t *len,
                                         mf_error *err);
 
-/* ---- building ----------------------------------------------------------------------------------------------------- */
+/* ---- building ----------------------------------------------------------------------------------------------- */
 
 #define MF_BUILDER_SMALL 512    /* messages up to this many bytes are built on the stack: one allocation, at the end */
 
