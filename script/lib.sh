@@ -60,7 +60,7 @@ need() {
         [[ $'\n'$state == *$'\ninstalled '$package' '* ]] || missing+=("$package")
     done
     if [ ${#missing[@]} -gt 0 ]; then
-        say "installing ${#missing[@]} packages: ${missing[*]}"
+        say "installing ${missing[*]}"
         if ! quietly build/packages.log install_packages "${missing[@]}"; then
             say "could not install them; as root: apt-get install --no-install-recommends ${missing[*]}"
             say "going on without: the build says what it cannot find"
@@ -72,17 +72,19 @@ need() {
 
 # compare_versions STATE: tell which of the packages are not the ones everything was tested with.
 compare_versions() {
-    local set package tested installed newer=0
+    local set package tested installed newer=()
     while read -r set package tested; do
         installed=$(awk -v p="$package" '$1 == "installed" && $2 == p { print $3; exit }' <<< "$1")
         [ -n "$installed" ] && [ "$installed" != "$tested" ] || continue
         if dpkg --compare-versions "$installed" lt "$tested"; then
             say "note: $package is $installed, older than $tested, which mageflow was tested with"
         else
-            newer=$((newer + 1))
+            newer+=("$package $installed")
         fi
     done < <(awk '/^[a-z]/ && !seen[$2]++' packages/debian.txt)
-    [ "$newer" = 0 ] || say "$newer of the packages are newer than those mageflow was tested with"
+    if [ ${#newer[@]} -gt 0 ]; then
+        say "note: newer than what mageflow was tested with:$(printf ' %s,' "${newer[@]}" | sed 's/,$//')"
+    fi
 }
 
 # configure PRESET [OPTION...] / build PRESET [TARGET...]
