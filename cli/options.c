@@ -1,0 +1,150 @@
+/* options.c: from words to struct options. popt parses and prints the table; numbers and durations are read here, so that
+ * an error can tell what was expected and what came. */
+#include "options.h"
+
+#include "command.h"
+
+#include <popt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define THREADS_MAX 1024
+
+/* What popt writes into, before it is checked. */
+struct raw {
+    char *url, *threads, *timeout;
+    char **modules;
+    int   json, no_wait, help;
+};
+
+#define ROWS(raw)                                                                                                      \
+    {                                                                                                                  \
+        {"url", 'u', POPT_ARG_STRING, &(raw).url, 0, "where tasks run; without it MAGEFLOW_URL, else this process",    \
+         "URL"},                                                                                                       \
+        {"load", 'l', POPT_ARG_ARGV, &(raw).modules, 0, "load the tasks of a module; may be repeated", "FILE.so"},     \
+        {"threads", 't', POPT_ARG_STRING, &(raw).threads, 0, "worker threads of this process; default one per CPU",    \
+         "N"},                                                                                                         \
+        {"timeout", 'T', POPT_ARG_STRING, &(raw).timeout, 0,                                                           \
+         "wait no longer than this: a number and ms, s, m, h or d", "DURATION"},                                       \
+        {"json", 'j', POPT_ARG_NONE, &(raw).json, 0,                                                                   \
+         "print one object: key, status, result or error, seconds", NULL},                                             \
+        {"no-wait", 'n', POPT_ARG_NONE, &(raw).no_wait, 0,                                                             \
+         "print the key of what was sent and do not wait; needs a store that outlives this process", NULL},            \
+        {"help", 'h', POPT_ARG_NONE, &(raw).help, 0, "this text", NULL},                                               \
+        POPT_TABLEEND                                                                                                  \
+    }
+
+static void raw_fini(struct raw *raw)
+{
+    free(raw->threads);
+    free(raw->timeout);
+}
+
+static mf_status read_threads(const char *text, unsigned *out)
+{
+    if (text == NULL)
+        return MF_OK;
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < 1 || n > THREADS_MAX) {
+        complain("--threads: expected a number from 1 to %d, got \"%s\"", THREADS_MAX, text);
+        return MF_E_INVALID;
+    }
+    *out = (unsigned)n;
+    return MF_OK;
+}
+
+static mf_status read_timeout(const char *text, mf_duration *out)
+{
+    mf_error err;
+    *out = MF_FOREVER;
+    if (text == NULL || mf_duration_parse(mf_cstr(text), out, &err) == MF_OK)
+        return MF_OK;
+    complain("--timeout: %s", err.text);
+    return MF_E_INVALID;
+}
+
+/* popt's own words lack what came and what to do. */
+static mf_status parse_failed(poptContext con, int code)
+{
+    const char *option = poptBadOption(con, POPT_BADOPTION_NOALIAS);
+    const char *what = code == POPT_ERROR_BADOPT ? "unknown option" : poptStrerror(code);
+    complain("%s: %s: see mageflow send --help", option, what);
+    return MF_E_INVALID;
+}
+
+static void print_help(poptContext con, const struct usage *usage)
+{
+    printf("%s\n\n", usage->before);
+    poptSetOtherOptionHelp(con, usage->arguments);
+    poptPrintHelp(con, stdout, 0);
+    printf("\n%s", usage->after);
+}
+
+static mf_status keep_arguments(poptContext con, struct options *out)
+{
+    const char **left = poptGetArgs(con);
+    while (left != NULL && left[out->count] != NULL)
+        out->count++;
+    out->arguments = calloc(out->count + 1, sizeof *out->arguments);
+    for (size_t i = 0; out->arguments != NULL && i < out->count; i++) {
+        out->arguments[i] = strdup(left[i]);
+        if (out->arguments[i] == NULL)
+            return MF_E_NOMEM;
+    }
+    return out->arguments == NULL ? MF_E_NOMEM : MF_OK;
+}
+
+static mf_status take(poptContext con, const struct raw *raw, const struct usage *usage, struct options *out)
+{
+    int code = poptGetNextOpt(con);
+    if (code < -1)
+        return parse_failed(con, code);
+    if (raw->help) {
+        print_help(con, usage);
+        return MF_E_AGAIN;
+    }
+    mf_status st = read_threads(raw->threads, &out->threads);
+    if (st == MF_OK)
+        st = read_timeout(raw->timeout, &out->timeout);
+    if (st == MF_OK)
+        st = keep_arguments(con, out);
+    return st;
+}
+
+mf_status options_read(int argc, const char **argv, const struct usage *usage, struct options *out)
+{
+    struct raw raw = {0};
+    struct poptOption rows[] = ROWS(raw);
+    *out = (struct options){.timeout = MF_FOREVER};
+    poptContext con = poptGetContext(NULL, argc, argv, rows, 0);
+    if (con == NULL)
+        return MF_E_NOMEM;
+
+    mf_status st = take(con, &raw, usage, out);
+    const char *from_environment = getenv("MAGEFLOW_URL");
+    if (raw.url == NULL && from_environment != NULL && from_environment[0] != '\0')
+        raw.url = strdup(from_environment);
+    out->url = raw.url;
+    out->modules = raw.modules;
+    out->json = raw.json != 0;
+    out->no_wait = raw.no_wait != 0;
+    raw_fini(&raw);
+    poptFreeContext(con);
+    return st;
+}
+
+static void free_list(char **list)
+{
+    for (char **at = list; at != NULL && *at != NULL; at++)
+        free(*at);
+    free(list);
+}
+
+void options_fini(struct options *options)
+{
+    free(options->url);
+    free_list(options->modules);
+    free_list(options->arguments);
+    *options = (struct options){0};
+}
