@@ -76,7 +76,7 @@ typedef struct mf_context_ops {
     mf_status (*progress)(mf_context *ctx, const mf_message *progress);
 } mf_context_ops;
 
-struct mfi_call;
+struct mfi_call;     /* lib/adapter/call.h */
 
 /** One call's context. The caller of create_task_context provides the memory and sets host and call. */
 struct mf_context {

@@ -107,7 +107,7 @@ typedef struct mf_counts {
     mf_signature_status status;
     uint64_t total;         /* items known so far */
     uint64_t expected;      /* how many there will be, where a source can tell; else 0 */
-    uint64_t running, done, failed;
+    uint64_t running, done, failed, canceled;
 } mf_counts;
 MF_NODISCARD mf_status mf_count(mf_client *client, const mf_key *key, mf_counts *out, mf_error *err);
 

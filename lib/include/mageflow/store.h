@@ -127,6 +127,7 @@ typedef struct mf_state {
     uint64_t            running;      /* published and not ended */
     uint64_t            done;
     uint64_t            failed;
+    uint64_t            canceled;     /* items that never ran, or ended as canceled */
     int64_t             started_ms;   /* store clock; 0: not yet */
     int64_t             ended_ms;
     mf_message         *input;        /* the message it was started with, or NULL */

@@ -1,0 +1,106 @@
+/* The only caller of an adapter's table: what is optional is settled here, once. */
+#include <mageflow/adapter.h>
+
+#include <assert.h>
+
+mf_status mf_adapter_task(mf_adapter *a, const mf_task_def *def, mf_error *err)
+{
+    return a->ops->task(a, def, err);
+}
+
+mf_status mf_adapter_durable_task(mf_adapter *a, const mf_task_def *def, mf_error *err)
+{
+    return a->ops->durable_task(a, def, err);
+}
+
+mf_status mf_adapter_worker(mf_adapter *a, const char *const *names, size_t n, const mf_worker_options *options,
+                            mf_worker **out, mf_error *err)
+{
+    return a->ops->worker(a, names, n, options, out, err);
+}
+
+mf_status mf_adapter_workflow(mf_adapter *a, mf_str name, mf_workflow **out, mf_error *err)
+{
+    return a->ops->workflow(a, name, out, err);
+}
+
+void mf_adapter_extract_execution_info(mf_adapter *a, const mf_delivery *delivery, mf_execution_info *out)
+{
+    a->ops->extract_execution_info(a, delivery, out);
+}
+
+mf_status mf_adapter_create_task_context(mf_adapter *a, const mf_delivery *delivery, mf_context *ctx)
+{
+    return a->ops->create_task_context(a, delivery, ctx);
+}
+
+mf_status mf_adapter_create_framework_tasks(mf_adapter *a, const mf_task_def *defs, size_t n, mf_error *err)
+{
+    return a->ops->create_framework_tasks(a, defs, n, err);
+}
+
+mf_status mf_adapter_publish(mf_adapter *a, const mf_entry *entries, size_t n, mf_error *err)
+{
+    assert(!mf_adapter_can(a, MF_CAP_TAKES));
+    return a->ops->publish(a, entries, n, err);
+}
+
+mf_status mf_adapter_settle(mf_adapter *a, const mf_settlement *settlements, size_t n, mf_error *err)
+{
+    return a->ops->settle(a, settlements, n, err);
+}
+
+mf_status mf_adapter_request_stop(mf_adapter *a, const mf_unit *unit)
+{
+    return a->ops->request_stop == NULL ? MF_OK : a->ops->request_stop(a, unit);    /* no other process runs anything */
+}
+
+mf_status mf_adapter_observe(mf_adapter *a, const mf_unit *unit, mf_error *err)
+{
+    if (a->ops->observe == NULL)
+        return mf_fail(err, MF_E_UNSUPPORTED, "%s serves no tasks of others", a->ops->name);
+    return a->ops->observe(a, unit, err);
+}
+
+mf_status mf_adapter_bind(mf_adapter *a, mf_host *host, mf_store *store, mf_error *err)
+{
+    return a->ops->bind(a, host, store, err);
+}
+
+void mf_adapter_due(mf_adapter *a)
+{
+    if (a->ops->due != NULL)
+        a->ops->due(a);
+}
+
+mf_status mf_adapter_help(mf_adapter *a, bool (*done)(void *arg), void *arg, int64_t deadline_ns)
+{
+    return a->ops->help == NULL ? MF_E_UNSUPPORTED : a->ops->help(a, done, arg, deadline_ns);
+}
+
+void mf_adapter_wake_helpers(mf_adapter *a)
+{
+    if (a->ops->wake_helpers != NULL)
+        a->ops->wake_helpers(a);
+}
+
+mf_status mf_adapter_replace_thread(mf_adapter *a, void *thread_mark, bool replace)
+{
+    return a->ops->replace_thread == NULL ? MF_E_FULL : a->ops->replace_thread(a, thread_mark, replace);
+}
+
+void *mf_adapter_thread_mark(mf_adapter *a)
+{
+    return a->ops->thread_mark == NULL ? NULL : a->ops->thread_mark(a);
+}
+
+bool mf_adapter_can(const mf_adapter *a, mf_capability capability)
+{
+    return (a->ops->capabilities & (unsigned)capability) != 0;
+}
+
+void mf_adapter_destroy(mf_adapter *a)
+{
+    if (a != NULL)
+        a->ops->destroy(a);
+}

@@ -1,0 +1,89 @@
+#include "chain.h"
+
+#include "compose.h"
+#include "lifecycle.h"
+
+/* What the item is called with: what is handed to it, under its return field when that is a result. */
+static mf_message *call_message(const mf_item *item, const mf_message *handed, bool is_result,
+                                const mf_message *containers, mfi_plan *plan)
+{
+    mf_message *first = NULL, *message = NULL;
+    mf_error err;
+    mf_status st = MF_OK;
+    if (is_result)
+        st = mfi_compose_handed(handed, item->spec->return_field, plan, &first, &err);
+    else
+        first = mf_message_ref(handed);
+    if (st == MF_OK)
+        st = mfi_compose_call(first, item->spec, item->message, containers, plan, &message, &err);
+    mf_message_unref(first);
+    if (st != MF_OK)
+        mfi_plan_fail(plan, st, err.text);
+    return message;
+}
+
+void mfi_item_publish(const mf_spec *container, const mf_state *state, const mf_item *item, uint64_t index,
+                      const mf_message *handed, bool is_result, mfi_plan *plan)
+{
+    mf_message *containers = NULL;
+    mf_error err;
+    mf_status st = mfi_compose_kwargs(container, state, plan, &containers, &err);
+    if (st != MF_OK) {
+        mfi_plan_fail(plan, st, err.text);
+        return;
+    }
+    if (mf_key_is_set(&item->spec->key)) {
+        mfi_plan_start(plan, &(mfi_start){.key = item->spec->key, .message = (mf_message *)(uintptr_t)handed,
+                                          .is_result = is_result, .inherited = containers});
+    } else {
+        mf_message *message = call_message(item, handed, is_result, containers, plan);
+        if (plan->status == MF_OK)
+            mfi_plan_entry(plan, item->spec, &(mf_unit){container->key, index, state->epoch}, 1, message);
+    }
+    mf_message_unref(containers);
+}
+
+static void publish_step(const mf_spec *spec, mf_state *state, const mf_message *handed, bool is_result, mfi_plan *plan)
+{
+    mfi_item_publish(spec, state, &spec->steps[state->next], state->next, handed, is_result, plan);
+    state->next++;
+    state->running = 1;
+    plan->changed = true;
+}
+
+void mfi_chain_start(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_plan *plan)
+{
+    (void)now_ms;
+    state->total = spec->step_count;
+    publish_step(spec, state, state->input, false, plan);
+}
+
+void mfi_count_item(mf_state *state, const mfi_event *event)
+{
+    if (event->kind == MFI_EV_ITEM_DONE)
+        state->done++;
+    else if (event->kind == MFI_EV_ITEM_FAILED)
+        state->failed++;
+    else
+        state->canceled++;
+}
+
+void mfi_chain_item(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan)
+{
+    if (state->running == 0 || event->index != state->next - 1)
+        return;     /* comes twice, or too late */
+    state->running = 0;
+    plan->changed = true;
+    mfi_count_item(state, event);
+    if (!mf_signature_status_runs(state->status))
+        return;     /* ended meanwhile: counted, and nothing follows */
+
+    if (event->kind == MFI_EV_ITEM_CANCELED)
+        mfi_end(spec, state, MF_STATUS_CANCELED, event->value, state->input, now_ms, plan);
+    else if (event->kind == MFI_EV_ITEM_FAILED)
+        mfi_end(spec, state, MF_STATUS_FAILED, event->value, state->input, now_ms, plan);
+    else if (state->next == state->total)
+        mfi_end(spec, state, MF_STATUS_DONE, event->value, NULL, now_ms, plan);
+    else
+        publish_step(spec, state, event->value, true, plan);
+}

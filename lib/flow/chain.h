@@ -1,0 +1,18 @@
+/* flow/chain.h: a chain is a head with one step in flight, each result handed on to the next. */
+#ifndef MFI_CHAIN_H
+#define MFI_CHAIN_H
+
+#include "transition.h"
+
+void mfi_chain_start(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_plan *plan);
+void mfi_chain_item(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan);
+
+/** Count how an item ended. */
+void mfi_count_item(mf_state *state, const mfi_event *event);
+
+/** Publish one item of a container: a plain task gets its message, a signature of its own is started. handed: what it
+ * receives; is_result: under its return field. */
+void mfi_item_publish(const mf_spec *container, const mf_state *state, const mf_item *item, uint64_t index,
+                      const mf_message *handed, bool is_result, mfi_plan *plan);
+
+#endif

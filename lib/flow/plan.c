@@ -1,0 +1,96 @@
+#include "plan.h"
+
+#include "memory.h"
+
+void mfi_plan_init(mfi_plan *plan, const mf_allocator *allocator, const mf_limits *limits, const struct mfi_framework *framework)
+{
+    memset(plan, 0, sizeof *plan);
+    plan->allocator = allocator;
+    plan->limits = limits;
+    plan->framework = framework;
+}
+
+static void start_release(mfi_start *start)
+{
+    mf_message_unref(start->message);
+    mf_message_unref(start->inherited);
+    mf_message_unref(start->error);
+}
+
+void mfi_plan_reset(mfi_plan *plan)
+{
+    for (size_t i = 0; i < plan->entry_count; i++)
+        mf_entry_release(&plan->entries[i]);
+    for (size_t i = 0; i < plan->outcome_count; i++)
+        mf_message_unref(plan->outcomes[i].value);
+    for (size_t i = 0; i < plan->start_count; i++)
+        start_release(&plan->starts[i]);
+    plan->entry_count = plan->outcome_count = plan->settle_count = plan->start_count = 0;
+    plan->status = MF_OK;
+    plan->changed = false;
+}
+
+void mfi_plan_fini(mfi_plan *plan)
+{
+    mfi_plan_reset(plan);
+    mfi_release(plan->allocator, plan->entries, plan->entry_capacity * sizeof *plan->entries);
+    mfi_release(plan->allocator, plan->outcomes, plan->outcome_capacity * sizeof *plan->outcomes);
+    mfi_release(plan->allocator, plan->settles, plan->settle_capacity * sizeof *plan->settles);
+    mfi_release(plan->allocator, plan->starts, plan->start_capacity * sizeof *plan->starts);
+}
+
+mf_status mfi_plan_fail(mfi_plan *plan, mf_status st, const char *what)
+{
+    if (plan->status == MF_OK && st != MF_OK)
+        plan->status = mf_fail(&plan->error, st, "%s", what);
+    return plan->status;
+}
+
+/* Room for one more element of a list, or a failed plan. */
+static bool has_room(mfi_plan *plan, void **list, size_t count, size_t *capacity, size_t size)
+{
+    if (plan->status != MF_OK)
+        return false;
+    if (mfi_array_reserve(plan->allocator, list, capacity, count + 1, size))
+        return true;
+    mfi_plan_fail(plan, MF_E_NOMEM, "flow: no memory for the effects of a step");
+    return false;
+}
+
+#define HAS_ROOM(plan, list, counter, limit)                                                                           \
+    has_room((plan), (void **)&(plan)->list, (plan)->counter, &(plan)->limit, sizeof *(plan)->list)
+
+void mfi_plan_entry(mfi_plan *plan, const mf_spec *spec, const mf_unit *unit, uint32_t attempt, mf_message *message)
+{
+    if (!HAS_ROOM(plan, entries, entry_count, entry_capacity)) {
+        mf_message_unref(message);
+        return;
+    }
+    plan->entries[plan->entry_count++] =
+        (mf_entry){.spec = mf_spec_ref(spec), .unit = *unit, .attempt = attempt, .message = message};
+}
+
+void mfi_plan_outcome(mfi_plan *plan, uint64_t index, mf_signature_status status, const mf_message *value)
+{
+    if (!HAS_ROOM(plan, outcomes, outcome_count, outcome_capacity))
+        return;
+    plan->outcomes[plan->outcome_count++] =
+        (mf_outcome){.index = index, .status = status, .value = mf_message_ref(value)};
+}
+
+void mfi_plan_settle(mfi_plan *plan, uint64_t token)
+{
+    if (token == 0 || !HAS_ROOM(plan, settles, settle_count, settle_capacity))
+        return;
+    plan->settles[plan->settle_count++] = token;
+}
+
+void mfi_plan_start(mfi_plan *plan, const mfi_start *start)
+{
+    if (!HAS_ROOM(plan, starts, start_count, start_capacity))
+        return;
+    mf_message_ref(start->message);
+    mf_message_ref(start->inherited);
+    mf_message_ref(start->error);
+    plan->starts[plan->start_count++] = *start;
+}

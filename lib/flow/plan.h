@@ -1,0 +1,54 @@
+/* flow/plan.h: what a transition wants done: the effects that are committed together with the new state.
+ *
+ * A plan owns a reference to every message and spec in it. It is filled by transitions, completed by whoever runs them
+ * (the starts are turned into entries once their records are read), committed, and reset for the next use; in steady
+ * state it allocates nothing. The first failure sticks. */
+#ifndef MFI_PLAN_H
+#define MFI_PLAN_H
+
+#include <mageflow/store.h>
+
+/** Another signature is to be started: its record says how, so it has to be read first. */
+typedef struct mfi_start {
+    mf_key      key;
+    uint64_t    index;      /* for a numbered callback: the item's */
+    mf_message *message;    /* what it receives, or NULL */
+    bool        is_result;  /* message is a result, to be put into the return field that the record names */
+    mf_message *inherited;  /* kwargs of the containers above it, or NULL */
+    mf_message *error;      /* for an error callback, or NULL */
+} mfi_start;
+
+struct mfi_framework;
+
+typedef struct mfi_plan {
+    const mf_allocator  *allocator;
+    const mf_limits     *limits;
+    const struct mfi_framework *framework;     /* the specs of mageflow's own tasks */
+    mf_status            status;        /* the first failure */
+    mf_error             error;
+    bool                 changed;       /* the state is another one than before */
+    mf_entry            *entries;
+    size_t               entry_count, entry_capacity;
+    mf_outcome          *outcomes;
+    size_t               outcome_count, outcome_capacity;
+    uint64_t            *settles;
+    size_t               settle_count, settle_capacity;
+    mfi_start           *starts;
+    size_t               start_count, start_capacity;
+} mfi_plan;
+
+void mfi_plan_init(mfi_plan *plan, const mf_allocator *allocator, const mf_limits *limits, const struct mfi_framework *framework);
+void mfi_plan_reset(mfi_plan *plan);
+void mfi_plan_fini(mfi_plan *plan);
+
+/** Note a failure; the first one stays. Returns the plan's status. */
+mf_status mfi_plan_fail(mfi_plan *plan, mf_status st, const char *what);
+
+/* Each adds one effect and takes references of its own, but for the message of mfi_plan_entry, which is consumed, on
+ * failure too. */
+void mfi_plan_entry(mfi_plan *plan, const mf_spec *spec, const mf_unit *unit, uint32_t attempt, mf_message *message);
+void mfi_plan_outcome(mfi_plan *plan, uint64_t index, mf_signature_status status, const mf_message *value);
+void mfi_plan_settle(mfi_plan *plan, uint64_t token);
+void mfi_plan_start(mfi_plan *plan, const mfi_start *start);
+
+#endif

@@ -1,0 +1,52 @@
+/* flow/registry.h: what was declared: tasks and sources, by name. Names select from here, never a symbol.
+ *
+ * Threads   all functions; a found entry stays valid until the registry ends, since nothing is ever taken out. */
+#ifndef MFI_REGISTRY_H
+#define MFI_REGISTRY_H
+
+#include <mageflow/client.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uthash.h>
+
+typedef struct mfi_task {
+    mf_task_def    def;          /* name points to our copy */
+    mf_str         name;
+    bool           durable;
+    mf_spec       *plain;        /* the spec that all its plain calls without kwargs share */
+    atomic_uint    calls;        /* A  running now, for max_concurrency */
+    UT_hash_handle hh;
+} mfi_task;
+
+typedef struct mfi_source {
+    mf_source_def  def;
+    mf_str         name;
+    UT_hash_handle hh;
+} mfi_source;
+
+typedef struct mfi_registry {
+    const mf_allocator *allocator;
+    pthread_rwlock_t    lock;
+    mfi_task           *tasks;      /* L */
+    mfi_source         *sources;    /* L */
+} mfi_registry;
+
+void mfi_registry_init(mfi_registry *registry, const mf_allocator *allocator);
+void mfi_registry_fini(mfi_registry *registry);
+
+/** Check and copy a declaration. MF_E_INVALID, MF_E_EXISTS, MF_E_NOMEM. own: names under "mageflow." are allowed. */
+MF_NODISCARD mf_status mfi_registry_add_task(mfi_registry *registry, const mf_task_def *def, bool durable, bool own,
+                                             mf_error *err);
+MF_NODISCARD mf_status mfi_registry_add_source(mfi_registry *registry, const mf_source_def *def, mf_error *err);
+/** Take back a task that the manager then refused; nobody has seen it yet. */
+void mfi_registry_remove_task(mfi_registry *registry, mf_str name);
+
+/** NULL: nobody declared it. */
+mfi_task   *mfi_registry_task(mfi_registry *registry, mf_str name);
+mfi_source *mfi_registry_source(mfi_registry *registry, mf_str name);
+
+/** Text for the error about an unknown name: "no task \"x\" was declared; known: a, b, c". */
+mf_status mfi_registry_unknown_task(mfi_registry *registry, mf_str name, mf_error *err);
+
+#endif

@@ -1,0 +1,119 @@
+#include "swarm.h"
+
+#include <stdio.h>
+
+#include "callbacks.h"
+#include "chain.h"
+#include "compose.h"
+#include "framework.h"
+#include "lifecycle.h"
+
+uint64_t mfi_swarm_room(const mf_spec *spec, const mf_state *state)
+{
+    if (state->status != MF_STATUS_ACTIVE || state->running >= spec->max_concurrency)
+        return 0;
+    uint64_t free = spec->max_concurrency - state->running;
+    if (spec->source.len > 0)
+        return state->closed ? 0 : free;
+    uint64_t left = state->total - state->next;
+    return left < free ? left : free;
+}
+
+bool mfi_swarm_is_complete(const mf_spec *spec, const mf_state *state)
+{
+    return spec->kind == MF_KIND_SWARM && state->status == MF_STATUS_ACTIVE && state->closed &&
+           state->next == state->total && state->running == 0;
+}
+
+/* The end reads all results, which the transition of an item does not: it comes as a message of its own. */
+static void ask_for_fill(const mf_spec *spec, const mf_state *state, mfi_plan *plan)
+{
+    mf_unit unit = {spec->key, 0, state->epoch};
+    mfi_plan_entry(plan, plan->framework->specs[MFI_SWARM_FILL], &unit, 1, NULL);
+}
+
+void mfi_swarm_start(const mf_spec *spec, mf_state *state, const mfi_event *event, mfi_plan *plan)
+{
+    state->expected = event->expected;
+    if (mfi_swarm_is_complete(spec, state))
+        ask_for_fill(spec, state, plan);
+}
+
+void mfi_swarm_publish(const mf_spec *spec, mf_state *state, const mf_item *items, size_t n, bool exhausted, mfi_plan *plan)
+{
+    bool drawn = spec->source.len > 0;
+    for (size_t i = 0; i < n; i++) {
+        /* A drawn message is handed to the one task; an added item receives the swarm's message below its own. */
+        const mf_message *handed = drawn ? items[i].message : state->input;
+        mfi_item_publish(spec, state, drawn ? &spec->each : &items[i], state->next, handed, false, plan);
+        state->next++;
+        state->running++;
+    }
+    if (drawn) {
+        state->total = state->next;
+        state->closed = state->closed || exhausted;
+    }
+    plan->changed = true;
+    if (mfi_swarm_is_complete(spec, state))
+        ask_for_fill(spec, state, plan);
+}
+
+void mfi_swarm_fill(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan)
+{
+    if (mfi_swarm_is_complete(spec, state))
+        mfi_end(spec, state, MF_STATUS_DONE, event->value, NULL, now_ms, plan);
+}
+
+static mf_signature_status outcome_status(const mfi_event *event)
+{
+    if (event->kind == MFI_EV_ITEM_DONE)
+        return MF_STATUS_DONE;
+    return event->kind == MFI_EV_ITEM_FAILED ? MF_STATUS_FAILED : MF_STATUS_CANCELED;
+}
+
+/* Enough items have failed: the swarm ends as failed, once; what still runs is told to stop by its epoch. */
+static void stop_after(const mf_spec *spec, mf_state *state, const mf_message *error, int64_t now_ms, mfi_plan *plan)
+{
+    mfi_failure failure = {.type = MF_STR_LIT("TooManyFailures"), .attempt = 1, .key = spec->key, .final = true};
+    char text[160];
+    mf_value last = {NULL, 0};
+    mf_str   last_text = {NULL, 0};
+    if (error != NULL && mf_value_get(mf_message_value(error), MF_STR_LIT("text"), &last) &&
+        mf_value_str(last, &last_text) != MF_OK)
+        last_text = mf_str_of(NULL, 0);
+    int len = snprintf(text, sizeof text, "%llu items failed, stop_after_failures is %llu; the last: %.*s",
+                       (unsigned long long)state->failed, (unsigned long long)spec->stop_after_failures,
+                       (int)(last_text.len < 80 ? last_text.len : 80), last_text.at == NULL ? "" : last_text.at);
+    failure.text = mf_str_of(text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
+    mf_message *map = NULL;
+    mf_status st = mfi_compose_error(&failure, plan->allocator, &map);
+    if (st != MF_OK)
+        mfi_plan_fail(plan, st, "swarm: no memory for its error");
+    else
+        mfi_end(spec, state, MF_STATUS_FAILED, map, state->input, now_ms, plan);
+    mf_message_unref(map);
+}
+
+void mfi_swarm_item(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan)
+{
+    if (event->index >= state->next)
+        return;     /* never published */
+    mf_signature_status status = outcome_status(event);
+    mfi_plan_outcome(plan, event->index, status, event->value);     /* refused as a whole if it has one already */
+    state->running--;
+    mfi_count_item(state, event);
+    plan->changed = true;
+    if (!mf_signature_status_runs(state->status))
+        return;     /* ended meanwhile: counted, and nothing follows */
+
+    const mf_spec *each = spec->each.spec;
+    if (each != NULL && status == MF_STATUS_DONE)
+        mfi_callbacks_success(each, event->index, event->value, plan);
+    else if (each != NULL && status == MF_STATUS_FAILED)
+        mfi_callbacks_error(each, event->index, event->sent, event->value, plan);
+
+    if (spec->stop_after_failures > 0 && state->failed >= spec->stop_after_failures)
+        stop_after(spec, state, event->value, now_ms, plan);
+    else if (mfi_swarm_is_complete(spec, state))
+        ask_for_fill(spec, state, plan);
+}

@@ -1,0 +1,11 @@
+/* flow/swarm.h: a swarm's head holds counters and a cursor; its items are numbered and their outcomes kept by index. */
+#ifndef MFI_SWARM_H
+#define MFI_SWARM_H
+
+#include "transition.h"
+
+void mfi_swarm_start(const mf_spec *spec, mf_state *state, const mfi_event *event, mfi_plan *plan);
+void mfi_swarm_fill(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan);
+void mfi_swarm_item(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan);
+
+#endif
