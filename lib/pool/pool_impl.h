@@ -1,0 +1,125 @@
+/* pool/pool_impl.h: what the files of the pool share. Nobody else includes it.
+ *
+ * One queue, bounded or growing, feeds all workers. A worker that finds nothing searches a moment, then sleeps by the
+ * doorbell (sync/doorbell.h has the protocol). Three more things sleep: threads that wait for room, for a drained pool
+ * (sync/event.h), or for a group (group.c).
+ *
+ * Files   pool.c    made and destroyed            submit.c  jobs in
+ *         worker.c  the loop of a worker          idle.c    who is busy: drain and stop
+ *         group.c   waiting for some jobs         help.c    a worker that waits runs other jobs
+ *         spare.c   a stand-in for a blocked one  fork.c    a pool does not cross a fork
+ *
+ * Rejected, for now: deques per worker, with stealing. One queue starts jobs in the order of their submission and is
+ * honestly lock-free; the price is that all workers meet at its head.
+ */
+#ifndef MFI_POOL_IMPL_H
+#define MFI_POOL_IMPL_H
+
+#include <mageflow/pool.h>
+
+#include "atomics.h"
+#include "doorbell.h"
+#include "event.h"
+#include "fork.h"
+#include "ring.h"
+#include "segq.h"
+
+#include <pthread.h>
+
+/* What a spare does. Written under spares_lock; read by the spare alone without it. */
+enum mfi_spare_state {
+    MFI_SPARE_NONE,         /* no spare: an ordinary worker */
+    MFI_SPARE_RESTING,      /* parked, to be used again */
+    MFI_SPARE_ACTIVE,       /* stands in for somebody */
+    MFI_SPARE_LEAVING       /* no longer needed; rests when its job is over */
+};
+
+/* I set at init · O the thread itself only · A atomic · S under pool->spares_lock */
+struct mf_pool_worker {
+    mf_pool         *pool;           /* I */
+    unsigned         index;          /* I  0 … workers - 1, spares from there on */
+    pthread_t        thread;         /* I  once started */
+    mfi_guard       *guard;          /* I  growing queue only */
+    mfi_sleeper      sleeper;        /* A */
+    mfi_parker       rest;           /* A  where a resting spare sleeps */
+    _Atomic uint32_t spare;          /* A  enum mfi_spare_state */
+    _Atomic uint32_t depth;          /* A  jobs on the stack, written by O; more than one when it helps */
+    unsigned         blocked;        /* S  how often it was said to block and not yet taken back */
+    mf_pool_worker  *replacement;    /* S  the spare that stands in for it */
+    MFI_APART(apart);
+};
+
+struct mf_pool {
+    const mf_allocator *allocator;        /* I */
+    unsigned            workers;          /* I */
+    unsigned            max_spares;       /* I */
+    mf_pool_full        when_full;        /* I */
+    char                name[12];         /* I */
+    mf_worker_hook_fn  *on_worker_start;  /* I */
+    mf_worker_hook_fn  *on_worker_stop;   /* I */
+    void               *user;             /* I */
+    uint32_t            fork_generation;  /* I */
+    unsigned            spinning;         /* I  looks of a searching worker before it sleeps */
+    mf_pool_worker     *threads;          /* I  workers + max_spares of them */
+
+    mfi_ring            ring;             /* A  FAIL and WAIT; else without a block */
+    mfi_segq            segq;             /* A  GROW */
+    mfi_event           room;             /* A  submitters that wait for room; WAIT only */
+    mfi_event           drained;          /* A  threads in mf_pool_drain */
+    mfi_doorbell        bell;             /* A */
+    _Atomic uint64_t    helpers;          /* A  help.c: calls << 16 | workers that wait inside a job */
+    MFI_APART(apart_busy);
+    _Atomic uint64_t    busy;             /* A  idle.c: changes << 16 | threads that may hold a job */
+    _Atomic uint32_t    closed;           /* A  1: no more submits */
+    _Atomic uint32_t    exiting;          /* A  1: nothing is left, threads end */
+
+    pthread_mutex_t     spares_lock;
+    unsigned            started;          /* S once running: threads there are, from the front of `threads` */
+    bool                bell_made, lock_made, segq_made;
+};
+
+/* submit.c ---------------------------------------------------------------------------------------------------------- */
+/** Queue jobs of group (NULL: of none); *queued tells how many. The caller has checked for a fork. */
+mf_status mfi_pool_enqueue(mf_pool *pool, mf_group *group, const mf_job *jobs, size_t count, size_t *queued);
+bool mfi_pool_nothing_queued(mf_pool *pool, mfi_guard *guard);
+size_t mfi_pool_queued(mf_pool *pool);
+/** Take a job. */
+bool mfi_pool_take(mf_pool *pool, mfi_guard *guard, mfi_item *job);
+
+/* worker.c ---------------------------------------------------------------------------------------------------------- */
+mf_pool_worker *mfi_worker_current(void);
+/** The calling thread as worker of this very pool, or NULL. */
+mf_pool_worker *mfi_worker_of(const mf_pool *pool);
+void *mfi_worker_main(void *worker);
+void mfi_worker_run(mf_pool_worker *worker, const mfi_item *job);
+/** A searching worker stops to search: F1 and F2 of the doorbell. */
+void mfi_worker_found(mf_pool_worker *worker);
+
+/* idle.c ------------------------------------------------------------------------------------------------------------ */
+void mfi_pool_busy_enter(mf_pool *pool);
+void mfi_pool_busy_leave(mf_pool *pool);
+
+/* group.c ----------------------------------------------------------------------------------------------------------- */
+mf_status mfi_group_add(mf_group *group, size_t jobs);
+void mfi_group_done(mf_group *group, size_t jobs);
+
+/* spare.c ----------------------------------------------------------------------------------------------------------- */
+/** Start the thread of the next slot. Under spares_lock, or while the pool is being made. */
+mf_status mfi_pool_start_thread(mf_pool *pool, uint32_t spare, mf_error *err);
+/** A spare that may be leaving. False: go on working. True: rested, and was called again or the pool is exiting. */
+bool mfi_spare_rest(mf_pool_worker *worker);
+static inline bool mfi_spare_leaving(mf_pool_worker *worker)
+{
+    return atomic_load_explicit(&worker->spare, memory_order_relaxed) == MFI_SPARE_LEAVING;
+}
+
+static inline bool mfi_pool_exiting(mf_pool *pool)
+{
+    return atomic_load_explicit(&pool->exiting, memory_order_acquire) != 0;
+}
+static inline bool mfi_pool_forked(const mf_pool *pool)
+{
+    return pool->fork_generation != mfi_fork_generation();
+}
+
+#endif

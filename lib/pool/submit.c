@@ -1,0 +1,145 @@
+/* Jobs in. A job travels as three words: function, argument, group. */
+#include "pool_impl.h"
+
+#include <sched.h>
+
+enum { CHUNK = 32 };      /* jobs of a batch that are turned into items at a time, on the stack */
+
+static bool grows(const mf_pool *pool)
+{
+    return pool->when_full == MF_POOL_FULL_GROW;
+}
+
+/* ---- the queue, whichever it is ------------------------------------------------------------------------------- */
+
+static size_t put(mf_pool *pool, mfi_guard *guard, const mfi_item *items, size_t count)
+{
+    size_t done = grows(pool) ? mfi_segq_push(&pool->segq, guard, items, count)
+                              : mfi_ring_push(&pool->ring, items, count);
+    /* Rung also when nothing went in: the attempt may have used up tickets that somebody awake has to pass. */
+    mfi_doorbell_ring(&pool->bell);
+    return done;
+}
+
+bool mfi_pool_take(mf_pool *pool, mfi_guard *guard, mfi_item *job)
+{
+    if (grows(pool))
+        return mfi_segq_pop(&pool->segq, guard, job);
+    bool got = mfi_ring_pop(&pool->ring, job);
+    /* Also when nothing came out: passing late pushers makes room, too. C2; C1 is the ring's head. */
+    if (pool->when_full == MF_POOL_FULL_WAIT)
+        mfi_event_notify(&pool->room, 1);
+    return got;
+}
+
+bool mfi_pool_nothing_queued(mf_pool *pool, mfi_guard *guard)
+{
+    return grows(pool) ? mfi_segq_empty(&pool->segq, guard) : mfi_ring_empty(&pool->ring);
+}
+
+size_t mfi_pool_queued(mf_pool *pool)
+{
+    return grows(pool) ? mfi_segq_size(&pool->segq, NULL) : mfi_ring_size(&pool->ring);
+}
+
+/* ---- when it is full ------------------------------------------------------------------------------------------ */
+
+static bool closed(mf_pool *pool)
+{
+    return atomic_load_explicit(&pool->closed, memory_order_seq_cst) != 0;
+}
+
+/* A worker must not sleep for room that only workers make: it runs a job in between. */
+static size_t make_room(mf_pool *pool, mf_pool_worker *self, const mfi_item *items, size_t count)
+{
+    mfi_item job;
+    if (mfi_pool_take(pool, self->guard, &job))
+        mfi_worker_run(self, &job);
+    else
+        sched_yield();      /* full of what others are just pushing or taking */
+    return closed(pool) ? 0 : put(pool, self->guard, items, count);
+}
+
+static size_t await_room(mf_pool *pool, const mfi_item *items, size_t count)
+{
+    size_t done = 0;
+    while (done == 0) {
+        uint32_t prepared = mfi_event_prepare(&pool->room);
+        /* W2: both looks, at the queue and at the end of the pool. */
+        bool over = closed(pool);
+        if (!over)
+            done = put(pool, NULL, items, count);
+        if (!over && done == 0)
+            mfi_event_wait(&pool->room, prepared, INT64_MAX);
+        mfi_event_finish(&pool->room);
+        if (over)
+            break;
+    }
+    return done;
+}
+
+/* ---- submit --------------------------------------------------------------------------------------------------- */
+
+static mf_status put_all(mf_pool *pool, mf_pool_worker *self, const mfi_item *items, size_t count, size_t *done)
+{
+    *done = 0;
+    for (bool first = true; ; first = false) {
+        if (closed(pool))
+            return MF_E_CLOSED;
+        size_t rest = count - *done;
+        if (first)
+            *done += put(pool, self != NULL ? self->guard : NULL, items, rest);
+        else if (self != NULL)
+            *done += make_room(pool, self, items + *done, rest);
+        else
+            *done += await_room(pool, items + *done, rest);
+        if (*done == count)
+            return MF_OK;
+        if (grows(pool))
+            return MF_E_NOMEM;
+        if (pool->when_full == MF_POOL_FULL_FAIL)
+            return MF_E_FULL;
+    }
+}
+
+mf_status mfi_pool_enqueue(mf_pool *pool, mf_group *group, const mf_job *jobs, size_t count, size_t *queued)
+{
+    mf_pool_worker *self = mfi_worker_of(pool);
+    mf_status st = closed(pool) ? MF_E_CLOSED : MF_OK;
+    *queued = 0;
+    while (st == MF_OK && *queued < count) {
+        mfi_item items[CHUNK];
+        size_t n = count - *queued < CHUNK ? count - *queued : CHUNK, done;
+        for (size_t i = 0; i < n; i++) {
+            const mf_job *job = &jobs[*queued + i];
+            items[i] = (mfi_item){{(uintptr_t)job->fn, (uintptr_t)job->arg, (uintptr_t)group}};
+        }
+        st = put_all(pool, self, items, n, &done);
+        *queued += done;
+    }
+    return st;
+}
+
+mf_status mf_pool_submit(mf_pool *pool, mf_job_fn *fn, void *arg)
+{
+    if (mfi_pool_forked(pool))
+        return MF_E_FORKED;
+    if (fn == NULL)
+        return MF_E_INVALID;
+    size_t queued;
+    return mfi_pool_enqueue(pool, NULL, &(mf_job){fn, arg}, 1, &queued);
+}
+
+mf_status mf_pool_submit_batch(mf_pool *pool, const mf_job *jobs, size_t count, size_t *queued)
+{
+    size_t ignored;
+    if (queued == NULL)
+        queued = &ignored;
+    *queued = 0;
+    if (mfi_pool_forked(pool))
+        return MF_E_FORKED;
+    for (size_t i = 0; i < count; i++)
+        if (jobs[i].fn == NULL)
+            return MF_E_INVALID;
+    return mfi_pool_enqueue(pool, NULL, jobs, count, queued);
+}

@@ -1,0 +1,131 @@
+/* The loop of a worker: take a job, run it; find none, search a moment, sleep by the doorbell. */
+#include "pool_impl.h"
+
+#include "backoff.h"
+
+#include <stdio.h>
+
+static _Thread_local mf_pool_worker *current;
+
+mf_pool_worker *mfi_worker_current(void)
+{
+    return current;
+}
+
+mf_pool_worker *mfi_worker_of(const mf_pool *pool)
+{
+    mf_pool_worker *self = current;
+    return self != NULL && self->pool == pool ? self : NULL;
+}
+
+bool mf_pool_on_worker(const mf_pool *pool)
+{
+    return mfi_worker_of(pool) != NULL && !mfi_pool_forked(pool);
+}
+
+mf_pool_worker *mf_pool_current_worker(void)
+{
+    return current != NULL && !mfi_pool_forked(current->pool) ? current : NULL;
+}
+
+void mfi_worker_run(mf_pool_worker *worker, const mfi_item *job)
+{
+    /* Relaxed: written by this thread alone, read for statistics. */
+    uint32_t depth = atomic_load_explicit(&worker->depth, memory_order_relaxed);
+    atomic_store_explicit(&worker->depth, depth + 1, memory_order_relaxed);
+    mf_job_fn *fn = (mf_job_fn *)job->word[0];
+    fn((void *)job->word[1]);
+    atomic_store_explicit(&worker->depth, depth, memory_order_relaxed);
+    if (job->word[2] != 0)
+        mfi_group_done((mf_group *)job->word[2], 1);
+}
+
+void mfi_worker_found(mf_pool_worker *worker)
+{
+    mf_pool *pool = worker->pool;
+    if (mfi_doorbell_found(&pool->bell) && !mfi_pool_nothing_queued(pool, worker->guard))
+        mfi_doorbell_ring(&pool->bell);
+}
+
+/* Look for a job a few more times: the next one is often on its way, and a sleep and a wake cost 500 times as much as it. */
+static bool search(mf_pool_worker *worker, mfi_item *job)
+{
+    mf_pool *pool = worker->pool;
+    for (unsigned i = 0; i <= pool->spinning; i++) {
+        if (mfi_pool_take(pool, worker->guard, job))
+            return true;
+        mfi_backoff wait = MFI_BACKOFF;
+        while (i < pool->spinning && mfi_backoff_once(&wait) && mfi_pool_nothing_queued(pool, worker->guard))
+            ;
+    }
+    return false;
+}
+
+static bool must_leave(mf_pool_worker *worker)
+{
+    return mfi_pool_exiting(worker->pool) || mfi_spare_leaving(worker);
+}
+
+/* Sleep until there is something to do. True: the worker is searching. */
+static bool sleep_idle(mf_pool_worker *worker, bool searching)
+{
+    mf_pool *pool = worker->pool;
+    mfi_doorbell_lie_down(&pool->bell, &worker->sleeper, searching, false);
+    /* W2, and the looks at what mfi_doorbell_call is used for. */
+    if (!mfi_pool_nothing_queued(pool, worker->guard) || must_leave(worker)) {
+        mfi_doorbell_get_up(&pool->bell, &worker->sleeper);
+        return true;
+    }
+    mfi_pool_busy_leave(pool);
+    mfi_wake why = mfi_doorbell_sleep(&pool->bell, &worker->sleeper, INT64_MAX);
+    mfi_pool_busy_enter(pool);
+    return why == MFI_WAKE_RUNG;
+}
+
+/* The next job. False: the worker must leave. */
+static bool next_job(mf_pool_worker *worker, mfi_item *job)
+{
+    mf_pool *pool = worker->pool;
+    if (mfi_pool_take(pool, worker->guard, job))
+        return true;
+    bool searching = mfi_doorbell_search(&pool->bell, pool->workers);
+    bool got = searching && search(worker, job);
+    while (!got && !must_leave(worker)) {
+        searching = sleep_idle(worker, searching);
+        got = searching && search(worker, job);
+    }
+    if (searching)
+        mfi_worker_found(worker);
+    return got;
+}
+
+static void name_thread(const mf_pool_worker *worker)
+{
+    char name[16];
+    snprintf(name, sizeof name, "%.10s-%u", worker->pool->name, worker->index % 10000);
+    pthread_setname_np(pthread_self(), name);
+}
+
+void *mfi_worker_main(void *arg)
+{
+    mf_pool_worker *worker = arg;
+    mf_pool *pool = worker->pool;
+    current = worker;
+    name_thread(worker);
+    if (pool->on_worker_start != NULL)
+        pool->on_worker_start(pool->user, worker->index);
+
+    mfi_item job;
+    for (;;) {
+        if (mfi_spare_leaving(worker))
+            mfi_spare_rest(worker);
+        if (next_job(worker, &job))
+            mfi_worker_run(worker, &job);
+        else if (mfi_pool_exiting(pool))
+            break;
+    }
+    if (pool->on_worker_stop != NULL)
+        pool->on_worker_stop(pool->user, worker->index);
+    current = NULL;
+    return NULL;
+}
