@@ -5,10 +5,11 @@
  * an allocation that begins with the header of the message to be, so that a finished message is one allocation either
  * way. The head of an endless container takes one byte at first; when it ends with more than 15 entries its content
  * moves up to make room for the longer head, so that every message has the one shortest form. */
+#include "builder.h"
+
 #include "layout.h"
 #include "memory.h"
 #include "verify.h"
-#include "wire.h"
 
 #include <msgpack/pack.h>
 
@@ -288,9 +289,29 @@ void mf_build_float(mf_builder *b, double value)
     SCALAR(b, msgpack_pack_double(&pk, value));
 }
 
-static void pack_str(mf_builder *b, mf_str text)
+void mfi_build_str_begin(mf_builder *b, size_t len)
 {
-    SCALAR(b, (msgpack_pack_str(&pk, text.len), msgpack_pack_str_body(&pk, text.at, text.len)));
+    if (!begin_value(b, false) || !reserve(b, len))    /* all of it at once: its length is known */
+        return;
+    msgpack_packer pk = packer(b);
+    msgpack_pack_str(&pk, len);
+}
+
+void mfi_build_str_part(mf_builder *b, const char *at, size_t len)
+{
+    append(b, at, len);
+}
+
+void mfi_build_str_end(mf_builder *b)
+{
+    end_value(b);
+}
+
+static void build_str_trusted(mf_builder *b, mf_str text)
+{
+    mfi_build_str_begin(b, text.len);
+    mfi_build_str_part(b, text.at, text.len);
+    mfi_build_str_end(b);
 }
 
 void mf_build_str(mf_builder *b, mf_str text)
@@ -300,7 +321,7 @@ void mf_build_str(mf_builder *b, mf_str text)
     else if (mfi_utf8_valid(text) != text.len)
         fail(b, MF_E_INVALID, "text that is not UTF-8");
     else
-        pack_str(b, text);
+        build_str_trusted(b, text);
 }
 
 void mf_build_key(mf_builder *b, const char *key)
@@ -320,24 +341,20 @@ static size_t lossy_len(mf_str text)
     return len;
 }
 
-static void pack_lossy(msgpack_packer *pk, mf_str text)
-{
-    msgpack_pack_str(pk, lossy_len(text));
-    while (text.len > 0) {
-        size_t good = mfi_utf8_valid(text), bad = good < text.len ? 1 : 0;
-        msgpack_pack_str_body(pk, text.at, good);
-        if (bad)
-            msgpack_pack_str_body(pk, "\xef\xbf\xbd", 3);
-        text = mf_str_of(text.at + good + bad, text.len - good - bad);
-    }
-}
-
 void mf_build_str_lossy(mf_builder *b, mf_str text)
 {
-    if (text.len > b->limits.bytes || lossy_len(text) > b->limits.bytes)
+    if (text.len > b->limits.bytes) {
         fail(b, MF_E_TOO_BIG, "more bytes than the limit");
-    else
-        SCALAR(b, pack_lossy(&pk, text));
+        return;
+    }
+    mfi_build_str_begin(b, lossy_len(text));
+    while (text.len > 0) {
+        size_t good = mfi_utf8_valid(text), bad = good < text.len ? 1 : 0;
+        mfi_build_str_part(b, text.at, good);
+        mfi_build_str_part(b, "\xef\xbf\xbd", 3 * bad);
+        text = mf_str_of(text.at + good + bad, text.len - good - bad);
+    }
+    mfi_build_str_end(b);
 }
 
 void mf_build_bin(mf_builder *b, mf_str bytes)
