@@ -1,0 +1,28 @@
+/* store/record.h: what the layers to the right need of keys and specs beyond the public header. */
+#ifndef MFI_RECORD_H
+#define MFI_RECORD_H
+
+#include <mageflow/store.h>
+
+#include "random.h"
+
+#define MFI_KEY_CODE_LEN 25    /* letters and digits after the prefix, five random bits each */
+
+/** A new key of that kind (not MF_KIND_NONE) from source; NULL: the kernel. Fails as mfi_random_fill does. */
+MF_NODISCARD mf_status mfi_key_make(mf_kind kind, const mfi_random *source, mf_key *out);
+/** The kind that a key's prefix tells; MF_KIND_NONE for the unset one. */
+mf_kind mfi_key_kind(const mf_key *key);
+
+/** n more references at once. */
+void mfi_spec_ref_many(const mf_spec *spec, unsigned n);
+/** Take and drop both references of an item; either may be NULL. */
+void mfi_item_ref(const mf_item *item);
+void mfi_item_unref(const mf_item *item);
+/** True for the names that are ours, "mageflow.<name>": calls of framework tasks. */
+static inline bool mfi_name_is_framework(mf_str name)
+{
+    static const char prefix[] = "mageflow.";
+    return name.len >= sizeof prefix - 1 && memcmp(name.at, prefix, sizeof prefix - 1) == 0;
+}
+
+#endif
