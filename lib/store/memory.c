@@ -1,0 +1,166 @@
+#include "memory_store.h"
+
+#include "clock.h"
+#include "record.h"
+
+#include <assert.h>
+
+static const mf_store_ops memory_ops;    /* filled in below the functions it names */
+
+struct mfi_memory *mfi_memory_of(mf_store *base)
+{
+    assert(base->ops == &memory_ops);    /* the one cast, checked */
+    return (struct mfi_memory *)base;
+}
+
+/* ---- time -------------------------------------------------------------------------------------------------------- */
+
+int64_t mfi_memory_clock(const struct mfi_memory *m)
+{
+    return mfi_now_ns(m->clock) / 1000000;
+}
+
+/* The clock was read before the lock was taken: who came later may have been served earlier. */
+int64_t mfi_memory_advance(struct mfi_memory *m, int64_t now_ms)
+{
+    if (now_ms > m->now_ms)
+        m->now_ms = now_ms;
+    return m->now_ms;
+}
+
+static int64_t memory_now_ms(mf_store *base)
+{
+    return mfi_memory_clock(mfi_memory_of(base));
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+static void record_read(struct mfi_memory *m, const mf_key *key, mf_record *out)
+{
+    const struct mfi_head *head = mfi_head_find(m, key);
+    if (head == NULL) {
+        *out = (mf_record){0};
+        return;
+    }
+    out->spec = mf_spec_ref(head->spec);
+    mfi_head_state(head, &out->state);
+    mf_state_ref(&out->state);
+}
+
+static mf_status memory_load(mf_store *base, const mf_key *keys, size_t n, mf_record *out, mf_error *err)
+{
+    (void)err;
+    struct mfi_memory *m = mfi_memory_of(base);
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < n; i++)
+        record_read(m, &keys[i], &out[i]);
+    pthread_mutex_unlock(&m->lock);
+    return MF_OK;
+}
+
+/* How many of n from `from` lie before `end`. */
+static size_t within(uint64_t from, size_t n, uint64_t end)
+{
+    if (from >= end)
+        return 0;
+    return end - from < n ? (size_t)(end - from) : n;
+}
+
+static mf_status not_found(const mf_key *key, mf_error *err)
+{
+    return mf_fail(err, MF_E_NOT_FOUND, "store: no record \"%.32s\"", key->text);
+}
+
+static mf_status memory_items(mf_store *base, const mf_key *key, uint64_t from, size_t n, mf_item *out, size_t *got,
+                              mf_error *err)
+{
+    struct mfi_memory *m = mfi_memory_of(base);
+    pthread_mutex_lock(&m->lock);
+    const struct mfi_head *head = mfi_head_find(m, key);
+    *got = head == NULL ? 0 : within(from, n, head->item_count);
+    for (size_t i = 0; i < *got; i++) {
+        out[i] = *mfi_head_item(head, from + i);
+        mfi_item_ref(&out[i]);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return head == NULL ? not_found(key, err) : MF_OK;
+}
+
+static mf_status memory_outcomes(mf_store *base, const mf_key *key, uint64_t from, size_t n, mf_outcome *out, size_t *got,
+                                 mf_error *err)
+{
+    struct mfi_memory *m = mfi_memory_of(base);
+    pthread_mutex_lock(&m->lock);
+    const struct mfi_head *head = mfi_head_find(m, key);
+    *got = head == NULL ? 0 : within(from, n, head->outcome_end);
+    for (size_t i = 0; i < *got; i++) {
+        const uintptr_t *packed = mfi_head_outcome(head, from + i);
+        uintptr_t outcome = packed == NULL ? 0 : *packed;
+        out[i] = (mf_outcome){from + i, (mf_signature_status)(outcome & 7), mfi_outcome_value(outcome)};
+        mf_message_ref(out[i].value);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return head == NULL ? not_found(key, err) : MF_OK;
+}
+
+static void memory_load_counts(mf_store *base, size_t *waiting, size_t *claimed)
+{
+    struct mfi_memory *m = mfi_memory_of(base);
+    pthread_mutex_lock(&m->lock);
+    *waiting = m->queue.waiting;
+    *claimed = m->queue.claimed;
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* ---- the object -------------------------------------------------------------------------------------------------- */
+
+static void memory_destroy(mf_store *base)
+{
+    struct mfi_memory *m = mfi_memory_of(base);
+    mfi_queue_fini(&m->queue, m->allocator);
+    mfi_heads_fini(m);
+    mfi_watch_fini(m);
+    pthread_cond_destroy(&m->watch_idle);
+    pthread_mutex_destroy(&m->watch_lock);
+    pthread_mutex_destroy(&m->lock);
+    mf_delete(m->allocator, m);
+}
+
+static const mf_store_ops memory_ops = {
+    .struct_size = sizeof(mf_store_ops),
+    .name = "memory",
+    .durable = false,
+    .destroy = memory_destroy,
+    .watch = mfi_memory_watch,
+    .unwatch = mfi_memory_unwatch,
+    .now_ms = memory_now_ms,
+    .load = memory_load,
+    .items = memory_items,
+    .outcomes = memory_outcomes,
+    .commit = mfi_memory_commit,
+    .claim = mfi_memory_claim,
+    .take = mfi_memory_take,
+    .outbox = mfi_memory_outbox,
+    .load_counts = memory_load_counts,
+    .log = mfi_memory_log,
+    .read_log = mfi_memory_read_log,
+    .progress = mfi_memory_progress,
+    .read_progress = mfi_memory_read_progress,
+};
+
+mf_status mf_memory_store_create(const mf_allocator *allocator, const mf_clock *clock, mf_store **out, mf_error *err)
+{
+    if (allocator == NULL)
+        allocator = mf_allocator_default();
+    struct mfi_memory *m = mf_new(allocator, struct mfi_memory);
+    if (m == NULL)
+        return mf_fail(err, MF_E_NOMEM, "store: no memory");
+    m->base.ops = &memory_ops;
+    m->allocator = allocator;
+    m->clock = clock;
+    pthread_mutex_init(&m->lock, NULL);          /* with default attributes these three cannot fail on Linux */
+    pthread_mutex_init(&m->watch_lock, NULL);
+    pthread_cond_init(&m->watch_idle, NULL);
+    *out = &m->base;
+    return MF_OK;
+}
