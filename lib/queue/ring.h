@@ -27,6 +27,10 @@
  *     leaves by that same thread only; others can but raise its lap.
  *   - A popper of lap L leaves behind nothing that a pusher of lap L may still claim; so no item can be put where nobody
  *     will look: a published item is found by the popper of its lap or, when that one is halted, of a later lap.
+ * Order
+ *   Items come out in the order of their tickets, with one exception: an item whose popper stopped between its ticket and
+ *   the item, while the others went round the whole ring, is taken by the next lap's popper, after newer items. It is late,
+ *   but less so than if it waited for its own. With one popper the order is exact.
  * Progress
  *   push  lock-free: a failed attempt means that a popper took a ticket. Full may be answered while cells are taken by
  *         pushes in progress or held by halted threads, each of which costs one cell and no more.
@@ -34,7 +38,7 @@
  *         Empty means: every push that had returned before this pop began was taken by somebody. It may be answered while
  *         pushes that began later have returned. A doorbell's second look needs no more than that.
  *   A halted popper keeps at most the one item that it was taking.
- * Orders   tickets and the publishing are seq_cst, as the doorbell asks of the queue (S1 and the looks).
+ * Memory orders   tickets and the publishing are seq_cst, as the doorbell asks of the queue (S1, looks).
  * Rejected Vyukov's ring (a halted pusher stops every popper, a preempted one does for 4 ms); SCQ (lock-free, but two
  *          index rings: eight shared operations an item where this has six); LCRQ (16-byte compare-and-swap, and an
  *          item of one word, so an allocation per job); a mutex (81 → 1376 ns from one to four workers on two cores).

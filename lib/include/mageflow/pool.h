@@ -6,7 +6,8 @@
  * Fork      a pool does not cross a fork: in the child every call on it answers MF_E_FORKED and does nothing, except
  *           mf_pool_destroy, which frees the memory without waiting for threads that are not there. A child forked
  *           inside a job must end by exec or _exit, not by returning from the job.
- * Order     jobs are started in the order in which they were queued; several workers finish them in any order.
+ * Order     workers take jobs in the order in which they were queued; with several of them that says little about the
+ *           order in which jobs begin and end.
  */
 #ifndef MAGEFLOW_POOL_H
 #define MAGEFLOW_POOL_H
