@@ -1,0 +1,22 @@
+/* contract/store/makers.h: the stores that are held to the contract. */
+#ifndef MFT_MAKERS_H
+#define MFT_MAKERS_H
+
+#include <mageflow/store.h>
+
+/* Where a store may differ from the others. */
+typedef struct store_quirks {
+    bool   ours_to_fail;    /* its memory comes from the allocator alone, so that failing that one reaches every path */
+    size_t lines_max;       /* log lines kept for one record; 0: all */
+} store_quirks;
+
+typedef struct store_maker {
+    const char  *name;
+    mf_status  (*create)(const mf_allocator *allocator, const mf_clock *clock, mf_store **out, mf_error *err);
+    store_quirks quirks;
+} store_maker;
+
+extern const store_maker store_makers[];
+extern const size_t      store_maker_count;
+
+#endif

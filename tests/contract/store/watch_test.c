@@ -1,0 +1,175 @@
+/* Watchers: told after the commit, with nothing locked, and not at all once they are taken away. */
+#include "contract.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+
+typedef struct seen {
+    mf_store *store;
+    size_t    ready_calls, ready, delayed_calls, ended;
+    int64_t   delayed_ms;
+    mf_key    last;
+} seen;
+
+/* Asking the store from inside shows that nothing is locked. */
+static void on_ready(void *user, size_t n)
+{
+    seen *s = user;
+    size_t waiting, claimed;
+    mf_store_load_counts(s->store, &waiting, &claimed);
+    cr_assert(ge(sz, waiting, n));
+    s->ready_calls++;
+    s->ready += n;
+}
+
+static void on_delayed(void *user, int64_t due_ms)
+{
+    seen *s = user;
+    s->delayed_calls++;
+    s->delayed_ms = due_ms;
+}
+
+static void on_ended(void *user, const mf_key *key)
+{
+    seen *s = user;
+    mf_record record;
+    is_status(mf_store_load(s->store, key, 1, &record, NULL), MF_OK);
+    cr_assert(mf_signature_status_ended(record.state.status));
+    mf_record_release(&record);
+    s->ended++;
+    s->last = *key;
+}
+
+static void start(fixture *f, seen *s)
+{
+    *s = (seen){.store = f->store};
+    is_status(mf_store_watch_start(f->store, &(mf_store_watch){on_ready, on_delayed, on_ended, s}), MF_OK);
+}
+
+STORE_TEST(store_watch, ready_counts_what_is_due_and_delayed_names_the_first_that_is_not)
+{
+    mf_key key = world_key(NUMBERED);
+    mf_entry entries[6];
+    seen s;
+    world_make(f);
+    start(f, &s);
+    int64_t now = mf_store_now_ms(f->store);
+    for (uint64_t i = 0; i < 6; i++) {
+        entries[i] = entry_for(f, &key, i);
+        entries[i].due_ms = (int64_t[]){0, now + 30, 0, now + 20, now, now + 40}[i];
+    }
+    must_commit(f, &(mf_batch){.entries = entries, .entry_count = 6});
+    cr_assert(eq(sz, s.ready_calls, 1));
+    cr_assert(eq(sz, s.ready, 3));
+    cr_assert(eq(sz, s.delayed_calls, 1));
+    cr_assert(eq(i64, s.delayed_ms, now + 20));
+    turn_clock(f, 100);
+    mf_taken taken;
+    cr_assert(take_one(f, &taken));
+    must_commit(f, &(mf_batch){0});
+    cr_assert(eq(sz, s.ready_calls, 1));    /* becoming due and being taken are no commits that add */
+    mf_store_watch_stop(f->store, &s);
+}
+
+STORE_TEST(store_watch, a_refused_batch_is_not_told)
+{
+    mf_key key = world_key(SWARM);
+    seen s;
+    world_make(f);
+    start(f, &s);
+    mf_entry entry = entry_for(f, &key, 0);
+    mf_state state = {.status = MF_STATUS_DONE};
+    must_refuse(f, &(mf_batch){.key = key, .version = 1, .state = &state, .entries = &entry, .entry_count = 1},
+                MF_GUARD_VERSION, 0);
+    cr_assert(eq(sz, s.ready_calls + s.delayed_calls + s.ended, 0));
+    mf_store_watch_stop(f->store, &s);
+}
+
+STORE_TEST(store_watch, ended_is_told_once)
+{
+    static const mf_signature_status way[] = {MF_STATUS_ACTIVE, MF_STATUS_SUSPENDED, MF_STATUS_FAILED, MF_STATUS_FAILED,
+                                              MF_STATUS_CANCELED};
+    mf_key key = world_key(SWARM);
+    seen s;
+    world_make(f);
+    start(f, &s);
+    for (size_t i = 0; i < sizeof way / sizeof way[0]; i++) {
+        write_state(f, &key, (mf_state){.version = 5 + i, .status = way[i]});
+        cr_assert(eq(sz, s.ended, i >= 2), "step %zu", i);
+    }
+    cr_assert(mf_key_eq(&s.last, &key));
+    mf_store_watch_stop(f->store, &s);
+}
+
+STORE_TEST(store_watch, several_watchers_each_are_told_until_they_go)
+{
+    mf_key key = world_key(NUMBERED);
+    seen a, b;
+    world_make(f);
+    start(f, &a);
+    start(f, &b);
+    is_status(mf_store_watch_start(f->store, &(mf_store_watch){.user = &a}), MF_OK);    /* every call is optional */
+    send(f, entry_for(f, &key, 0));
+    mf_store_watch_stop(f->store, &a);
+    send(f, entry_for(f, &key, 1));
+    mf_store_watch_stop(f->store, &a);    /* nobody of that name: nothing happens */
+    mf_store_watch_stop(f->store, &b);
+    send(f, entry_for(f, &key, 2));
+    cr_assert(eq(sz, a.ready, 1));
+    cr_assert(eq(sz, b.ready, 2));
+}
+
+/* ---- taking a watcher away while it is called ------------------------------------------------------------------------ */
+
+typedef struct slow {
+    fixture    *f;
+    sem_t       inside, go_on;
+    atomic_bool returned, stopped_early;
+} slow;
+
+static void slow_ready(void *user, size_t n)
+{
+    slow *s = user;
+    (void)n;
+    sem_post(&s->inside);
+    sem_wait(&s->go_on);
+    atomic_store(&s->returned, true);
+}
+
+static void *commit_one(void *arg)
+{
+    slow *s = arg;
+    mf_key key = world_key(NUMBERED);
+    send(s->f, entry_for(s->f, &key, 0));
+    return NULL;
+}
+
+static void *stop_watching(void *arg)
+{
+    slow *s = arg;
+    mf_store_watch_stop(s->f->store, s);
+    atomic_store(&s->stopped_early, !atomic_load(&s->returned));
+    return NULL;
+}
+
+STORE_TEST(store_watch, unwatch_waits_for_a_running_call)
+{
+    slow s = {.f = f};
+    seen other;
+    pthread_t committing, stopping;
+    world_make(f);
+    sem_init(&s.inside, 0, 0);
+    sem_init(&s.go_on, 0, 0);
+    is_status(mf_store_watch_start(f->store, &(mf_store_watch){.ready = slow_ready, .user = &s}), MF_OK);
+    start(f, &other);
+    pthread_create(&committing, NULL, commit_one, &s);
+    sem_wait(&s.inside);
+    pthread_create(&stopping, NULL, stop_watching, &s);
+    mf_store_watch_stop(f->store, &other);    /* nobody runs that one: at once */
+    sem_post(&s.go_on);
+    pthread_join(committing, NULL);
+    pthread_join(stopping, NULL);
+    cr_assert(not(atomic_load(&s.stopped_early)));
+    mf_key key = world_key(NUMBERED);
+    send(f, entry_for(f, &key, 1));    /* would wait for ever if it were still called */
+}
