@@ -203,3 +203,20 @@ mf_status mf_fields_validate(const mf_fields *table, const mf_message *message, 
         return mf_fields_decode_value(table, mf_message_value(message), NULL, err);
     return mf_fail(err, mf_message_status(message), "%s: the message failed to build", table->name);
 }
+
+mf_status mf_fields_validate_present(const mf_fields *table, const mf_message *message, mf_error *err)
+{
+    unsigned hint = 0;
+    mf_value key, value;
+    mf_iter entries = mf_value_iter(mf_message_value(message));
+    mf_status st = mfi_table_check(table, err);
+    while (st == MF_OK && mf_iter_next(&entries, &key, &value)) {
+        mf_str name;
+        const mf_field *field = mf_value_str(key, &name) == MF_OK ? find(table, name, &hint) : NULL;
+        if (field == NULL)
+            st = table->strict ? refuse_unknown(table, key, err) : MF_OK;
+        else if (mf_value_type(value) != MF_TYPE_NIL)
+            st = mfi_field_check(&(mfi_place){NULL, field}, value, err);
+    }
+    return st;
+}

@@ -30,6 +30,13 @@ static void build_bounds(mf_builder *b, const char *least, const char *most, lon
         build_number(b, most, max);
 }
 
+/* A fallback of 0 that nobody wrote may lie outside the bounds; then there is no default to speak of. */
+static void build_default(mf_builder *b, const mf_field *field, long double min, long double max)
+{
+    if (!field->required && field->fallback >= min && field->fallback <= max)
+        build_number(b, "default", field->fallback);
+}
+
 static void build_text_kind(mf_builder *b, const mf_field *field)
 {
     build_text(b, "type", "string");
@@ -43,7 +50,6 @@ static void build_text_kind(mf_builder *b, const mf_field *field)
 
 static void build_field(mf_builder *b, const mf_field *field)
 {
-    bool fallback = !field->required;
     mf_build_map_begin(b);
     switch (field->kind) {
     case MF_FIELD_STR:
@@ -53,17 +59,17 @@ static void build_field(mf_builder *b, const mf_field *field)
     case MF_FIELD_INT:
         build_text(b, "type", "integer");
         build_bounds(b, "minimum", "maximum", mfi_lowest(field), mfi_highest(field));
-        if (fallback)
-            build_number(b, "default", field->fallback);
+        build_default(b, field, mfi_lowest(field), mfi_highest(field));
         break;
     case MF_FIELD_FLOAT:
         build_text(b, "type", "number");
         build_bounds(b, "minimum", "maximum", field->min, field->max);
-        if (fallback)
-            build_number(b, "default", field->fallback);
+        build_default(b, field, field->min, field->max);
         break;
     case MF_FIELD_BOOL:
         build_text(b, "type", "boolean");
+        if (field->required)
+            break;
         mf_build_key(b, "default");
         mf_build_bool(b, field->fallback != 0);
         break;
