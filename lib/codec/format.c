@@ -15,7 +15,7 @@ static char peek(formatter *f)
     return *f->at;
 }
 
-static bool accept(formatter *f, char c)
+static bool accept_char(formatter *f, char c)
 {
     if (peek(f) != c)
         return false;
@@ -30,16 +30,16 @@ static bool going_on(const formatter *f)
 
 static void key(formatter *f)
 {
-    if (accept(f, 's')) {
+    if (accept_char(f, 's')) {
         const char *name = va_arg(f->args, const char *);
         f->bad |= name == NULL;
         mf_build_key(&f->builder, name);
-    } else if (accept(f, 'S')) {
+    } else if (accept_char(f, 'S')) {
         mf_build_str(&f->builder, va_arg(f->args, mf_str));
     } else {
         f->bad = true;
     }
-    f->bad |= !accept(f, ':');
+    f->bad |= !accept_char(f, ':');
 }
 
 static void value(formatter *f);
@@ -47,15 +47,15 @@ static void value(formatter *f);
 static void container(formatter *f, bool map, char close)
 {
     map ? mf_build_map_begin(&f->builder) : mf_build_array_begin(&f->builder);
-    if (!accept(f, close)) {
+    if (!accept_char(f, close)) {
         do {
             if (map)
                 key(f);
             if (going_on(f))
                 value(f);
-        } while (going_on(f) && accept(f, ','));
+        } while (going_on(f) && accept_char(f, ','));
         if (going_on(f))
-            f->bad = !accept(f, close);
+            f->bad = !accept_char(f, close);
     }
     mf_build_end(&f->builder);
 }

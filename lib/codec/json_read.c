@@ -75,7 +75,7 @@ static char next(reader *r)
     return r->at < r->end ? *r->at : '\0';
 }
 
-static bool accept(reader *r, char c)
+static bool accept_char(reader *r, char c)
 {
     if (next(r) != c || r->at == r->end)
         return false;
@@ -275,11 +275,11 @@ static mf_status array(reader *r)
     mf_build_array_begin(&r->builder);
     mf_status st = built(r);
     r->at++;
-    if (st == MF_OK && !accept(r, ']')) {
+    if (st == MF_OK && !accept_char(r, ']')) {
         do
             st = value(r);
-        while (st == MF_OK && accept(r, ','));
-        if (st == MF_OK && !accept(r, ']'))
+        while (st == MF_OK && accept_char(r, ','));
+        if (st == MF_OK && !accept_char(r, ']'))
             st = unexpected(r, "expected ',' or ']'");
     }
     mf_build_end(&r->builder);
@@ -293,7 +293,7 @@ static mf_status entry(reader *r)
     mf_status st = text(r);
     if (st != MF_OK)
         return st;
-    return accept(r, ':') ? value(r) : unexpected(r, "expected ':'");
+    return accept_char(r, ':') ? value(r) : unexpected(r, "expected ':'");
 }
 
 static mf_status object(reader *r)
@@ -301,11 +301,11 @@ static mf_status object(reader *r)
     mf_build_map_begin(&r->builder);
     mf_status st = built(r);
     r->at++;
-    if (st == MF_OK && !accept(r, '}')) {
+    if (st == MF_OK && !accept_char(r, '}')) {
         do
             st = entry(r);
-        while (st == MF_OK && accept(r, ','));
-        if (st == MF_OK && !accept(r, '}'))
+        while (st == MF_OK && accept_char(r, ','));
+        if (st == MF_OK && !accept_char(r, '}'))
             st = unexpected(r, "expected ',' or '}'");
     }
     mf_build_end(&r->builder);

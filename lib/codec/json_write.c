@@ -2,17 +2,23 @@
  *
  * The text grows in a block on the stack, and beyond it in one from the allocator; it leaves in one of exactly its length,
  * because whoever frees it tells no more than that length. */
+#include "json.h"
+
+#include "describe.h"
 #include "json_number.h"
 #include "memory.h"
 #include "wire.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #define SMALL 1024
 
 typedef struct writer {
     const mf_allocator *allocator;
+    mfi_json_style      style;
+    mf_str              field;     /* the key written last, for the error text; at == NULL: none yet */
     mf_status           status;    /* sticky */
     const char         *problem;
     char               *at;        /* small, or a block of `room` bytes */
@@ -98,6 +104,8 @@ static void write_text(writer *w, mf_str text)
 
 static void write_base64(writer *w, mf_str bytes)
 {
+    if (w->style == MFI_JSON_EXACT)
+        fail(w, MF_E_UNSUPPORTED, "binary has no form in JSON");
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     put(w, '"');
     for (size_t i = 0; i < bytes.len; i += 3) {
@@ -125,6 +133,8 @@ static void write_float(writer *w, const mfi_head *head)
     char out[MFI_NUMBER_TEXT];
     double number;
     memcpy(&number, &head->bits, sizeof number);
+    if (w->style == MFI_JSON_EXACT && !isfinite(number))
+        fail(w, MF_E_UNSUPPORTED, "NaN and Infinity have no form in JSON");
     append(w, out, mfi_number_write(number, out));
 }
 
@@ -146,6 +156,7 @@ static void write_items(writer *w, mf_value value, char open, char close)
                 fail(w, MF_E_UNSUPPORTED, "a key that is no text has no form in JSON");
                 return;
             }
+            w->field = name;
             write_text(w, name);
             put(w, ':');
         }
@@ -191,10 +202,21 @@ static char *take(writer *w)
     return text;
 }
 
-mf_status mf_value_to_json(mf_value value, const mf_allocator *allocator, char **text, size_t *len, mf_error *err)
+static mf_status report(const writer *w, mf_error *err)
+{
+    mfi_words echo;
+    if (w->field.at == NULL || w->status == MF_E_NOMEM)
+        return mf_fail(err, w->status, "JSON: %s", w->problem);
+    return mf_fail(err, w->status, "JSON: field \"%s\": %s", mfi_echo(w->field, &echo), w->problem);
+}
+
+mf_status mfi_value_to_json(mf_value value, mfi_json_style style, const mf_allocator *allocator, char **text, size_t *len,
+                            mf_error *err)
 {
     writer w;
     w.allocator = allocator;
+    w.style = style;
+    w.field = mf_str_of(NULL, 0);
     w.status = MF_OK;
     w.problem = NULL;
     w.at = w.small_block;
@@ -204,10 +226,15 @@ mf_status mf_value_to_json(mf_value value, const mf_allocator *allocator, char *
     char *whole = w.status == MF_OK ? take(&w) : NULL;
     release(&w);
     if (whole == NULL)
-        return mf_fail(err, w.status, "JSON: %s", w.problem);
+        return report(&w, err);
     *text = whole;
     *len = w.len;
     return MF_OK;
+}
+
+mf_status mf_value_to_json(mf_value value, const mf_allocator *allocator, char **text, size_t *len, mf_error *err)
+{
+    return mfi_value_to_json(value, MFI_JSON_PYTHON, allocator, text, len, err);
 }
 
 mf_status mf_message_to_json(const mf_message *message, const mf_allocator *allocator, char **text, size_t *len,

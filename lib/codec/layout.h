@@ -4,7 +4,7 @@
 
 #include <mageflow/message.h>
 
-#include <stdatomic.h>
+#include "refcount.h"
 
 /* The bytes follow the struct in the same allocation.
  * I set at construction, then read-only · A atomic, any thread */
@@ -12,7 +12,7 @@ struct mf_message {
     const mf_allocator *allocator;   /* I  NULL: static, not counted */
     uint32_t            len;         /* I  bytes that hold the value */
     uint32_t            room;        /* I  bytes allocated for it, len or more */
-    atomic_uint         refs;        /* A  one each holder */
+    mfi_refcount        refs;        /* A  one for each pointer that somebody will unref */
     uint32_t            elements;    /* I  array items and map entries in all */
     uint16_t            depth;       /* I  arrays and maps within each other */
     int16_t             status;      /* I  an mf_status: why a static message holds no value */

@@ -3,9 +3,9 @@
 #include "memory.h"
 #include "verify.h"
 
-#define STATIC_MESSAGE(st) {NULL, 0, 0, 1, 0, 0, (st)}
+#define STATIC_MESSAGE(st) {NULL, 0, 0, {1}, 0, 0, (st)}
 
-static struct { mf_message head; unsigned char nil; } nil_message = {{NULL, 1, 1, 1, 0, 0, MF_OK}, 0xc0};
+static struct { mf_message head; unsigned char nil; } nil_message = {{NULL, 1, 1, {1}, 0, 0, MF_OK}, 0xc0};
 
 /* One a status that building can end with; they hold no value. */
 static mf_message failures[] = {
@@ -40,7 +40,7 @@ mf_message *mfi_message_alloc(const mf_allocator *allocator, size_t room)
     if (message == NULL)
         return NULL;
     *message = (mf_message){.allocator = allocator, .room = (uint32_t)room, .status = MF_OK};
-    atomic_init(&message->refs, 1);
+    mfi_refcount_init(&message->refs);
     return message;
 }
 
@@ -51,9 +51,8 @@ mf_status mf_message_status(const mf_message *message)
 
 mf_message *mf_message_ref(const mf_message *message)
 {
-    /* relaxed: whoever references it holds a reference already, so it cannot end meanwhile. */
     if (message != NULL && message->allocator != NULL)
-        atomic_fetch_add_explicit(&counted(message)->refs, 1, memory_order_relaxed);
+        mfi_refcount_ref(&counted(message)->refs);
     return counted(message);
 }
 
@@ -61,8 +60,7 @@ void mf_message_unref(const mf_message *message)
 {
     if (message == NULL || message->allocator == NULL)
         return;
-    /* acq_rel: every holder's last read comes before the release that the last one performs. */
-    if (atomic_fetch_sub_explicit(&counted(message)->refs, 1, memory_order_acq_rel) == 1)
+    if (mfi_refcount_unref(&counted(message)->refs))
         mfi_release(message->allocator, counted(message), sizeof *message + message->room);
 }
 

@@ -15,7 +15,7 @@ static char peek(scanner *s)
     return *s->at;
 }
 
-static bool accept(scanner *s, char c)
+static bool accept_char(scanner *s, char c)
 {
     if (peek(s) != c)
         return false;
@@ -79,12 +79,12 @@ static mf_status scan(scanner *s, mf_value value);
 
 static mf_status scan_entry(scanner *s, mf_value map)
 {
-    bool c_text = accept(s, 's');
-    if (!c_text && !accept(s, 'S'))
+    bool c_text = accept_char(s, 's');
+    if (!c_text && !accept_char(s, 'S'))
         return malformed(s);
     mf_str name = c_text ? mf_cstr(va_arg(s->args, const char *)) : va_arg(s->args, mf_str);
-    bool optional = accept(s, '?');
-    if (!accept(s, ':'))
+    bool optional = accept_char(s, '?');
+    if (!accept_char(s, ':'))
         return malformed(s);
     mf_value value;
     mfi_words echo;
@@ -101,14 +101,14 @@ static mf_status scan_map(scanner *s, mf_value map)
 {
     if (map.at != NULL && mf_value_type(map) != MF_TYPE_MAP)
         return mismatch(s, "a map", map);
-    if (accept(s, '}'))
+    if (accept_char(s, '}'))
         return MF_OK;
     do {
         mf_status st = scan_entry(s, map);
         if (st != MF_OK)
             return st;
-    } while (accept(s, ','));
-    return accept(s, '}') ? MF_OK : malformed(s);
+    } while (accept_char(s, ','));
+    return accept_char(s, '}') ? MF_OK : malformed(s);
 }
 
 static mf_status scan_array(scanner *s, mf_value array)
@@ -119,7 +119,7 @@ static mf_status scan_array(scanner *s, mf_value array)
         return mismatch(s, "an array", array);
     mf_iter items = mf_value_iter(array);
     bool enough = true;
-    if (!accept(s, ']')) {
+    if (!accept_char(s, ']')) {
         do {
             rest = (mf_value){NULL, 0};
             enough = enough && (array.at == NULL || mf_iter_next(&items, NULL, &rest));
@@ -127,8 +127,8 @@ static mf_status scan_array(scanner *s, mf_value array)
             mf_status st = scan(s, rest);
             if (st != MF_OK)
                 return st;
-        } while (accept(s, ','));
-        if (!accept(s, ']'))
+        } while (accept_char(s, ','));
+        if (!accept_char(s, ']'))
             return malformed(s);
     }
     s->field = field;

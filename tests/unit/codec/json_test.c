@@ -1,5 +1,7 @@
 #include "codec_support.h"
 
+#include "json.h"
+
 #include <locale.h>
 #include <math.h>
 
@@ -164,6 +166,33 @@ Test(codec_json, what_json_lacks_is_base64_or_refused)
     mf_message_unref(m);
     cr_assert(eq(int, mf_message_to_json(mf_msg("?"), NULL, &text, &len, &err), MF_E_INVALID));
     cr_assert(eq(str, json_of(NULL), "null"));
+}
+
+Test(codec_json, the_exact_style_refuses_what_would_not_read_back)
+{
+    static const struct { const char *json, *text; } rows[] = {
+        {"{\"a\":{\"b\":[1,NaN]}}", "JSON: field \"b\": NaN and Infinity have no form in JSON"},
+        {"[-Infinity]", "JSON: NaN and Infinity have no form in JSON"},
+    };
+    char *text;
+    size_t len;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        mf_message *m = from_json(rows[i].json);
+        mf_value v = mf_message_value(m);
+        cr_assert(eq(int, mfi_value_to_json(v, MFI_JSON_EXACT, NULL, &text, &len, &err), MF_E_UNSUPPORTED));
+        cr_assert(eq(str, err.text, (char *)rows[i].text));
+        mf_message_unref(m);
+    }
+    mf_message *m = mf_msg("{s:B}", "raw", mf_str_of("a", 1));
+    mf_value v = mf_message_value(m);
+    cr_assert(eq(int, mfi_value_to_json(v, MFI_JSON_EXACT, NULL, &text, &len, &err), MF_E_UNSUPPORTED));
+    cr_assert(eq(str, err.text, "JSON: field \"raw\": binary has no form in JSON"));
+    mf_message_unref(m);
+    m = from_json("{\"a\":[1,2.5,null,true,\"x\"]}");
+    cr_assert(eq(int, mfi_value_to_json(mf_message_value(m), MFI_JSON_EXACT, NULL, &text, &len, &err), MF_OK));
+    cr_assert(eq(str, text, "{\"a\":[1,2.5,null,true,\"x\"]}"));
+    mf_json_free(NULL, text, len);
+    mf_message_unref(m);
 }
 
 Test(codec_json, the_locale_does_not_matter)
