@@ -15,6 +15,7 @@ typedef struct race {
     atomic_uint  *runs;            /* one each unit */
     atomic_uint   done, ready, ended;
     atomic_bool   finished;
+    pthread_barrier_t together;    /* so that nobody is through before the others begin */
     const char   *_Atomic problem;
 } race;
 
@@ -92,6 +93,7 @@ static void *worker(void *arg)
     race *r = arg;
     work w;
     int64_t next_due;
+    pthread_barrier_wait(&r->together);
     while (!atomic_load(&r->finished)) {
         if (mf_store_take(r->store, BATCH, w.taken, &w.got, &next_due, NULL) != MF_OK)
             problem(r, "take failed");
@@ -143,6 +145,7 @@ static const char *check(race *r)
 static void *claimer(void *arg)
 {
     race *r = arg;
+    pthread_barrier_wait(&r->together);
     for (unsigned i = 0; i < r->units; i += BATCH) {
         mf_claim claims[BATCH];
         unsigned n = r->units - i < BATCH ? r->units - i : BATCH;
@@ -181,11 +184,13 @@ static const char *run(race *r, unsigned threads, mf_status (*start)(race *), vo
     const mf_store_watch watch = {.ready = on_ready, .ended = on_ended, .user = r};
     if (mf_store_watch_start(r->store, &watch) != MF_OK || start(r) != MF_OK)
         return "could not begin";
+    pthread_barrier_init(&r->together, NULL, threads);
     for (unsigned i = 0; i < threads; i++)
         if (pthread_create(&ids[i], NULL, body, r) != 0)
             abort();
     for (unsigned i = 0; i < threads; i++)
         pthread_join(ids[i], NULL);
+    pthread_barrier_destroy(&r->together);
     mf_store_watch_stop(r->store, r);
     const char *found = atomic_load(&r->problem);
     return found != NULL ? found : verify(r);

@@ -1,0 +1,132 @@
+/* What the memory store promises beyond the contract: what things cost, and that a slot's generations run out safely. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "counting_allocator.h"
+#include "memory_store.h"
+#include "record.h"
+
+static counting_allocator counting;
+static mf_store          *store;
+static mf_spec           *record, *call;
+
+static void setup(void)
+{
+    counting_init(&counting);
+    call = mf_spec_create(&counting.allocator, MF_KIND_TASK, MF_STR_LIT("work"));
+    record = mf_spec_create(&counting.allocator, MF_KIND_SWARM, MF_STR_LIT("many"));
+    mf_state state = {.status = MF_STATUS_ACTIVE};
+    cr_assert(eq(int, mfi_key_make(MF_KIND_SWARM, NULL, &record->key), MF_OK));
+    cr_assert(eq(int, mf_memory_store_create(&counting.allocator, NULL, &store, NULL), MF_OK));
+    cr_assert(eq(int, mf_store_commit(store, &(mf_batch){.puts = &(mf_put){record, &state}, .put_count = 1}, NULL, NULL), MF_OK));
+}
+
+static void teardown(void)
+{
+    mf_store_destroy(store);
+    mf_spec_unref(record);
+    mf_spec_unref(call);
+    cr_assert(eq(long, atomic_load(&counting.live), 0));
+    cr_assert(eq(long, atomic_load(&counting.wrong_size), 0));
+}
+
+/* Bytes that are asked for on the way to n items with their outcomes; growth counts, as nothing is given back sooner. */
+static double bytes_per_item(uint64_t n)
+{
+    long before = atomic_load(&counting.bytes);
+    for (uint64_t i = 0; i < n; i++) {
+        mf_item item = {call, NULL};
+        mf_outcome outcome = {i, MF_STATUS_DONE, NULL};
+        mf_batch batch = {.key = record->key, .items = &item, .item_count = 1, .items_from = i, .outcomes = &outcome,
+                          .outcome_count = 1};
+        if (mf_store_commit(store, &batch, NULL, NULL) != MF_OK)
+            cr_fatal("item %lu", (unsigned long)i);
+    }
+    return (double)(atomic_load(&counting.bytes) - before) / (double)n;
+}
+
+Test(store_memory, an_item_costs_the_same_in_a_swarm_of_any_size, .init = setup, .fini = teardown)
+{
+    double small = bytes_per_item(10000);
+    mf_store_destroy(store);
+    mf_state state = {.status = MF_STATUS_ACTIVE};
+    cr_assert(eq(int, mf_memory_store_create(&counting.allocator, NULL, &store, NULL), MF_OK));
+    cr_assert(eq(int, mf_store_commit(store, &(mf_batch){.puts = &(mf_put){record, &state}, .put_count = 1}, NULL, NULL), MF_OK));
+    double large = bytes_per_item(1000000);
+    cr_assert(le(dbl, small, 25.0));
+    cr_assert(le(dbl, large, 25.0));
+    cr_assert(large < small * 1.1 && small < large * 1.1, "%.2f and %.2f bytes", small, large);
+}
+
+Test(store_memory, a_record_and_an_entry_stay_small)
+{
+    cr_assert(le(sz, sizeof(struct mfi_head), 320));
+    cr_assert(le(sz, sizeof(struct mfi_slot), 152));
+}
+
+/* ---- the queue without a store ------------------------------------------------------------------------------------ */
+
+Test(store_queue, a_slot_whose_generations_are_used_up_is_never_used_again)
+{
+    struct mfi_queue q = {0};
+    counting_init(&counting);
+    cr_assert(mfi_queue_reserve(&q, &counting.allocator, 1, 0));
+    struct mfi_slot *slot = mfi_queue_slot(&q);
+    slot->generation = UINT32_MAX;
+    uint64_t last = mfi_claim_begin(&q, slot, NULL);
+    size_t free_before = q.free_count;
+    cr_assert(eq(ptr, mfi_claim_find(&q, last), slot));
+    mfi_queue_end(&q, slot);
+    cr_assert(eq(sz, q.free_count, free_before));
+    cr_assert(eq(ptr, mfi_claim_find(&q, last), NULL));
+    for (size_t i = 0; i < free_before; i++)
+        cr_assert(ne(ptr, mfi_queue_slot(&q), slot));
+    mfi_queue_fini(&q, &counting.allocator);
+    cr_assert(eq(long, atomic_load(&counting.live), 0));
+}
+
+/* Against the plainest queue there is: an array that is searched. */
+Test(store_queue, rows_come_and_go_as_in_a_plain_list)
+{
+    enum { STEPS = 20000, MANY = 512 };
+    struct row { uint64_t id; int64_t due; } rows[MANY];
+    struct mfi_queue q = {0};
+    size_t n = 0;
+    uint64_t random = 42;
+    int64_t now = 1000;
+    counting_init(&counting);
+    mf_spec *spec = mf_spec_create(&counting.allocator, MF_KIND_TASK, MF_STR_LIT("work"));
+    for (size_t step = 0; step < STEPS; step++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        unsigned dice = (unsigned)(random >> 33);
+        if (dice % 4 < 2 && n < MANY) {
+            int64_t due = dice / 4 % 2 ? 0 : now + dice / 8 % 50 - 10;
+            cr_assert(mfi_queue_reserve(&q, &counting.allocator, 1, 1));
+            mfi_queue_add(&q, &(mf_entry){.spec = mf_spec_ref(spec), .due_ms = due}, now);
+            rows[n++] = (struct row){q.last_id, due == 0 ? now : due};
+        } else if (dice % 4 == 2 && n > 0) {
+            size_t i = dice / 4 % n;
+            mfi_queue_end(&q, mfi_queue_find(&q, rows[i].id));
+            rows[i] = rows[--n];
+        } else {
+            size_t best = 0;
+            for (size_t i = 1; i < n; i++)
+                if (rows[i].due < rows[best].due || (rows[i].due == rows[best].due && rows[i].id < rows[best].id))
+                    best = i;
+            cr_assert(eq(i64, mfi_queue_next_due(&q), n == 0 ? INT64_MAX : rows[best].due), "step %zu", step);
+            struct mfi_slot *slot = mfi_queue_due(&q, now);
+            cr_assert(eq(int, slot != NULL, n > 0 && rows[best].due <= now), "step %zu", step);
+            if (slot != NULL) {
+                cr_assert(eq(u64, slot->entry.id, rows[best].id), "step %zu", step);
+                rows[best] = rows[--n];
+                mfi_claim_begin(&q, slot, NULL);
+                mfi_queue_end(&q, slot);
+            }
+        }
+        now += dice / 16 % 3;
+        cr_assert(eq(sz, q.waiting, n));
+    }
+    mfi_queue_fini(&q, &counting.allocator);
+    mf_spec_unref(spec);
+    cr_assert(eq(long, atomic_load(&counting.live), 0));
+}
