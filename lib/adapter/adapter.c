@@ -67,10 +67,9 @@ mf_status mf_adapter_bind(mf_adapter *a, mf_host *host, mf_store *store, mf_erro
     return a->ops->bind(a, host, store, err);
 }
 
-void mf_adapter_due(mf_adapter *a)
+int64_t mf_adapter_due(mf_adapter *a)
 {
-    if (a->ops->due != NULL)
-        a->ops->due(a);
+    return a->ops->due == NULL ? INT64_MAX : a->ops->due(a);    /* the outbox publishes what is due */
 }
 
 mf_status mf_adapter_help(mf_adapter *a, bool (*done)(void *arg), void *arg, int64_t deadline_ns)

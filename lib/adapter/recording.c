@@ -128,9 +128,9 @@ static mf_status recording_bind(mf_adapter *base, mf_host *host, mf_store *store
     return mf_adapter_bind(r->inner, &r->host, store, err);
 }
 
-static void recording_due(mf_adapter *base)
+static int64_t recording_due(mf_adapter *base)
 {
-    mf_adapter_due(recording_of(base)->inner);
+    return mf_adapter_due(recording_of(base)->inner);
 }
 
 static mf_status recording_help(mf_adapter *base, bool (*done)(void *), void *arg, int64_t deadline_ns)

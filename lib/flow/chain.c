@@ -58,7 +58,7 @@ void mfi_chain_start(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_p
     publish_step(spec, state, state->input, false, plan);
 }
 
-void mfi_count_item(mf_state *state, const mfi_event *event)
+void mfi_count_item(mf_state *state, const mfi_flow_event *event)
 {
     if (event->kind == MFI_EV_ITEM_DONE)
         state->done++;
@@ -68,7 +68,7 @@ void mfi_count_item(mf_state *state, const mfi_event *event)
         state->canceled++;
 }
 
-void mfi_chain_item(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan)
+void mfi_chain_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
     if (state->running == 0 || event->index != state->next - 1)
         return;     /* comes twice, or too late */

@@ -5,10 +5,10 @@
 #include "transition.h"
 
 void mfi_chain_start(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_plan *plan);
-void mfi_chain_item(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan);
+void mfi_chain_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan);
 
 /** Count how an item ended. */
-void mfi_count_item(mf_state *state, const mfi_event *event);
+void mfi_count_item(mf_state *state, const mfi_flow_event *event);
 
 /** Publish one item of a container: a plain task gets its message, a signature of its own is started. handed: what it
  * receives; is_result: under its return field. */

@@ -32,7 +32,7 @@ static void ask_for_fill(const mf_spec *spec, const mf_state *state, mfi_plan *p
     mfi_plan_entry(plan, plan->framework->specs[MFI_SWARM_FILL], &unit, 1, NULL);
 }
 
-void mfi_swarm_start(const mf_spec *spec, mf_state *state, const mfi_event *event, mfi_plan *plan)
+void mfi_swarm_start(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, mfi_plan *plan)
 {
     state->expected = event->expected;
     if (mfi_swarm_is_complete(spec, state))
@@ -58,13 +58,13 @@ void mfi_swarm_publish(const mf_spec *spec, mf_state *state, const mf_item *item
         ask_for_fill(spec, state, plan);
 }
 
-void mfi_swarm_fill(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan)
+void mfi_swarm_fill(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
     if (mfi_swarm_is_complete(spec, state))
         mfi_end(spec, state, MF_STATUS_DONE, event->value, NULL, now_ms, plan);
 }
 
-static mf_signature_status outcome_status(const mfi_event *event)
+static mf_signature_status outcome_status(const mfi_flow_event *event)
 {
     if (event->kind == MFI_EV_ITEM_DONE)
         return MF_STATUS_DONE;
@@ -94,7 +94,7 @@ static void stop_after(const mf_spec *spec, mf_state *state, const mf_message *e
     mf_message_unref(map);
 }
 
-void mfi_swarm_item(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan)
+void mfi_swarm_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
     if (event->index >= state->next)
         return;     /* never published */

@@ -4,8 +4,8 @@
 
 #include "transition.h"
 
-void mfi_swarm_start(const mf_spec *spec, mf_state *state, const mfi_event *event, mfi_plan *plan);
-void mfi_swarm_fill(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan);
-void mfi_swarm_item(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan);
+void mfi_swarm_start(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, mfi_plan *plan);
+void mfi_swarm_fill(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan);
+void mfi_swarm_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan);
 
 #endif

@@ -6,7 +6,7 @@
 #include "lifecycle.h"
 #include "swarm.h"
 
-void mfi_event_release(mfi_event *event)
+void mfi_flow_event_release(mfi_flow_event *event)
 {
     mf_message_unref(event->value);
     mf_message_unref(event->sent);
@@ -14,7 +14,7 @@ void mfi_event_release(mfi_event *event)
     event->value = event->sent = event->inherited = NULL;
 }
 
-static void start(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan)
+static void start(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
     if (state->status != MF_STATUS_PENDING || state->started_ms != 0)
         return;     /* started already */
@@ -29,7 +29,7 @@ static void start(const mf_spec *spec, mf_state *state, const mfi_event *event, 
         mfi_swarm_start(spec, state, event, plan);
 }
 
-static void task_item(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan)
+static void task_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
     if (!mf_signature_status_runs(state->status))
         return;
@@ -42,7 +42,7 @@ static void task_item(const mf_spec *spec, mf_state *state, const mfi_event *eve
     mfi_end(spec, state, ends[event->kind], event->value, event->sent, now_ms, plan);
 }
 
-static void item(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan)
+static void item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
     if (spec->numbered)
         return;     /* a callback that runs once an item: each run is its own, the record has no end */
@@ -54,7 +54,7 @@ static void item(const mf_spec *spec, mf_state *state, const mfi_event *event, i
         task_item(spec, state, event, now_ms, plan);
 }
 
-void mfi_flow_apply(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan)
+void mfi_flow_apply(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
     mfi_plan_settle(plan, event->settle);
     switch (event->kind) {

@@ -11,7 +11,7 @@
 
 #include "plan.h"
 
-typedef enum mfi_event_kind {
+typedef enum mfi_flow_event_kind {
     MFI_EV_START,           /* value: the message it receives; inherited; expected */
     MFI_EV_FILL,            /* value: a complete swarm's results (see mfi_swarm_is_complete), else NULL */
     MFI_EV_ITEM_DONE,       /* value: the result */
@@ -20,22 +20,22 @@ typedef enum mfi_event_kind {
     MFI_EV_CANCEL,          /* the whole signature */
     MFI_EV_FAIL,            /* the whole signature, by an error of the flow itself; value: the error map */
     MFI_EV_SETTLE           /* nothing but the delivery */
-} mfi_event_kind;
+} mfi_flow_event_kind;
 
-typedef struct mfi_event {
-    mfi_event_kind kind;
+typedef struct mfi_flow_event {
+    mfi_flow_event_kind kind;
     uint64_t       index;       /* of the item; 0 for a task's own record */
     uint64_t       expected;
     uint64_t       settle;      /* the token of the delivery that is settled with it; 0: none */
     mf_message    *value;
     mf_message    *sent;
     mf_message    *inherited;
-} mfi_event;
-void mfi_event_release(mfi_event *event);
+} mfi_flow_event;
+void mfi_flow_event_release(mfi_flow_event *event);
 
 /** Apply one event. state is a working copy that holds its references. An event that comes twice, or too late, changes
  * nothing but settles its delivery. Failures are in plan->status; state and plan are then not to be used. */
-void mfi_flow_apply(const mf_spec *spec, mf_state *state, const mfi_event *event, int64_t now_ms, mfi_plan *plan);
+void mfi_flow_apply(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan);
 
 /** Whether a claimed unit may run, by the status of its record and what stands above. */
 bool mfi_flow_should_run(mf_signature_status head, mf_signature_status above);

@@ -181,8 +181,9 @@ typedef struct mf_adapter_ops {
     mf_status (*observe)(mf_adapter *self, const mf_unit *unit, mf_error *err);
     /* Required. Once, before anything else: where to call upward, and the store that the flows are kept in. */
     mf_status (*bind)(mf_adapter *self, mf_host *host, mf_store *store, mf_error *err);
-    /* Optional, with MF_CAP_TAKES: entries that were delayed may be due now; look. */
-    void (*due)(mf_adapter *self);
+    /* Required with MF_CAP_TAKES. Entries that were delayed may be due now: look. Returns when the next one is, on the
+     * store's clock; INT64_MAX: none. */
+    int64_t (*due)(mf_adapter *self);
     /* Optional. On a thread of the adapter's worker: run other deliveries until done(arg) or the deadline
      * (CLOCK_MONOTONIC, ns). MF_E_UNSUPPORTED where the thread is none of the worker's. */
     mf_status (*help)(mf_adapter *self, bool (*done)(void *arg), void *arg, int64_t deadline_ns);
@@ -216,7 +217,7 @@ mf_status mf_adapter_observe(mf_adapter *a, const mf_unit *unit, mf_error *err);
 mf_status mf_adapter_bind(mf_adapter *a, mf_host *host, mf_store *store, mf_error *err);
 mf_status mf_adapter_help(mf_adapter *a, bool (*done)(void *arg), void *arg, int64_t deadline_ns);
 void      mf_adapter_wake_helpers(mf_adapter *a);
-void      mf_adapter_due(mf_adapter *a);
+int64_t   mf_adapter_due(mf_adapter *a);
 mf_status mf_adapter_replace_thread(mf_adapter *a, void *thread_mark, bool replace);
 void     *mf_adapter_thread_mark(mf_adapter *a);
 bool      mf_adapter_can(const mf_adapter *a, mf_capability capability);

@@ -90,6 +90,8 @@ MF_NODISCARD mf_status mf_fields_encode(const mf_fields *table, const void *in, 
 
 /** mf_fields_decode without a struct to fill. */
 MF_NODISCARD mf_status mf_fields_validate(const mf_fields *table, const mf_message *message, mf_error *err);
+/** Check only the fields that are there, each by itself: for a map that others will be merged into. */
+MF_NODISCARD mf_status mf_fields_validate_present(const mf_fields *table, const mf_message *message, mf_error *err);
 
 /** The table as a JSON Schema: {"type": "object", "title": ..., "properties": {...}, "required": [...]}, with
  * "additionalProperties": false for a strict one. *out is the caller's, written on success only. */

@@ -1,0 +1,240 @@
+/* The one file that names every task manager and every store, and the only place that asks which one it is.
+ *
+ * Two tables of makers: a hole means "not built in". One table of URL schemes and parameters: the parser, --help and the
+ * error for an unknown one are all made from it. */
+#include <mageflow/client.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "local_adapter.h"
+#include "url.h"
+
+typedef enum mfi_manager { MFI_MANAGER_LOCAL, MFI_MANAGER_TASKIQ, MFI_MANAGER_CELERY, MFI_MANAGER_HATCHET, MFI_MANAGERS } mfi_manager;
+
+typedef mf_status adapter_create_fn(const mf_allocator *allocator, mf_adapter **out, mf_error *err);
+
+static const struct {
+    const char        *name;
+    adapter_create_fn *create;
+} managers[MFI_MANAGERS] = {
+    [MFI_MANAGER_LOCAL] = {"local threads", mfi_local_create},
+    [MFI_MANAGER_TASKIQ] = {"TaskIQ", NULL},
+    [MFI_MANAGER_CELERY] = {"Celery", NULL},
+    [MFI_MANAGER_HATCHET] = {"Hatchet", NULL},
+};
+
+typedef mf_status store_create_fn(const mf_options *options, const char *where, mf_store **out, mf_error *err);
+
+static mf_status memory_create(const mf_options *options, const char *where, mf_store **out, mf_error *err)
+{
+    if (where[0] != '\0')
+        return mf_fail(err, MF_E_INVALID, "url: store=memory takes nothing behind it");
+    return mf_memory_store_create(options->allocator, options->clock, out, err);
+}
+
+static const struct {
+    const char      *name;
+    store_create_fn *create;
+} stores[] = {
+    {"memory", memory_create},
+    {"sqlite", NULL},
+};
+
+/* ---- the table of URLs -------------------------------------------------------------------------------------------- */
+
+typedef struct url_setting {
+    const char *store;      /* as given, or NULL */
+    unsigned    threads;
+} url_setting;
+
+typedef mf_status set_fn(url_setting *setting, const char *value, mf_error *err);
+
+static mf_status set_threads(url_setting *setting, const char *value, mf_error *err)
+{
+    char *end;
+    long n = strtol(value, &end, 10);
+    if (value[0] < '0' || value[0] > '9' || *end != '\0' || n < 1 || n > 1024)
+        return mf_fail(err, MF_E_INVALID, "url: parameter \"threads\": expected a number from 1 to 1024, got \"%.40s\"", value);
+    setting->threads = (unsigned)n;
+    return MF_OK;
+}
+
+static mf_status set_store(url_setting *setting, const char *value, mf_error *err)
+{
+    (void)err;
+    setting->store = value;
+    return MF_OK;
+}
+
+static const struct url_parameter {
+    mfi_manager manager;
+    const char *name, *help;
+    set_fn     *set;
+} parameters[] = {
+    {MFI_MANAGER_LOCAL, "threads", "worker threads, 1 to 1024 (one per CPU)", set_threads},
+    {MFI_MANAGER_LOCAL, "store", "where flows are kept: memory (the default)", set_store},
+};
+
+static const struct url_scheme {
+    const char *scheme;
+    mfi_manager manager;
+} schemes[] = {
+    {"local", MFI_MANAGER_LOCAL},
+    {"taskiq+redis", MFI_MANAGER_TASKIQ}, {"taskiq+rediss", MFI_MANAGER_TASKIQ}, {"taskiq+unix", MFI_MANAGER_TASKIQ},
+    {"celery+redis", MFI_MANAGER_CELERY}, {"celery+rediss", MFI_MANAGER_CELERY}, {"celery+unix", MFI_MANAGER_CELERY},
+    {"hatchet", MFI_MANAGER_HATCHET},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* Text put together once, in a buffer that is large enough for the tables above. */
+struct text {
+    char   at[2048];
+    size_t len;
+};
+
+static void add_text(struct text *t, const char *piece)
+{
+    size_t room = sizeof t->at - 1 - t->len, len = strlen(piece);
+    len = len < room ? len : room;
+    memcpy(t->at + t->len, piece, len);
+    t->len += len;
+    t->at[t->len] = '\0';
+}
+
+static void add_schemes(struct text *t, const char *separator)
+{
+    for (size_t i = 0; i < COUNT(schemes); i++) {
+        add_text(t, i == 0 ? "" : separator);
+        add_text(t, schemes[i].scheme);
+        add_text(t, ":");
+        if (managers[schemes[i].manager].create == NULL)
+            add_text(t, " (not built in)");
+    }
+}
+
+static struct text help;
+
+static void make_help(void)
+{
+    add_text(&help, "schemes:\n  ");
+    add_schemes(&help, "\n  ");
+    add_text(&help, "\nparameters:\n");
+    for (size_t i = 0; i < COUNT(parameters); i++) {
+        char line[160];
+        snprintf(line, sizeof line, "  %s: ?%s=   %s\n", schemes[parameters[i].manager].scheme, parameters[i].name,
+                 parameters[i].help);
+        add_text(&help, line);
+    }
+}
+
+const char *mf_url_help(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_help);
+    return help.at;
+}
+
+/* ---- from URL to client ------------------------------------------------------------------------------------------- */
+
+static mf_status find_manager(const mfi_url *url, mfi_manager *out, mf_error *err)
+{
+    for (size_t i = 0; i < COUNT(schemes); i++) {
+        if (!mf_str_eq(url->scheme, mf_cstr(schemes[i].scheme)))
+            continue;
+        *out = schemes[i].manager;
+        if (managers[*out].create == NULL)
+            return mf_fail(err, MF_E_UNSUPPORTED, "url: %s is not built in: this mageflow was built without %s",
+                           schemes[i].scheme, managers[*out].name);
+        return MF_OK;
+    }
+    struct text known = {.len = 0};
+    add_schemes(&known, ", ");
+    return mf_fail(err, MF_E_INVALID, "url: unknown scheme \"%.*s\"; expected one of %s",
+                   (int)(url->scheme.len < 40 ? url->scheme.len : 40), url->scheme.at, known.at);
+}
+
+static mf_status find_parameters(const mfi_url *url, mfi_manager manager, url_setting *setting, mf_error *err)
+{
+    for (size_t p = 0; p < url->count; p++) {
+        size_t i = 0;
+        while (i < COUNT(parameters) &&
+               (parameters[i].manager != manager || strcmp(parameters[i].name, url->parameters[p].name) != 0))
+            i++;
+        if (i < COUNT(parameters)) {
+            mf_status st = parameters[i].set(setting, url->parameters[p].value, err);
+            if (st != MF_OK)
+                return st;
+            continue;
+        }
+        struct text known = {.len = 0};
+        for (i = 0; i < COUNT(parameters); i++)
+            if (parameters[i].manager == manager) {
+                add_text(&known, known.len == 0 ? "" : ", ");
+                add_text(&known, parameters[i].name);
+            }
+        return mf_fail(err, MF_E_INVALID, "url: unknown parameter \"%.40s\" of %.*s:; expected one of %s",
+                       url->parameters[p].name, (int)url->scheme.len, url->scheme.at, known.at);
+    }
+    return MF_OK;
+}
+
+static mf_status make_store(const char *named, const mf_options *options, mf_store **out, mf_error *err)
+{
+    const char *name = named != NULL ? named : "memory";
+    const char *colon = strchr(name, ':');
+    size_t len = colon != NULL ? (size_t)(colon - name) : strlen(name);
+    for (size_t i = 0; i < COUNT(stores); i++) {
+        if (!mf_str_eq(mf_str_of(name, len), mf_cstr(stores[i].name)))
+            continue;
+        if (stores[i].create == NULL)
+            return mf_fail(err, MF_E_UNSUPPORTED, "url: the store %s is not built in", stores[i].name);
+        return stores[i].create(options, colon != NULL ? colon + 1 : "", out, err);
+    }
+    return mf_fail(err, MF_E_INVALID, "url: parameter \"store\": expected memory, got \"%.*s\"", (int)(len < 40 ? len : 40),
+                   name);
+}
+
+/* What the URL says, on top of what the options say. Makes what the caller did not bring. */
+static mf_status detect(const char *text, mf_options *o, mf_error *err)
+{
+    url_setting setting = {0};
+    if (o->adapter == NULL) {
+        mfi_url url;
+        mfi_manager manager;
+        mf_status st = mfi_url_parse(text, &url, err);
+        if (st == MF_OK)
+            st = find_manager(&url, &manager, err);
+        if (st == MF_OK && manager == MFI_MANAGER_LOCAL && url.rest.len > 0)
+            st = mf_fail(err, MF_E_INVALID, "url: expected nothing between \"local:\" and \"?\"");
+        if (st == MF_OK)
+            st = find_parameters(&url, manager, &setting, err);
+        if (st == MF_OK && setting.threads != 0)
+            o->threads = setting.threads;
+        if (st == MF_OK && o->store == NULL)
+            st = make_store(setting.store, o, &o->store, err);
+        return st != MF_OK ? st : managers[manager].create(o->allocator, &o->adapter, err);
+    }
+    return o->store != NULL ? MF_OK : make_store(NULL, o, &o->store, err);
+}
+
+mf_status mf_open(const char *url, const mf_options *options, mf_client **out, mf_error *err)
+{
+    mf_options o = {0};
+    if (options != NULL)
+        memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
+    mf_status st = MF_OK;
+    if (options != NULL && options->struct_size == 0)
+        st = mf_fail(err, MF_E_INVALID, "options: struct_size is 0; make them with MF_OPTIONS(...)");
+    o.struct_size = sizeof o;
+    if (st == MF_OK)
+        st = detect(url != NULL ? url : "local:", &o, err);
+    if (st != MF_OK) {
+        mf_adapter_destroy(o.adapter);
+        mf_store_destroy(o.store);
+        return st;
+    }
+    return mf_client_create(o.adapter, o.store, &o, out, err);
+}

@@ -1,0 +1,138 @@
+/* Local threads as a task manager: the store's ready queue is the queue, mageflow::pool runs what is taken from it. */
+#include "local.h"
+#include "local_adapter.h"
+
+#include <assert.h>
+
+#include "memory.h"
+
+#define MAX_REPLACED 4      /* threads put in the place of calls that ignore their timeout */
+
+static mf_status local_task(mf_adapter *base, const mf_task_def *def, mf_error *err);
+
+local *local_of(mf_adapter *base)
+{
+    assert(base->ops->task == local_task);
+    return (local *)(void *)base;
+}
+
+static mf_status local_task(mf_adapter *base, const mf_task_def *def, mf_error *err)
+{
+    return def->max_concurrency > 0 ? local_gate_add(local_of(base), def, err) : MF_OK;
+}
+
+/* Entries are taken from the bound store; the runtime never publishes. */
+static mf_status local_publish(mf_adapter *base, const mf_entry *entries, size_t n, mf_error *err)
+{
+    (void)base, (void)entries, (void)n;
+    return mf_fail(err, MF_E_UNSUPPORTED, "local threads take their messages from the store");
+}
+
+static void on_ready(void *user, size_t n)
+{
+    (void)n;
+    local_pump(user);
+}
+
+static mf_status local_bind(mf_adapter *base, mf_host *host, mf_store *store, mf_error *err)
+{
+    local *l = local_of(base);
+    l->host = host;
+    l->store = store;
+    mf_status st = mf_store_watch_start(store, &(mf_store_watch){.ready = on_ready, .user = l});
+    return st == MF_OK ? MF_OK : mf_fail(err, st, "local threads: cannot watch the store: %s", mf_status_text(st));
+}
+
+static mf_status local_help(mf_adapter *base, bool (*done)(void *arg), void *arg, int64_t deadline_ns)
+{
+    local *l = local_of(base);
+    if (l->pool == NULL || !mf_pool_on_worker(l->pool))
+        return MF_E_UNSUPPORTED;
+    local_slot_release(l);
+    mf_status st = mf_pool_help_until(l->pool, done, arg, deadline_ns);
+    local_slot_take(l);
+    return st;
+}
+
+static void local_wake_helpers(mf_adapter *base)
+{
+    local *l = local_of(base);
+    if (l->pool != NULL)
+        mf_pool_wake_helpers(l->pool);
+}
+
+static void *local_thread_mark(mf_adapter *base)
+{
+    (void)base;
+    return mf_pool_current_worker();
+}
+
+static mf_status local_replace_thread(mf_adapter *base, void *thread_mark, bool replace)
+{
+    local *l = local_of(base);
+    if (thread_mark == NULL)
+        return MF_E_FULL;
+    if (!replace)
+        mf_pool_restore(thread_mark);
+    pthread_mutex_lock(&l->lock);
+    bool room = !replace || l->replaced < MAX_REPLACED;
+    if (room)
+        l->replaced += replace ? 1u : -1u;
+    pthread_mutex_unlock(&l->lock);
+    if (!room)
+        return MF_E_FULL;
+    if (replace)
+        (void)mf_pool_compensate(thread_mark);  /* without a spare the pool goes on with one thread less until restore */
+    return MF_OK;
+}
+
+static void local_destroy(mf_adapter *base)
+{
+    local *l = local_of(base);
+    if (l->store != NULL)
+        mf_store_watch_stop(l->store, l);
+    local_jobs_free(l);
+    local_gate_free(l);
+    pthread_cond_destroy(&l->changed);
+    pthread_mutex_destroy(&l->lock);
+    mf_delete(l->allocator, l);
+}
+
+static const mf_adapter_ops local_ops = {
+    .struct_size = sizeof(mf_adapter_ops),
+    .name = "local",
+    .capabilities = MF_CAP_IN_PROCESS | MF_CAP_TAKES | MF_CAP_DELAYS | MF_CAP_CONCURRENCY,
+    .task = local_task,
+    .durable_task = local_task,
+    .worker = local_worker,
+    .workflow = local_workflow,
+    .extract_execution_info = local_extract_execution_info,
+    .create_task_context = local_create_task_context,
+    .create_framework_tasks = local_create_framework_tasks,
+    .publish = local_publish,
+    .settle = local_settle,
+    .bind = local_bind,
+    .due = local_due,
+    .help = local_help,
+    .wake_helpers = local_wake_helpers,
+    .replace_thread = local_replace_thread,
+    .thread_mark = local_thread_mark,
+    .destroy = local_destroy,
+};
+
+mf_status mfi_local_create(const mf_allocator *allocator, mf_adapter **out, mf_error *err)
+{
+    local *l = mf_new(allocator, local);
+    if (l == NULL)
+        return mf_fail(err, MF_E_NOMEM, "local threads: no memory");
+    l->base.ops = &local_ops;
+    l->allocator = allocator;
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&l->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    *out = &l->base;
+    return MF_OK;
+}

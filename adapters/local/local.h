@@ -1,0 +1,80 @@
+/* adapters/local/local.h: the task manager that is this process. */
+#ifndef MFI_LOCAL_H
+#define MFI_LOCAL_H
+
+#include <mageflow/adapter.h>
+#include <mageflow/pool.h>
+
+#include <pthread.h>
+
+typedef struct local_job local_job;
+
+/* A task that declared how many calls of it may run at once. */
+typedef struct local_gate {
+    struct local_gate *next;
+    char               name[256];
+    unsigned           limit;
+    unsigned           running;         /* L */
+    local_job         *first, *last;    /* L  taken and waiting; they hold no slot */
+} local_gate;
+
+/* Somebody waits for the result of a call without a signature. */
+typedef struct local_waiter {
+    struct local_waiter *next;
+    uint64_t             id;            /* travels as the unit's index */
+    bool                 ended;         /* L */
+    mf_signature_status  status;
+    mf_message          *value;
+} local_waiter;
+
+typedef struct local {
+    mf_adapter          base;
+    const mf_allocator *allocator;
+    mf_host            *host;
+    mf_store           *store;
+    mf_worker           worker;         /* the one there is */
+    mf_worker_options   options;        /* of that worker */
+    pthread_mutex_t     lock;
+    pthread_cond_t      changed;        /* in_flight fell to 0, a pump ended, a waiter's call ended */
+    mf_pool            *pool;           /* set by start, before `serving` */
+    bool                has_worker;     /* L */
+    bool                serving;        /* L */
+    bool                pumping, again; /* L  somebody takes; and should look once more */
+    bool                starved;        /* L  the last look ended for want of slots */
+    unsigned            slots;          /* I */
+    unsigned            in_flight;      /* L  taken, and neither ended nor gated */
+    unsigned            replaced;       /* L  threads that stand in for stuck ones */
+    local_gate         *gates;          /* L  additions only */
+    local_job          *free_jobs;      /* L */
+    local_waiter       *waiters;        /* L */
+    uint64_t            next_waiter;    /* L */
+} local;
+
+local    *local_of(mf_adapter *base);
+
+/* invoker.c: from the store's ready queue to the pool. */
+void      local_pump(local *l);
+int64_t   local_due(mf_adapter *base);
+mf_status local_gate_add(local *l, const mf_task_def *def, mf_error *err);
+void      local_gate_free(local *l);
+void      local_jobs_free(local *l);
+/* While a call waits and helps, its slot is somebody else's. */
+void      local_slot_release(local *l);
+void      local_slot_take(local *l);
+
+/* worker.c */
+mf_status local_worker(mf_adapter *base, const char *const *names, size_t n, const mf_worker_options *options,
+                       mf_worker **out, mf_error *err);
+
+/* workflow.c */
+mf_status local_workflow(mf_adapter *base, mf_str name, mf_workflow **out, mf_error *err);
+mf_status local_settle(mf_adapter *base, const mf_settlement *settlements, size_t n, mf_error *err);
+
+/* context.c */
+void      local_extract_execution_info(mf_adapter *base, const mf_delivery *delivery, mf_execution_info *out);
+mf_status local_create_task_context(mf_adapter *base, const mf_delivery *delivery, mf_context *ctx);
+
+/* framework_tasks.c */
+mf_status local_create_framework_tasks(mf_adapter *base, const mf_task_def *defs, size_t n, mf_error *err);
+
+#endif

@@ -1,0 +1,105 @@
+/* The one worker of this process: a pool, and slots. */
+#include "local.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define SLOTS_PER_THREAD 4
+
+static local *local_of_worker(mf_worker *worker)
+{
+    return (local *)(void *)((char *)worker - offsetof(local, worker));
+}
+
+static mf_status worker_start(mf_worker *worker, mf_error *err)
+{
+    local *l = local_of_worker(worker);
+    mf_status st = mf_pool_create(MF_POOL_OPTIONS(.allocator = l->allocator, .workers = l->options.threads,
+                                                  .when_full = MF_POOL_FULL_GROW, .thread_name = "mageflow"),
+                                  &l->pool, err);
+    if (st != MF_OK)
+        return st;
+    mf_pool_counts counts;
+    (void)mf_pool_stats(l->pool, &counts);
+    l->slots = l->options.slots != 0 ? l->options.slots : counts.workers * SLOTS_PER_THREAD;
+    if (l->options.on_start != NULL)
+        l->options.on_start(l->options.user);
+    pthread_mutex_lock(&l->lock);
+    l->serving = true;
+    pthread_mutex_unlock(&l->lock);
+    local_pump(l);      /* what was sent before */
+    return MF_OK;
+}
+
+static mf_status worker_drain(mf_worker *worker, mf_duration timeout)
+{
+    local *l = local_of_worker(worker);
+    int64_t deadline = mfi_deadline_ns(mfi_now_ns(NULL), timeout);
+    struct timespec until = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
+    mf_status st = MF_OK;
+    for (;;) {
+        local_pump(l);      /* takes everything that is due, as far as slots go */
+        pthread_mutex_lock(&l->lock);
+        if (l->in_flight == 0 && !l->pumping && !l->again) {
+            pthread_mutex_unlock(&l->lock);
+            return MF_OK;
+        }
+        if ((l->in_flight > 0 || l->pumping) && pthread_cond_timedwait(&l->changed, &l->lock, &until) != 0)
+            st = MF_E_TIMEOUT;
+        pthread_mutex_unlock(&l->lock);
+        if (st != MF_OK)
+            return st;
+    }
+}
+
+static void worker_stop(mf_worker *worker)
+{
+    local *l = local_of_worker(worker);
+    pthread_mutex_lock(&l->lock);
+    bool was_serving = l->serving;
+    l->serving = false;
+    while (l->pumping)
+        pthread_cond_wait(&l->changed, &l->lock);
+    pthread_mutex_unlock(&l->lock);
+    (void)mf_pool_destroy(l->pool);     /* runs what is queued: each job sees that nothing is served any more */
+    l->pool = NULL;
+    if (was_serving && l->options.on_stop != NULL)
+        l->options.on_stop(l->options.user);
+}
+
+static void worker_destroy(mf_worker *worker)
+{
+    local *l = local_of_worker(worker);
+    pthread_mutex_lock(&l->lock);
+    l->has_worker = false;
+    pthread_mutex_unlock(&l->lock);
+}
+
+static const mf_worker_ops worker_ops = {
+    .struct_size = sizeof(mf_worker_ops),
+    .start = worker_start,
+    .drain = worker_drain,
+    .stop = worker_stop,
+    .destroy = worker_destroy,
+};
+
+mf_status local_worker(mf_adapter *base, const char *const *names, size_t n, const mf_worker_options *options,
+                       mf_worker **out, mf_error *err)
+{
+    local *l = local_of(base);
+    (void)n;
+    if (names != NULL)
+        return mf_fail(err, MF_E_UNSUPPORTED, "local threads serve all declared tasks, not a choice of them");
+    pthread_mutex_lock(&l->lock);
+    bool taken = l->has_worker;
+    l->has_worker = true;
+    pthread_mutex_unlock(&l->lock);
+    if (taken)
+        return mf_fail(err, MF_E_STATE, "this process has its worker already");
+    l->worker.ops = &worker_ops;
+    l->options = *options;
+    *out = &l->worker;
+    return MF_OK;
+}

@@ -1,0 +1,212 @@
+/* The calls that run in this process: asking them to stop, and what happens when their time is over.
+ *
+ * A call out of time is asked to stop; if it has not returned 3 s later, the keeper tells its outcome in its place, the
+ * claim is void, and another thread takes the place of the one that is stuck. Whoever moves `owner` away from RUNNING
+ * tells the outcome, so it is told once. */
+#include "runtime.h"
+
+#include "clock.h"
+#include "futex.h"
+#include "memory.h"
+
+#define GRACE           mf_seconds(3)
+#define MAX_CONTAINERS  32
+
+void mfi_control_init(mfi_control *c)
+{
+    pthread_mutex_init(&c->lock, NULL);
+    c->running = NULL;
+    c->closing = false;
+    c->next_ns = INT64_MAX;
+}
+
+void mfi_control_fini(mfi_control *c)
+{
+    pthread_mutex_destroy(&c->lock);
+}
+
+void mfi_control_enter(mf_client *client, mfi_running *running)
+{
+    mfi_control *c = &client->control;
+    bool timed = running->deadline_ns != INT64_MAX;
+    if (timed)
+        running->thread_mark = mf_adapter_thread_mark(client->adapter);
+    pthread_mutex_lock(&c->lock);
+    running->prev = NULL;
+    running->next = c->running;
+    if (c->running != NULL)
+        c->running->prev = running;
+    c->running = running;
+    if (c->closing)
+        mfi_call_stop(&running->call, MFI_STOP_CLOSING);
+    bool earlier = running->deadline_ns < c->next_ns;
+    if (earlier)
+        c->next_ns = running->deadline_ns;
+    pthread_mutex_unlock(&c->lock);
+    if (earlier)
+        mfi_keeper_look(client);
+}
+
+bool mfi_control_leave(mf_client *client, mfi_running *running)
+{
+    mfi_control *c = &client->control;
+    pthread_mutex_lock(&c->lock);
+    if (running->prev != NULL)
+        running->prev->next = running->next;
+    else
+        c->running = running->next;
+    if (running->next != NULL)
+        running->next->prev = running->prev;
+    pthread_mutex_unlock(&c->lock);
+
+    uint32_t expected = MFI_CALL_RUNNING;
+    if (atomic_compare_exchange_strong_explicit(&running->owner, &expected, MFI_CALL_RETURNED, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return true;
+    while (atomic_load_explicit(&running->released, memory_order_acquire) == 0)
+        mfi_futex_wait(&running->released, 0, INT64_MAX);
+    if (running->replaced)
+        mf_adapter_replace_thread(client->adapter, running->thread_mark, false);
+    return false;
+}
+
+/* ---- stop -------------------------------------------------------------------------------------------------------- */
+
+/* Whether the unit stands in `key` or below it: a walk up through the records. */
+static bool stands_below(mf_client *client, mf_key at, const mf_key *key)
+{
+    for (int i = 0; i < MAX_CONTAINERS && mf_key_is_set(&at); i++) {
+        if (mf_key_eq(&at, key))
+            return true;
+        mf_record record = {0};
+        mf_status st = mf_store_load(client->store, &at, 1, &record, NULL);
+        mf_key above = {{0}};
+        if (st == MF_OK && record.spec != NULL)
+            above = record.spec->container;
+        mf_record_release(&record);
+        at = above;
+    }
+    return false;
+}
+
+struct keys {
+    mf_key *at;
+    size_t  count, capacity;
+};
+
+/* The keys of the calls that run here, each once as far as they stand together. */
+static struct keys running_keys(mf_client *client)
+{
+    struct keys keys = {0};
+    pthread_mutex_lock(&client->control.lock);
+    for (mfi_running *r = client->control.running; r != NULL; r = r->next) {
+        const mf_key *key = &r->call.delivery->unit.key;
+        if (keys.count > 0 && mf_key_eq(&keys.at[keys.count - 1], key))
+            continue;
+        if (!mfi_array_reserve(client->allocator, (void **)&keys.at, &keys.capacity, keys.count + 1, sizeof *keys.at))
+            break;      /* without memory the rest is not told; it ends by itself, and its outcome counts no more */
+        keys.at[keys.count++] = *key;
+    }
+    pthread_mutex_unlock(&client->control.lock);
+    return keys;
+}
+
+/* Records are not read under the lock, so the keys come first. A call that begins meanwhile meets the new status at its
+ * claim. */
+void mfi_control_stop(mf_client *client, const mf_key *key)
+{
+    mfi_control *c = &client->control;
+    struct keys keys = running_keys(client);
+    for (size_t i = 0; i < keys.count; i++) {
+        if (!stands_below(client, keys.at[i], key))
+            continue;
+        pthread_mutex_lock(&c->lock);
+        for (mfi_running *r = c->running; r != NULL; r = r->next)
+            if (mf_key_eq(&r->call.delivery->unit.key, &keys.at[i]))
+                mfi_call_stop(&r->call, MFI_STOP_CANCEL);
+        pthread_mutex_unlock(&c->lock);
+    }
+    mfi_release(client->allocator, keys.at, keys.capacity * sizeof *keys.at);
+    mf_adapter_request_stop(client->adapter, &(mf_unit){.key = *key});
+}
+
+void mfi_control_stop_id(mf_client *client, mf_str id)
+{
+    mfi_control *c = &client->control;
+    pthread_mutex_lock(&c->lock);
+    for (mfi_running *r = c->running; r != NULL; r = r->next)
+        if (mf_str_eq(r->call.delivery->id, id))
+            mfi_call_stop(&r->call, MFI_STOP_CANCEL);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void mfi_control_close(mf_client *client)
+{
+    mfi_control *c = &client->control;
+    pthread_mutex_lock(&c->lock);
+    c->closing = true;
+    for (mfi_running *r = c->running; r != NULL; r = r->next)
+        mfi_call_stop(&r->call, MFI_STOP_CLOSING);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- time -------------------------------------------------------------------------------------------------------- */
+
+mf_status mfi_control_refresh(mf_client *client, mfi_call *call, mf_duration more)
+{
+    mfi_running *running = (mfi_running *)(void *)call;     /* its first member */
+    mf_status st = MF_OK;
+    pthread_mutex_lock(&client->control.lock);
+    if (running->out_of_time)
+        st = MF_E_STATE;
+    else if (running->deadline_ns != INT64_MAX)
+        running->deadline_ns = mfi_deadline_ns(mfi_now_ns(client->clock), more);
+    pthread_mutex_unlock(&client->control.lock);
+    if (st == MF_OK)
+        mfi_keeper_look(client);
+    return st;
+}
+
+static void tell_timeout(mf_client *client, mfi_running *running)
+{
+    mfi_log(client, MF_LOG_WARN, "task \"%s\" ignores its timeout; its outcome is a timeout and its thread is replaced",
+            running->task->def.name);
+    running->replaced = mf_adapter_replace_thread(client->adapter, running->thread_mark, true) == MF_OK;
+    const mf_delivery *d = running->call.delivery;
+    mfi_attempt_failed(client, d, running->token, running->task, "Timeout",
+                       "the task did not end within its timeout, nor 3 s after it was asked to stop", false);
+    atomic_store_explicit(&running->released, 1, memory_order_release);
+    mfi_futex_wake(&running->released, UINT32_MAX);
+}
+
+int64_t mfi_control_tick(mf_client *client, int64_t now_ns)
+{
+    mfi_control *c = &client->control;
+    int64_t next;
+    mfi_running *voided;
+    do {
+        next = INT64_MAX;
+        voided = NULL;
+        pthread_mutex_lock(&c->lock);
+        for (mfi_running *r = c->running; r != NULL && voided == NULL; r = r->next) {
+            if (r->deadline_ns <= now_ns && !r->out_of_time) {
+                r->out_of_time = true;
+                r->deadline_ns = mfi_deadline_ns(now_ns, GRACE);
+                mfi_call_stop(&r->call, MFI_STOP_TIMEOUT);
+            } else if (r->deadline_ns <= now_ns) {
+                r->deadline_ns = INT64_MAX;
+                uint32_t expected = MFI_CALL_RUNNING;
+                if (atomic_compare_exchange_strong_explicit(&r->owner, &expected, MFI_CALL_VOIDED, memory_order_acq_rel,
+                                                            memory_order_acquire))
+                    voided = r;
+            }
+            if (r->deadline_ns < next)
+                next = r->deadline_ns;
+        }
+        c->next_ns = next;
+        pthread_mutex_unlock(&c->lock);
+        if (voided != NULL)
+            tell_timeout(client, voided);
+    } while (voided != NULL);
+    return next;
+}

@@ -1,0 +1,140 @@
+/* One thread that takes no user lock and runs no user code: it sleeps until a timeout, a delayed message or a failed
+ * publish is due. It is started by the first of them, and wakes for nothing else.
+ *
+ *    somebody new to wait for           the keeper
+ *    S1  note it, under its lock        K1  read changed
+ *    S2  changed += 1, wake             K2  look at everything, find the next time
+ *                                       K3  sleep while changed is what K1 read
+ *
+ * What was noted before K1 is seen by K2; what comes later changes the word, so that K3 does not sleep. */
+#include "runtime.h"
+
+#include "clock.h"
+#include "futex.h"
+
+#define PUBLISH_RETRY mf_milliseconds(500)
+
+void mfi_keeper_init(mfi_keeper *k)
+{
+    pthread_mutex_init(&k->lock, NULL);
+    k->delayed_ms = INT64_MAX;
+    k->started = k->retry = k->stop = false;
+    atomic_init(&k->changed, 0);
+}
+
+/* Delayed messages that are due go to the manager. Returns when the next ones are, in ns of the client's clock. */
+static int64_t tick_delayed(mf_client *client, int64_t now_ns)
+{
+    mfi_keeper *k = &client->keeper;
+    int64_t now_ms = mf_store_now_ms(client->store);
+    pthread_mutex_lock(&k->lock);
+    bool due = k->delayed_ms <= now_ms;
+    if (due)
+        k->delayed_ms = INT64_MAX;
+    pthread_mutex_unlock(&k->lock);
+    int64_t next_ms = INT64_MAX;
+    if (due) {
+        mfi_outbox_publish(client);     /* notes the next due time itself */
+        next_ms = mf_adapter_due(client->adapter);
+    }
+    pthread_mutex_lock(&k->lock);
+    if (next_ms < k->delayed_ms)
+        k->delayed_ms = next_ms;
+    next_ms = k->delayed_ms;
+    pthread_mutex_unlock(&k->lock);
+    if (next_ms == INT64_MAX)
+        return INT64_MAX;
+    return now_ns + (next_ms > now_ms ? next_ms - now_ms : 0) * 1000000 + 1;
+}
+
+static int64_t tick_retry(mf_client *client, int64_t now_ns)
+{
+    mfi_keeper *k = &client->keeper;
+    pthread_mutex_lock(&k->lock);
+    bool retry = k->retry;
+    k->retry = false;
+    pthread_mutex_unlock(&k->lock);
+    return retry ? now_ns + PUBLISH_RETRY : INT64_MAX;
+}
+
+static void *keep(void *arg)
+{
+    mf_client *client = arg;
+    mfi_keeper *k = &client->keeper;
+    int64_t publish_at = INT64_MAX;
+    for (;;) {
+        uint32_t seen = atomic_load_explicit(&k->changed, memory_order_acquire);
+        pthread_mutex_lock(&k->lock);
+        bool stop = k->stop;
+        pthread_mutex_unlock(&k->lock);
+        if (stop)
+            return NULL;
+        int64_t now = mfi_now_ns(client->clock);
+        if (publish_at <= now) {
+            publish_at = INT64_MAX;
+            mfi_outbox_publish(client);
+        }
+        int64_t again = tick_retry(client, now);
+        if (again < publish_at)
+            publish_at = again;
+        int64_t next = publish_at;
+        int64_t at = mfi_control_tick(client, now);
+        next = at < next ? at : next;
+        at = tick_delayed(client, now);
+        next = at < next ? at : next;
+        mfi_futex_wait(&k->changed, seen, next);
+    }
+}
+
+static void changed(mf_client *client)
+{
+    mfi_keeper *k = &client->keeper;
+    pthread_mutex_lock(&k->lock);
+    if (!k->started && !k->stop) {
+        k->started = pthread_create(&k->thread, NULL, keep, client) == 0;
+        if (!k->started)
+            mfi_log(client, MF_LOG_ERROR, "no thread for timers: timeouts and delays wait until the next one can be started");
+    }
+    pthread_mutex_unlock(&k->lock);
+    atomic_fetch_add_explicit(&k->changed, 1, memory_order_release);
+    mfi_futex_wake(&k->changed, 1);
+}
+
+void mfi_keeper_look(mf_client *client)
+{
+    changed(client);
+}
+
+void mfi_keeper_delayed(mf_client *client, int64_t due_ms)
+{
+    mfi_keeper *k = &client->keeper;
+    pthread_mutex_lock(&k->lock);
+    bool earlier = due_ms < k->delayed_ms;
+    if (earlier)
+        k->delayed_ms = due_ms;
+    pthread_mutex_unlock(&k->lock);
+    if (earlier)
+        changed(client);
+}
+
+void mfi_keeper_retry(mf_client *client)
+{
+    pthread_mutex_lock(&client->keeper.lock);
+    client->keeper.retry = true;
+    pthread_mutex_unlock(&client->keeper.lock);
+    changed(client);
+}
+
+void mfi_keeper_stop(mf_client *client)
+{
+    mfi_keeper *k = &client->keeper;
+    pthread_mutex_lock(&k->lock);
+    bool started = k->started;
+    k->stop = true;
+    pthread_mutex_unlock(&k->lock);
+    if (!started)
+        return;
+    atomic_fetch_add_explicit(&k->changed, 1, memory_order_release);
+    mfi_futex_wake(&k->changed, 1);
+    pthread_join(k->thread, NULL);
+}

@@ -1,0 +1,169 @@
+/* Who waits for an end in this process: every mf_run stands under its key, and the store tells when that record ends. */
+#define HASH_NONFATAL_OOM 1
+#include "run.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "futex.h"
+#include "memory.h"
+
+/* The runs of one key. */
+struct mfi_watch {
+    mf_key         key;
+    mf_run        *first;
+    UT_hash_handle hh;
+};
+
+void mfi_observers_init(mfi_observers *o)
+{
+    pthread_mutex_init(&o->lock, NULL);
+    pthread_cond_init(&o->called, NULL);
+    o->watches = NULL;
+}
+
+void mfi_observers_fini(mfi_observers *o)
+{
+    pthread_cond_destroy(&o->called);
+    pthread_mutex_destroy(&o->lock);
+}
+
+mf_status mfi_observe_run(mf_run *run)
+{
+    mf_client *client = run->client;
+    mfi_observers *o = &client->observers;
+    mfi_watch *watch = NULL;
+    pthread_mutex_lock(&o->lock);
+    HASH_FIND(hh, o->watches, &run->key, sizeof run->key, watch);
+    if (watch == NULL) {
+        watch = mf_new(client->allocator, mfi_watch);
+        if (watch != NULL) {
+            watch->key = run->key;
+            HASH_ADD(hh, o->watches, key, sizeof watch->key, watch);
+            if (watch->hh.tbl == NULL) {
+                mf_delete(client->allocator, watch);
+                watch = NULL;
+            }
+        }
+    }
+    if (watch != NULL) {
+        run->next = watch->first;
+        watch->first = run;
+    }
+    pthread_mutex_unlock(&o->lock);
+    return watch != NULL ? MF_OK : MF_E_NOMEM;
+}
+
+void mfi_unobserve_run(mf_run *run)
+{
+    mf_client *client = run->client;
+    mfi_observers *o = &client->observers;
+    mfi_watch *watch = NULL;
+    pthread_mutex_lock(&o->lock);
+    /* Its callback may be running: its user pointer must outlive that. From inside the callback there is no waiting. */
+    while (run->calling && !pthread_equal(run->caller, pthread_self()))
+        pthread_cond_wait(&o->called, &o->lock);
+    HASH_FIND(hh, o->watches, &run->key, sizeof run->key, watch);
+    if (watch != NULL) {
+        mf_run **at = &watch->first;
+        while (*at != NULL && *at != run)
+            at = &(*at)->next;
+        if (*at != NULL)
+            *at = run->next;
+        if (watch->first == NULL) {
+            HASH_DEL(o->watches, watch);
+            mf_delete(client->allocator, watch);
+        }
+    }
+    pthread_mutex_unlock(&o->lock);
+}
+
+/* With the lock held, which is given up around the callback. */
+static void call_on_end(mfi_observers *o, mf_run *run)
+{
+    mfi_run_end_fn *fn = run->on_end;
+    if (fn == NULL)
+        return;
+    void *user = run->on_end_user;
+    mf_key key = run->key;
+    run->on_end = NULL;
+    run->calling = true;
+    run->caller = pthread_self();
+    bool gone = false;
+    run->gone = &gone;      /* set if the callback destroys its own run */
+    pthread_mutex_unlock(&o->lock);
+    fn(user, &key);
+    pthread_mutex_lock(&o->lock);
+    if (!gone) {
+        run->calling = false;
+        run->gone = NULL;
+        pthread_cond_broadcast(&o->called);
+    }
+}
+
+/* With the lock held. */
+static void mark_ended(mf_run *run)
+{
+    atomic_store_explicit(&run->ended, 1, memory_order_release);
+    mfi_futex_wake(&run->ended, UINT32_MAX);
+    if (run->fd >= 0)
+        (void)!write(run->fd, &(uint64_t){1}, sizeof(uint64_t));
+}
+
+void mfi_observers_ended(mf_client *client, const mf_key *key)
+{
+    mfi_observers *o = &client->observers;
+    bool any = false;
+    pthread_mutex_lock(&o->lock);
+    for (;;) {
+        mfi_watch *watch = NULL;
+        HASH_FIND(hh, o->watches, key, sizeof *key, watch);
+        mf_run *run = watch != NULL ? watch->first : NULL;
+        while (run != NULL && atomic_load_explicit(&run->ended, memory_order_relaxed) != 0)
+            run = run->next;
+        if (run == NULL)
+            break;
+        any = true;
+        mark_ended(run);
+        call_on_end(o, run);    /* the list may be another one afterwards: look again from its start */
+    }
+    pthread_mutex_unlock(&o->lock);
+    if (any)
+        mf_adapter_wake_helpers(client->adapter);
+}
+
+mf_status mf_run_on_end(mf_run *run, void (*fn)(void *user, const mf_key *key), void *user)
+{
+    if (run == NULL || fn == NULL)
+        return MF_E_INVALID;
+    mfi_observers *o = &run->client->observers;
+    mf_status st = MF_OK;
+    pthread_mutex_lock(&o->lock);
+    if (run->on_end_set) {
+        st = MF_E_STATE;
+    } else {
+        run->on_end_set = true;
+        run->on_end = fn;
+        run->on_end_user = user;
+        if (atomic_load_explicit(&run->ended, memory_order_relaxed) != 0)
+            call_on_end(o, run);
+    }
+    pthread_mutex_unlock(&o->lock);
+    return st;
+}
+
+int mf_run_fd(mf_run *run)
+{
+    if (run == NULL)
+        return -1;
+    mfi_observers *o = &run->client->observers;
+    pthread_mutex_lock(&o->lock);
+    if (run->fd < 0) {
+        run->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (run->fd >= 0 && atomic_load_explicit(&run->ended, memory_order_relaxed) != 0)
+            (void)!write(run->fd, &(uint64_t){1}, sizeof(uint64_t));
+    }
+    int fd = run->fd;
+    pthread_mutex_unlock(&o->lock);
+    return fd;
+}

@@ -1,0 +1,256 @@
+/* Starting a signature, and waiting for its end. */
+#include "run.h"
+
+#include <unistd.h>
+
+#include "clock.h"
+#include "compose.h"
+#include "futex.h"
+#include "memory.h"
+#include "sign.h"
+
+#define ITEM_PAGE 4096      /* items stored by one commit */
+
+/* ---- storing ----------------------------------------------------------------------------------------------------- */
+
+static mf_status put_record(mf_client *client, const mfi_draft *draft, const mf_entry *entry, mf_error *err)
+{
+    mf_state state = {.status = MF_STATUS_PENDING, .closed = draft->closed};
+    state.total = draft->spec->kind == MF_KIND_SWARM ? draft->item_count : draft->spec->step_count;
+    mf_put put = {.spec = draft->spec, .state = &state};
+    size_t first = draft->spec->kind == MF_KIND_SWARM ? draft->item_count : 0;
+    first = first < ITEM_PAGE ? first : ITEM_PAGE;
+    mf_batch batch = {.puts = &put, .put_count = 1, .key = draft->spec->key, .items = draft->items, .item_count = first};
+    bool whole = draft->spec->kind != MF_KIND_SWARM || first == draft->item_count;
+    if (whole && entry != NULL) {
+        batch.entries = entry;
+        batch.entry_count = 1;
+    }
+    mf_refusal refusal;
+    mf_status st = mf_store_commit(client->store, &batch, &refusal, err);
+    for (size_t from = first; st == MF_OK && !whole && from < draft->item_count;) {
+        size_t n = draft->item_count - from < ITEM_PAGE ? draft->item_count - from : ITEM_PAGE;
+        mf_batch page = {.key = draft->spec->key, .items = draft->items + from, .item_count = n, .items_from = from};
+        from += n;
+        if (from == draft->item_count && entry != NULL) {
+            page.entries = entry;
+            page.entry_count = 1;
+        }
+        st = mf_store_commit(client->store, &page, &refusal, err);
+    }
+    if (st == MF_E_CONFLICT)
+        st = mf_fail(err, MF_E_EXISTS, "%s is stored already", draft->spec->key.text);
+    return st;
+}
+
+/* What stands below is stored first, and the beginning is sent with the last commit: a start is whole or never was. */
+static mf_status store_flow(mf_client *client, const mf_signature *sig, mf_message *message, mf_error *err)
+{
+    mfi_plan plan;
+    mfi_plan_init(&plan, client->allocator, &client->limits, &client->framework);
+    mfi_flow_start_entry(sig->own.spec, 0, &(mfi_start){.key = sig->own.spec->key, .message = message}, &plan);
+    mf_status st = plan.status;
+    if (st != MF_OK)
+        mf_fail(err, st, "%s", plan.error.text);
+    if (st == MF_OK && sig->task != NULL && sig->task->def.in != NULL)
+        st = mf_fields_validate(sig->task->def.in,
+                                plan.entries[0].message != NULL ? plan.entries[0].message : mf_message_nil(), err);
+    for (size_t i = 0; st == MF_OK && i < sig->below_count; i++)
+        st = put_record(client, &sig->below[i], NULL, err);
+    if (st == MF_OK)
+        st = put_record(client, &sig->own, &plan.entries[0], err);
+    mfi_plan_fini(&plan);
+    return st;
+}
+
+/* ---- runs -------------------------------------------------------------------------------------------------------- */
+
+static mf_run *run_create(mf_client *client, const mf_key *key, mf_error *err)
+{
+    mf_run *run = mf_new(client->allocator, mf_run);
+    if (run != NULL) {
+        run->client = client;
+        run->key = *key;
+        run->fd = -1;
+        if (mfi_observe_run(run) == MF_OK)
+            return run;
+        mf_delete(client->allocator, run);
+    }
+    mf_fail(err, MF_E_NOMEM, "run: no memory");
+    return NULL;
+}
+
+void mf_run_destroy(mf_run *run)
+{
+    if (run == NULL || mfi_client_check(run->client, NULL) != MF_OK)
+        return;
+    mfi_unobserve_run(run);
+    if (run->gone != NULL)
+        *run->gone = true;
+    if (run->fd >= 0)
+        close(run->fd);
+    mf_delete(run->client->allocator, run);
+}
+
+mf_run *mf_start(mf_signature *sig, mf_message *message, mf_error *err)
+{
+    if (sig == NULL) {
+        mf_message_unref(message);
+        return NULL;
+    }
+    mf_client *client = sig->client;
+    mf_run *run = NULL;
+    mf_status st = mfi_client_check(client, err);
+    if (st == MF_OK)
+        st = mfi_check_kwargs("the message", &message, err);
+    if (st == MF_OK)
+        st = mfi_serve_here(client, err);
+    if (st == MF_OK) {
+        pthread_mutex_lock(&sig->lock);
+        if (sig->started)
+            st = mf_fail(err, MF_E_STATE, "%s was started already", sig->own.spec->key.text);
+        else
+            st = mfi_signature_freeze(sig, err);
+        if (st == MF_OK && (run = run_create(client, &sig->own.spec->key, err)) == NULL)
+            st = MF_E_NOMEM;
+        if (st == MF_OK)
+            st = store_flow(client, sig, message, err);
+        sig->started = sig->started || st == MF_OK;
+        pthread_mutex_unlock(&sig->lock);
+    }
+    mf_message_unref(message);
+    if (st != MF_OK) {
+        mf_run_destroy(run);
+        run = NULL;
+    }
+    return run;
+}
+
+mf_run *mf_run_open(mf_client *client, const mf_key *key, mf_error *err)
+{
+    if (mfi_client_check(client, err) != MF_OK)
+        return NULL;
+    mf_run *run = run_create(client, key, err);
+    if (run == NULL)
+        return NULL;
+    mf_record record = {0};
+    mf_status st = mf_store_load(client->store, key, 1, &record, err);
+    if (st == MF_OK && record.spec == NULL)
+        st = mf_fail(err, MF_E_NOT_FOUND, "there is no signature %s", key->text);
+    bool ended = st == MF_OK && mf_signature_status_ended(record.state.status);
+    mf_record_release(&record);
+    if (st != MF_OK) {
+        mf_run_destroy(run);
+        return NULL;
+    }
+    if (ended)
+        mfi_observers_ended(client, key);
+    return run;
+}
+
+mf_key mf_run_key(const mf_run *run)
+{
+    return run != NULL ? run->key : (mf_key){{0}};
+}
+
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
+
+static mf_status failure_text(const mf_message *error, mf_error *err)
+{
+    mf_str type = MF_STR_LIT("Error"), text = MF_STR_LIT("");
+    mf_value map = mf_message_value(error), value;
+    if (mf_value_type(map) == MF_TYPE_MAP) {
+        if (mf_value_get(map, MF_STR_LIT("type"), &value))
+            (void)!mf_value_str(value, &type);
+        if (mf_value_get(map, MF_STR_LIT("text"), &value))
+            (void)!mf_value_str(value, &text);
+    }
+    return mf_fail(err, MF_E_TASK_FAILED, "%.*s: %.*s", (int)type.len, type.at, (int)text.len, text.at);
+}
+
+static mf_status result_of(mf_client *client, const mf_record *record, mf_message **result, mf_error *err)
+{
+    mf_value list;
+    if (record->spec->kind == MF_KIND_SWARM) {
+        mf_status st = mfi_gather_results(client, &record->spec->key, result, err);
+        if (st == MF_E_TOO_BIG)
+            *result = mf_message_nil();
+        return st == MF_E_TOO_BIG ? MF_OK : st;
+    }
+    if (record->state.result == NULL || !mfi_compose_results_of(record->state.result, &list)) {
+        *result = mf_message_nil();
+        return MF_OK;
+    }
+    if (list.at == mf_message_value(record->state.result).at) {
+        *result = mf_message_ref(record->state.result);
+        return MF_OK;
+    }
+    return mf_message_of_value(list, client->allocator, result, err);
+}
+
+static mf_status tell_end(mf_run *run, mf_message **result, mf_error *err)
+{
+    mf_record record = {0};
+    mf_status st = mf_store_load(run->client->store, &run->key, 1, &record, err);
+    if (st != MF_OK)
+        return st;
+    if (record.spec == NULL)
+        st = mf_fail(err, MF_E_NOT_FOUND, "%s is gone", run->key.text);
+    else if (record.state.status == MF_STATUS_FAILED)
+        st = failure_text(record.state.result, err);
+    else if (record.state.status == MF_STATUS_CANCELED)
+        st = mf_fail(err, MF_E_CANCELED, "%s was canceled", run->key.text);
+    else if (result != NULL)
+        st = result_of(run->client, &record, result, err);
+    mf_record_release(&record);
+    return st;
+}
+
+static bool has_ended(void *arg)
+{
+    mf_run *run = arg;
+    return atomic_load_explicit(&run->ended, memory_order_acquire) != 0;
+}
+
+mf_status mf_run_wait(mf_run *run, mf_duration timeout, mf_message **result, mf_error *err)
+{
+    if (run == NULL)
+        return MF_E_INVALID;    /* err tells why there is none */
+    mf_status st = mfi_client_check(run->client, err);
+    if (st != MF_OK)
+        return st;
+    if (timeout < 0)
+        return mf_fail(err, MF_E_INVALID, "run: expected a timeout of 0 or more, got %lld ns", (long long)timeout);
+    int64_t deadline = mfi_deadline_ns(mfi_now_ns(NULL), timeout);
+    if (!has_ended(run))
+        st = mf_adapter_help(run->client->adapter, has_ended, run, deadline);
+    if (st == MF_E_UNSUPPORTED)     /* no thread of the worker: sleep */
+        while (!has_ended(run) && mfi_now_ns(NULL) < deadline)
+            mfi_futex_wait(&run->ended, 0, deadline);
+    if (!has_ended(run))
+        return mf_fail(err, MF_E_TIMEOUT, "%s did not end in time; it still runs", run->key.text);
+    return tell_end(run, result, err);
+}
+
+mf_status mf_run_poll(mf_run *run, mf_message **result, mf_error *err)
+{
+    if (run == NULL)
+        return MF_E_INVALID;
+    if (!has_ended(run))
+        return MF_E_AGAIN;
+    return tell_end(run, result, err);
+}
+
+mf_status mf_cancel(mf_client *client, const mf_key *key, mf_error *err)
+{
+    mf_status st = mfi_client_check(client, err);
+    if (st != MF_OK)
+        return st;
+    mfi_flow_event event = {.kind = MFI_EV_CANCEL};
+    st = mfi_dispatch_wait(client, key, &event, false);
+    if (st == MF_E_NOT_FOUND)
+        return mf_fail(err, st, "there is no signature %s", key->text);
+    if (st == MF_E_STATE)
+        return mf_fail(err, st, "%s has ended already", key->text);
+    return st;
+}

@@ -1,0 +1,211 @@
+/* runtime/runtime.h: the client from the inside. One struct a part; each part's functions are in the file of its name.
+ *
+ *   startup.c          bind adapter and store, register mageflow's own tasks, bring up a worker
+ *   task_wrapper.c     the one path from a delivery to user code and its outcome
+ *   framework_tasks.c  mageflow's own tasks: messages that are events
+ *   dispatcher.c       events of one record → transition → one commit; draw.c feeds swarms meanwhile
+ *   outbox.c           hands committed messages to managers with a queue of their own
+ *   control.c          the calls that run here: stop requests, timeouts
+ *   keeper.c           one thread that sleeps until something is due
+ *   observers.c        who waits for an end
+ *   sign.c, run.c      signatures being made, and started
+ *
+ * Locks      each part has one mutex of its own. None is held while user code, the store, the adapter or another part is
+ *            called, but where a comment says so.
+ */
+#ifndef MFI_RUNTIME_H
+#define MFI_RUNTIME_H
+
+#include <mageflow/client.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "call.h"
+#include "framework.h"
+#include "registry.h"
+#include "transition.h"
+
+/* ---- dispatcher ------------------------------------------------------------------------------------------------ */
+
+typedef struct mfi_mailbox mfi_mailbox;
+
+typedef struct mfi_dispatcher {
+    pthread_mutex_t lock;
+    mfi_mailbox    *boxes;      /* L  by key */
+    unsigned        count;      /* L */
+} mfi_dispatcher;
+
+/** Where the end of an event's commit is told to somebody who waits for it. */
+typedef struct mfi_ticket {
+    _Atomic uint32_t done;      /* A  the futex word */
+    mf_status        status;    /* MF_OK: committed; MF_E_NOT_FOUND: no such record; MF_E_STATE: it had ended before */
+} mfi_ticket;
+
+/** Post an event (consumed) to a record, and process the record's events unless somebody does so already. may_draw: this
+ * thread may call sources, that is, it is a worker's. ticket NULL: nobody waits. */
+void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw, mfi_ticket *ticket);
+/** Post and wait until it is committed. */
+mf_status mfi_dispatch_wait(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw);
+/** Commit a batch that touches no record, until it is done or can never be. Tells which settles were stale by returning
+ * MF_E_STALE; nothing else of the batch is then done. */
+mf_status mfi_commit_plain(mf_client *client, const uint64_t *settle, const mf_entry *entry);
+
+void mfi_dispatcher_init(mfi_dispatcher *d);
+void mfi_dispatcher_fini(mf_client *client);
+
+/* ---- draw ------------------------------------------------------------------------------------------------------ */
+
+/** Publish as many items of a swarm as there is room for. */
+void mfi_draw(mf_client *client, const mf_spec *spec, mf_state *state, bool may_draw, mfi_plan *plan);
+/** A complete swarm's end: {mageflow_swarm, results}; with_results: read them, as far as they fit the payload bound. */
+mf_status mfi_gather_end(mf_client *client, const mf_spec *spec, const mf_state *state, bool with_results,
+                         const mfi_plan *plan, mf_message **out, mf_error *err);
+/** The list of a swarm's results in item order. MF_E_TOO_BIG: above the payload bound. */
+mf_status mfi_gather_results(mf_client *client, const mf_key *key, mf_message **out, mf_error *err);
+
+/* ---- control --------------------------------------------------------------------------------------------------- */
+
+/* Who tells the outcome of a call: whoever moves it away from RUNNING, once. */
+enum { MFI_CALL_RUNNING, MFI_CALL_RETURNED, MFI_CALL_VOIDED };
+
+/** A call that runs here; lies on the stack of the thread that runs it. */
+typedef struct mfi_running {
+    mfi_call            call;
+    const mfi_task     *task;
+    uint64_t            token;          /* of its claim; 0: none */
+    _Atomic uint32_t    owner;          /* A  one of the above */
+    _Atomic uint32_t    released;       /* A  1: the keeper is through with a voided call; a futex word */
+    int64_t             deadline_ns;    /* L  INT64_MAX: none */
+    bool                out_of_time;    /* L  asked to stop by its timeout; deadline_ns is then the end of the grace */
+    bool                replaced;       /* keeper: its thread was replaced */
+    void               *thread_mark;
+    struct mfi_running *prev, *next;    /* L */
+} mfi_running;
+
+typedef struct mfi_control {
+    pthread_mutex_t lock;
+    mfi_running    *running;    /* L */
+    bool            closing;    /* L */
+    int64_t         next_ns;    /* L  when the keeper looks at deadlines next; INT64_MAX: not */
+} mfi_control;
+
+void mfi_control_init(mfi_control *c);
+void mfi_control_fini(mfi_control *c);
+/** Begin and end of a call. leave returns true where the outcome is the caller's to tell; false: the keeper told it. */
+void mfi_control_enter(mf_client *client, mfi_running *running);
+bool mfi_control_leave(mf_client *client, mfi_running *running);
+/** Ask everything below `key` that runs here to stop. */
+void mfi_control_stop(mf_client *client, const mf_key *key);
+void mfi_control_stop_id(mf_client *client, mf_str id);
+/** Ask everything to stop, also what begins later. */
+void mfi_control_close(mf_client *client);
+mf_status mfi_control_refresh(mf_client *client, mfi_call *call, mf_duration more);
+/** Act on deadlines; returns when to look again, in ns of the client's clock. */
+int64_t mfi_control_tick(mf_client *client, int64_t now_ns);
+
+/* ---- keeper ---------------------------------------------------------------------------------------------------- */
+
+typedef struct mfi_keeper {
+    pthread_t        thread;
+    pthread_mutex_t  lock;
+    int64_t          delayed_ms;    /* L  store clock: when delayed entries may be due; INT64_MAX: none */
+    bool             started;       /* L */
+    bool             retry;         /* L  publishing failed: try again */
+    bool             stop;          /* L */
+    _Atomic uint32_t changed;       /* A  grows when there is something new to look at; the futex word */
+} mfi_keeper;
+
+void mfi_keeper_init(mfi_keeper *k);
+/** The thread is started when there is first something to wait for, so that an idle client has none. */
+void mfi_keeper_delayed(mf_client *client, int64_t due_ms);
+void mfi_keeper_retry(mf_client *client);
+void mfi_keeper_look(mf_client *client);
+void mfi_keeper_stop(mf_client *client);
+
+/* ---- outbox ---------------------------------------------------------------------------------------------------- */
+
+typedef struct mfi_outbox {
+    pthread_mutex_t lock;
+    bool            busy, again;    /* L */
+    mf_entry       *pending;        /* the busy one's: read from the store and not published yet */
+    size_t          pending_count;
+} mfi_outbox;
+
+void mfi_outbox_init(mfi_outbox *o);
+void mfi_outbox_fini(mf_client *client);
+/** Hand what is due to the manager. Nothing happens where the adapter takes from the store itself. */
+void mfi_outbox_publish(mf_client *client);
+
+/* ---- observers ------------------------------------------------------------------------------------------------- */
+
+typedef struct mfi_watch mfi_watch;
+
+typedef struct mfi_observers {
+    pthread_mutex_t lock;
+    pthread_cond_t  called;     /* a callback has returned */
+    mfi_watch      *watches;    /* L  the runs of this process, by key */
+} mfi_observers;
+
+void mfi_observers_init(mfi_observers *o);
+void mfi_observers_fini(mfi_observers *o);
+void mfi_observers_ended(mf_client *client, const mf_key *key);
+
+/* ---- the wrapper ----------------------------------------------------------------------------------------------- */
+
+extern const mf_host_ops mfi_host_ops;
+
+/** One attempt failed: try again later, or tell the record. failure->final and the attempts left decide. */
+void mfi_attempt_failed(mf_client *client, const mf_delivery *delivery, uint64_t token, const mfi_task *task,
+                        const char *type, const char *text, bool final);
+
+/** A message for one of mageflow's own tasks. */
+void mfi_framework_deliver(mf_client *client, mfi_framework_task task, const mf_delivery *delivery);
+
+/* ---- the client ------------------------------------------------------------------------------------------------ */
+
+struct mf_client {
+    mf_host             host;           /* what the adapter calls; first, see client_of_host */
+    const mf_allocator *allocator;
+    const mf_clock     *clock;
+    mf_log_fn          *log;
+    void               *log_user;
+    mf_limits           limits;
+    unsigned            threads;
+    bool                fast_path;
+    unsigned            fork_generation;
+    mf_adapter         *adapter;
+    mf_store           *store;
+    mfi_registry        registry;
+    mfi_framework       framework;
+    mfi_dispatcher      dispatcher;
+    mfi_control         control;
+    mfi_keeper          keeper;
+    mfi_outbox          outbox;
+    mfi_observers       observers;
+    pthread_mutex_t     serve_lock;
+    mf_worker          *worker;         /* L  serve_lock */
+    atomic_bool         closing;
+    void              **modules;        /* L  serve_lock: dlopen handles */
+    size_t              module_count, module_capacity;
+};
+
+static inline mf_client *mfi_client_of_host(mf_host *host)
+{
+    return (mf_client *)(void *)host;
+}
+
+/** Serve if the manager is this process and nobody does so yet; what mf_start calls. */
+mf_status mfi_serve_here(mf_client *client, mf_error *err);
+/** Bind, and register mageflow's own tasks. */
+mf_status mfi_startup(mf_client *client, mf_error *err);
+
+/** MF_E_FORKED in a child of the process that made the client. */
+mf_status mfi_client_check(const mf_client *client, mf_error *err);
+
+void mfi_log(mf_client *client, mf_log_level level, const char *fmt, ...) MF_PRINTF(3, 4);
+
+/** One ticket's wait. */
+void mfi_ticket_done(mfi_ticket *ticket, mf_status status);
+
+#endif

@@ -1,0 +1,105 @@
+/* From a new client to one that serves. */
+#include "runtime.h"
+
+#include "clock.h"
+
+/* A message for one of mageflow's own tasks reaches mfi_framework_deliver through the host; no manager calls this. */
+static mf_status framework_run(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)in, (void)out, (void)user;
+    return mf_task_fail(ctx, MF_FINAL, "NotForCalling", "mageflow's own tasks take messages of flows only");
+}
+
+static mf_status register_framework_tasks(mf_client *client, mf_error *err)
+{
+    mf_task_def defs[MFI_FRAMEWORK_TASKS];
+    for (int i = 0; i < MFI_FRAMEWORK_TASKS; i++)
+        defs[i] = (mf_task_def){.struct_size = sizeof defs[i], .name = mfi_framework_name((mfi_framework_task)i),
+                                .run = framework_run, .user = client};
+    return mf_adapter_create_framework_tasks(client->adapter, defs, MFI_FRAMEWORK_TASKS, err);
+}
+
+static void store_ready(void *user, size_t n)
+{
+    (void)n;
+    mfi_outbox_publish(user);
+}
+
+static void store_delayed(void *user, int64_t due_ms)
+{
+    mfi_keeper_delayed(user, due_ms);
+}
+
+static void store_ended(void *user, const mf_key *key)
+{
+    mfi_observers_ended(user, key);
+}
+
+mf_status mfi_startup(mf_client *client, mf_error *err)
+{
+    mf_status st = mfi_framework_init(&client->framework, client->allocator);
+    if (st != MF_OK)
+        return mf_fail(err, st, "client: no memory");
+    st = mf_store_watch_start(client->store, &(mf_store_watch){.ready = store_ready, .delayed = store_delayed,
+                                                               .ended = store_ended, .user = client});
+    if (st != MF_OK)
+        return mf_fail(err, st, "client: cannot watch the store: %s", mf_status_text(st));
+    st = mf_adapter_bind(client->adapter, &client->host, client->store, err);
+    return st != MF_OK ? st : register_framework_tasks(client, err);
+}
+
+static mf_status serve(mf_client *client, const mf_worker_options *options, bool again_is_fine, mf_error *err)
+{
+    mf_status st = MF_OK;
+    pthread_mutex_lock(&client->serve_lock);
+    if (client->worker != NULL) {
+        st = again_is_fine ? MF_OK : mf_fail(err, MF_E_STATE, "the client serves already");
+    } else {
+        mf_worker *worker;
+        st = mf_adapter_worker(client->adapter, NULL, 0, options, &worker, err);
+        if (st == MF_OK) {
+            client->worker = worker;
+            st = mf_worker_start(worker, err);
+        }
+        if (st != MF_OK && client->worker != NULL) {
+            mf_worker_destroy(client->worker);
+            client->worker = NULL;
+        }
+    }
+    pthread_mutex_unlock(&client->serve_lock);
+    return st;
+}
+
+mf_status mf_serve(mf_client *client, const mf_worker_options *options, mf_error *err)
+{
+    mf_status st = mfi_client_check(client, err);
+    if (st != MF_OK)
+        return st;
+    if (options != NULL && options->struct_size == 0)
+        return mf_fail(err, MF_E_INVALID, "worker: struct_size is 0; make the options with MF_WORKER_OPTIONS(...)");
+    mf_worker_options o = {0};
+    if (options != NULL)
+        memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
+    o.struct_size = sizeof o;
+    if (o.threads == 0)
+        o.threads = client->threads;
+    return serve(client, &o, false, err);
+}
+
+mf_status mfi_serve_here(mf_client *client, mf_error *err)
+{
+    if (!mf_client_in_process(client))
+        return MF_OK;
+    return serve(client, MF_WORKER_OPTIONS(.threads = client->threads), true, err);
+}
+
+mf_status mf_drain(mf_client *client, mf_duration timeout)
+{
+    mf_status st = mfi_client_check(client, NULL);
+    if (st != MF_OK)
+        return st;
+    pthread_mutex_lock(&client->serve_lock);
+    mf_worker *worker = client->worker;
+    pthread_mutex_unlock(&client->serve_lock);
+    return worker == NULL ? MF_OK : mf_worker_drain(worker, timeout);
+}

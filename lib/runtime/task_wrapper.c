@@ -1,0 +1,292 @@
+/* The one path from a delivery to user code and back: should it run, claim, call, retry or fail, finish. */
+#include "runtime.h"
+
+#include <stdio.h>
+
+#include "clock.h"
+#include "compose.h"
+
+#define BACKOFF_FIRST mf_milliseconds(100)
+#define BACKOFF_MAX   mf_minutes(1)
+
+/* ---- telling the outcome ----------------------------------------------------------------------------------------- */
+
+static void settle_with_manager(mf_client *client, const mf_delivery *d, mf_signature_status status, const mf_message *value)
+{
+    /* What the bound store delivered, for a flow, was settled by the commit. */
+    if (d->claim != NULL && mf_key_is_set(&d->unit.key))
+        return;
+    mf_error err = {0};
+    mf_settlement settlement = {.delivery = d, .status = status, .value = value};
+    if (mf_adapter_settle(client->adapter, &settlement, 1, &err) != MF_OK)
+        mfi_log(client, MF_LOG_WARN, "task %.*s: cannot settle: %s", (int)d->task.len, d->task.at, err.text);
+}
+
+/* The slow path: the outcome travels as a message of mageflow's own, instead of being recorded at once. */
+static bool tell_by_message(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_flow_event *event)
+{
+    if (client->fast_path || d->spec == NULL || mf_key_is_set(&d->spec->key) || event->kind == MFI_EV_ITEM_CANCELED)
+        return false;
+    mfi_plan plan;
+    mfi_plan_init(&plan, client->allocator, &client->limits, &client->framework);
+    mf_message *message = NULL;
+    bool well = event->kind == MFI_EV_ITEM_DONE;
+    if (well)
+        message = mf_message_ref(event->value);
+    else if (mfi_compose_pair("error", event->value, "message", event->sent, &plan, &message, NULL) != MF_OK)
+        return false;
+    mf_entry entry = {.spec = client->framework.specs[mfi_framework_for_end(&d->unit.key, well)], .unit = d->unit,
+                      .attempt = 1, .message = message};
+    mfi_commit_plain(client, token != 0 ? &token : NULL, &entry);
+    mf_message_unref(message);
+    return true;
+}
+
+/* event is consumed. */
+static void tell(mf_client *client, const mf_delivery *d, uint64_t token, mfi_flow_event *event)
+{
+    static const mf_signature_status ends[] = {[MFI_EV_ITEM_DONE] = MF_STATUS_DONE, [MFI_EV_ITEM_FAILED] = MF_STATUS_FAILED,
+                                               [MFI_EV_ITEM_CANCELED] = MF_STATUS_CANCELED};
+    mf_signature_status status = ends[event->kind];
+    mf_message *value = mf_message_ref(event->value);
+    if (!mf_key_is_set(&d->unit.key)) {
+        if (token != 0)
+            mfi_commit_plain(client, &token, NULL);
+        mfi_flow_event_release(event);
+    } else if (tell_by_message(client, d, token, event)) {
+        mfi_flow_event_release(event);
+    } else {
+        event->settle = token;
+        if (d->claim != NULL)
+            mfi_dispatch(client, &d->unit.key, event, true, NULL);
+        else
+            mfi_dispatch_wait(client, &d->unit.key, event, true);
+    }
+    settle_with_manager(client, d, status, value);
+    mf_message_unref(value);
+}
+
+static mf_duration backoff(const mfi_task *task, uint32_t attempt)
+{
+    mf_duration wait = task->def.backoff > 0 ? task->def.backoff : BACKOFF_FIRST;
+    for (uint32_t i = 1; i < attempt && wait < BACKOFF_MAX; i++)
+        wait *= 2;
+    return wait < BACKOFF_MAX || wait == task->def.backoff ? wait : BACKOFF_MAX;
+}
+
+static void try_again(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_task *task)
+{
+    mf_entry entry = {
+        .spec = (mf_spec *)(uintptr_t)(d->spec != NULL ? d->spec : task->plain),
+        .unit = d->unit, .attempt = d->attempt + 1,
+        .due_ms = mf_store_now_ms(client->store) + backoff(task, d->attempt) / 1000000,
+        .message = (mf_message *)(uintptr_t)d->message, .error = (mf_message *)(uintptr_t)d->error,
+    };
+    mfi_commit_plain(client, token != 0 ? &token : NULL, &entry);
+    /* A call without a signature has no record to wait for: its manager keeps waiting for the last attempt. */
+    settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
+}
+
+void mfi_attempt_failed(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_task *task, const char *type,
+                        const char *text, bool final)
+{
+    if (!final && task != NULL && d->attempt <= task->def.retries && !mf_adapter_can(client->adapter, MF_CAP_RETRIES)) {
+        try_again(client, d, token, task);
+        return;
+    }
+    mfi_failure failure = {.type = mf_cstr(type), .text = mf_cstr(text), .attempt = d->attempt, .key = d->unit.key,
+                           .index = d->unit.index, .final = final};
+    mfi_flow_event event = {.kind = MFI_EV_ITEM_FAILED, .index = d->unit.index};
+    if (mfi_compose_error(&failure, client->allocator, &event.value) != MF_OK)
+        event.value = mf_message_nil();     /* without memory it fails all the same */
+    event.sent = mf_message_ref(d->message);
+    tell(client, d, token, &event);
+}
+
+/* ---- the call ---------------------------------------------------------------------------------------------------- */
+
+struct result {
+    mf_status   st;
+    mf_message *value;
+    unsigned    stop;
+    bool        ours;       /* false: the keeper told the outcome already */
+};
+
+static struct result call_task(mf_client *client, mfi_task *task, mfi_running *running, const mf_message *in)
+{
+    struct result r = {.st = MF_OK};
+    running->deadline_ns = INT64_MAX;
+    if (task->def.timeout > 0 && !mf_adapter_can(client->adapter, MF_CAP_TIMEOUTS))
+        running->deadline_ns = mfi_deadline_ns(mfi_now_ns(client->clock), task->def.timeout);
+    mfi_control_enter(client, running);
+    r.st = task->def.run(&running->call.ctx, in, &r.value, task->def.user);
+    r.ours = mfi_control_leave(client, running);
+    r.stop = atomic_load_explicit(&running->call.stop, memory_order_acquire);
+    return r;
+}
+
+/* A result that breaks its own rules is the task's failure; false: told. */
+static bool check_result(mf_client *client, const mf_delivery *d, uint64_t token, mfi_task *task, mf_message *value)
+{
+    mf_error err;
+    size_t limit = client->limits.bytes != 0 ? client->limits.bytes : (size_t)1 << 20;
+    if (value == NULL)
+        return true;
+    if (mf_message_status(value) != MF_OK) {
+        mfi_attempt_failed(client, d, token, task, "InvalidResult", "the result could not be built", true);
+    } else if (mf_message_bytes(value).len > limit) {
+        mf_fail(&err, MF_E_TOO_BIG, "the result has %zu bytes, the limit is %zu", mf_message_bytes(value).len, limit);
+        mfi_attempt_failed(client, d, token, task, "ResultTooBig", err.text, true);
+    } else if (task->def.out != NULL && mf_fields_validate(task->def.out, value, &err) != MF_OK) {
+        mfi_attempt_failed(client, d, token, task, "InvalidResult", err.text, true);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static void finish(mf_client *client, const mf_delivery *d, uint64_t token, mfi_task *task, mfi_running *running,
+                   struct result *r)
+{
+    mfi_flow_event event = {.index = d->unit.index};
+    mfi_call *call = &running->call;
+    if ((r->stop & (MFI_STOP_SELF | MFI_STOP_CANCEL)) != 0) {
+        event.kind = MFI_EV_ITEM_CANCELED;
+        tell(client, d, token, &event);
+    } else if (r->st == MF_OK) {
+        if (!check_result(client, d, token, task, r->value))
+            return;
+        event.kind = MFI_EV_ITEM_DONE;
+        event.value = mf_message_ref(r->value);
+        tell(client, d, token, &event);
+    } else if ((r->stop & MFI_STOP_TIMEOUT) != 0) {
+        mfi_attempt_failed(client, d, token, task, "Timeout", "the task did not end within its timeout", false);
+    } else {
+        const char *type = call->error_type[0] != '\0' ? call->error_type : mf_status_name(r->st);
+        const char *text = call->error_text != NULL ? call->error_text : mf_status_text(r->st);
+        mfi_attempt_failed(client, d, token, task, type, text, r->st == MF_E_FINAL);
+    }
+}
+
+static void run(mf_client *client, const mf_delivery *d, uint64_t token, mfi_task *task)
+{
+    mf_error err;
+    const mf_message *in = d->message != NULL ? d->message : mf_message_nil();
+    if (task->def.in != NULL && mf_fields_validate(task->def.in, in, &err) != MF_OK) {
+        mfi_attempt_failed(client, d, token, task, "InvalidMessage", err.text, true);
+        return;
+    }
+    mfi_running running;
+    memset(&running, 0, sizeof running);
+    running.task = task;
+    running.token = token;
+    running.call.allocator = client->allocator;
+    running.call.clock = client->clock;
+    running.call.client = client;
+    running.call.delivery = d;
+    mf_status st = mf_adapter_create_task_context(client->adapter, d, &running.call.ctx);
+    if (st != MF_OK) {
+        mfi_attempt_failed(client, d, token, task, mf_status_name(st), "no context could be made", false);
+        return;
+    }
+    running.call.ctx.host = &client->host;
+    running.call.ctx.call = &running.call;
+    struct result r = call_task(client, task, &running, in);
+    if (r.ours)
+        finish(client, d, token, task, &running, &r);
+    mf_message_unref(r.value);
+    mfi_call_fini(&running.call);
+}
+
+/* ---- should it run ------------------------------------------------------------------------------------------------ */
+
+/* A unit that will not run: its container counts it as canceled. What stands in something that ended ends with it. */
+static void drop(mf_client *client, const mf_delivery *d, const mf_claim *claim)
+{
+    mfi_flow_event event = {.kind = MFI_EV_ITEM_CANCELED, .index = d->unit.index};
+    if (claim->status == MF_OK && mf_signature_status_runs(claim->head)) {
+        mfi_flow_event cancel = {.kind = MFI_EV_CANCEL};
+        mfi_dispatch(client, &d->unit.key, &cancel, true, NULL);
+    }
+    tell(client, d, claim->token, &event);
+}
+
+static void deliver(mf_host *host, const mf_delivery *d)
+{
+    mf_client *client = mfi_client_of_host(host);
+    mfi_framework_task framework = mfi_framework_find(d->task);
+    if (framework != MFI_FRAMEWORK_TASKS) {
+        mfi_framework_deliver(client, framework, d);
+        return;
+    }
+
+    mf_claim claim = {.status = MF_OK, .head = MF_STATUS_ACTIVE, .above = MF_STATUS_ACTIVE};
+    if (d->claim != NULL) {
+        claim = *d->claim;
+    } else if (mf_key_is_set(&d->unit.key)) {
+        claim.unit = d->unit;
+        claim.attempt = d->attempt;
+        mf_error err;
+        mf_status st = mf_store_claim(client->store, &claim, 1, &err);
+        if (st != MF_OK) {
+            mfi_log(client, MF_LOG_ERROR, "cannot claim: %s", err.text);
+            settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
+            return;
+        }
+        if (claim.status == MF_E_EXISTS || (claim.status != MF_OK && claim.token == 0 && claim.status != MF_E_STALE)) {
+            settle_with_manager(client, d, MF_STATUS_CANCELED, NULL);   /* somebody else runs it, or nobody will */
+            return;
+        }
+    }
+    if (mf_key_is_set(&d->unit.key) && (claim.status != MF_OK || !mfi_flow_should_run(claim.head, claim.above))) {
+        drop(client, d, &claim);
+        return;
+    }
+    mfi_task *task = mfi_registry_task(&client->registry, d->task);
+    if (task == NULL) {
+        mf_error err;
+        mfi_registry_unknown_task(&client->registry, d->task, &err);
+        mfi_attempt_failed(client, d, claim.token, NULL, "UnknownTask", err.text, true);
+        return;
+    }
+    run(client, d, claim.token, task);
+}
+
+/* ---- what else a manager tells ------------------------------------------------------------------------------------ */
+
+static mf_status outcome(mf_host *host, const mf_unit *unit, mf_signature_status status, const mf_message *value)
+{
+    mf_client *client = mfi_client_of_host(host);
+    mfi_flow_event event = {.index = unit->index, .value = mf_message_ref(value)};
+    event.kind = status == MF_STATUS_DONE     ? MFI_EV_ITEM_DONE
+                 : status == MF_STATUS_FAILED ? MFI_EV_ITEM_FAILED
+                                              : MFI_EV_ITEM_CANCELED;
+    return mfi_dispatch_wait(client, &unit->key, &event, true);
+}
+
+static mf_status lost(mf_host *host, const mf_delivery *d, const char *why)
+{
+    mf_client *client = mfi_client_of_host(host);
+    mfi_attempt_failed(client, d, d->claim != NULL ? d->claim->token : 0, mfi_registry_task(&client->registry, d->task),
+                       "Lost", why, false);
+    return MF_OK;
+}
+
+static void stop(mf_host *host, mf_str id)
+{
+    mfi_control_stop_id(mfi_client_of_host(host), id);
+}
+
+static mf_status refresh_timeout(mf_host *host, mf_context *ctx, mf_duration more)
+{
+    return mfi_control_refresh(mfi_client_of_host(host), ctx->call, more);
+}
+
+const mf_host_ops mfi_host_ops = {
+    .struct_size = sizeof(mf_host_ops),
+    .deliver = deliver,
+    .outcome = outcome,
+    .lost = lost,
+    .stop = stop,
+    .refresh_timeout = refresh_timeout,
+};
