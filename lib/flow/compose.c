@@ -47,10 +47,14 @@ mf_status mfi_compose_kwargs(const mf_spec *container, const mf_state *state, co
     return MF_OK;
 }
 
+/* The mark of a swarm's end is another name than the field in which a task sees it: a task that returns the message it was
+ * given returns no swarm's end. */
+#define SWARM_END "mageflow.swarm_end"
+
 static bool swarm_end_of(const mf_message *result, mf_value *swarm)
 {
     mf_value value = mf_message_value(result);
-    return mf_value_type(value) == MF_TYPE_MAP && mf_value_get(value, MF_STR_LIT("mageflow_swarm"), swarm);
+    return mf_value_type(value) == MF_TYPE_MAP && mf_value_get(value, MF_STR_LIT(SWARM_END), swarm);
 }
 
 bool mfi_compose_results_of(const mf_message *result, mf_value *out)
@@ -93,7 +97,7 @@ mf_status mfi_compose_swarm_end(const mf_spec *swarm, const mf_state *state, con
     mf_builder b;
     mf_builder_init(&b, plan->allocator, plan->limits);
     mf_build_map(&b, results != NULL ? 2 : 1);
-    mf_build_key(&b, "mageflow_swarm");
+    mf_build_key(&b, SWARM_END);
     mf_build_map(&b, 4);
     mf_build_key(&b, "swarm");
     mf_build_str(&b, mf_cstr(swarm->key.text));

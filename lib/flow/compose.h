@@ -19,7 +19,7 @@ mf_status mfi_compose_kwargs(const mf_spec *container, const mf_state *state, co
 mf_status mfi_compose_handed(const mf_message *result, mf_str return_field, const mfi_plan *plan, mf_message **out,
                              mf_error *err);
 
-/** How a swarm's end travels: {mageflow_swarm: {swarm, total, done, failed}, results: […]}; results may be NULL, when they
+/** How a swarm's end travels: {mageflow.swarm_end: {swarm, total, done, failed}, results: […]}; results may be NULL, when they
  * are above the payload bound. */
 mf_status mfi_compose_swarm_end(const mf_spec *swarm, const mf_state *state, const mf_message *results,
                                 const mfi_plan *plan, mf_message **out, mf_error *err);

@@ -58,7 +58,7 @@ void mfi_dispatcher_fini(mf_client *client);
 
 /** Publish as many items of a swarm as there is room for. */
 void mfi_draw(mf_client *client, const mf_spec *spec, mf_state *state, bool may_draw, mfi_plan *plan);
-/** A complete swarm's end: {mageflow_swarm, results}; with_results: read them, as far as they fit the payload bound. */
+/** A complete swarm's end: {mageflow.swarm_end, results}; with_results: read them, as far as they fit the payload bound. */
 mf_status mfi_gather_end(mf_client *client, const mf_spec *spec, const mf_state *state, bool with_results,
                          const mfi_plan *plan, mf_message **out, mf_error *err);
 /** The list of a swarm's results in item order. MF_E_TOO_BIG: above the payload bound. */
