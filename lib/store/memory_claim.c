@@ -1,8 +1,16 @@
-/* Who may run what. A claim is refused by the record it is for: gone, of another epoch, with the outcome known; or by
- * another claim that holds the same unit of the same epoch. */
+/* Who may run what. A claim is refused by the record it is for: gone, of another epoch, with the outcome known.
+ *
+ * Messages that come from elsewhere may come twice, so there a claim is also refused while another one holds the same unit
+ * of the same epoch. Our own queue gives each message once; whoever sends a unit twice means it. */
 #include "memory_store.h"
 
 #include "record.h"
+
+enum origin {
+    ELSEWHERE,    /* another manager's queue */
+    OURS,         /* our own, for a task */
+    FRAMEWORK     /* our own, for one of mageflow's tasks: the claim covers the message alone */
+};
 
 static bool outcome_known(const struct mfi_head *head, uint64_t index)
 {
@@ -21,13 +29,15 @@ static bool outcome_known(const struct mfi_head *head, uint64_t index)
     return packed != NULL && *packed != 0;
 }
 
-static mf_status judge(const struct mfi_memory *m, const struct mfi_head *head, const mf_unit *unit)
+static mf_status judge(const struct mfi_memory *m, const struct mfi_head *head, const mf_unit *unit, enum origin origin)
 {
     if (head == NULL)
         return MF_E_NOT_FOUND;
+    if (origin == FRAMEWORK)
+        return MF_OK;
     if (unit->epoch != head->state.epoch || outcome_known(head, unit->index))
         return MF_E_STALE;
-    return mfi_claim_held(&m->queue, head, unit) ? MF_E_EXISTS : MF_OK;
+    return origin == ELSEWHERE && mfi_claim_held(&m->queue, head, unit) ? MF_E_EXISTS : MF_OK;
 }
 
 /* A task of its own starts with its first claim. No version: nobody who loaded it before decides otherwise for that. */
@@ -43,7 +53,7 @@ static void activate(struct mfi_head *head, int64_t now_ms)
 }
 
 /* Fill what a claim says of its record. Gives the record whose unit may be held; NULL: none, see claim->status. */
-static struct mfi_head *claim_look(struct mfi_memory *m, mf_claim *claim, bool message_only, int64_t now_ms)
+static struct mfi_head *claim_look(struct mfi_memory *m, mf_claim *claim, enum origin origin, int64_t now_ms)
 {
     claim->token = 0;
     claim->status = MF_OK;
@@ -51,16 +61,15 @@ static struct mfi_head *claim_look(struct mfi_memory *m, mf_claim *claim, bool m
     if (!mf_key_is_set(&claim->unit.key))
         return NULL;    /* a message on nobody's behalf */
     struct mfi_head *head = mfi_head_find(m, &claim->unit.key);
-    claim->status = judge(m, head, &claim->unit);
+    claim->status = judge(m, head, &claim->unit, origin);
     if (head == NULL)
         return NULL;
+    bool held = origin != FRAMEWORK && claim->status == MF_OK;
     claim->above = mfi_head_above(m, head);
-    if (message_only)
-        claim->status = MF_OK;
-    else if (claim->status == MF_OK && mf_signature_status_runs(claim->above))
+    if (held && mf_signature_status_runs(claim->above))
         activate(head, now_ms);
     claim->head = (mf_signature_status)head->state.status;
-    return message_only || claim->status != MF_OK ? NULL : head;
+    return held ? head : NULL;
 }
 
 mf_status mfi_memory_claim(mf_store *base, mf_claim *claims, size_t n, mf_error *err)
@@ -71,7 +80,7 @@ mf_status mfi_memory_claim(mf_store *base, mf_claim *claims, size_t n, mf_error 
     bool room = mfi_queue_reserve(&m->queue, m->allocator, n, 0);
     now = mfi_memory_advance(m, now);
     for (size_t i = 0; room && i < n; i++) {
-        struct mfi_head *head = claim_look(m, &claims[i], false, now);
+        struct mfi_head *head = claim_look(m, &claims[i], ELSEWHERE, now);
         if (claims[i].status != MF_OK)
             continue;
         struct mfi_slot *slot = mfi_queue_slot(&m->queue);
@@ -87,7 +96,8 @@ static void take_one(struct mfi_memory *m, struct mfi_slot *slot, mf_taken *out,
     out->entry = slot->entry;
     out->claim.unit = slot->entry.unit;
     out->claim.attempt = slot->entry.attempt;
-    struct mfi_head *head = claim_look(m, &out->claim, mfi_name_is_framework(slot->entry.spec->name), now_ms);
+    enum origin origin = mfi_name_is_framework(slot->entry.spec->name) ? FRAMEWORK : OURS;
+    struct mfi_head *head = claim_look(m, &out->claim, origin, now_ms);
     slot->entry.spec = NULL;        /* the references go with the copy */
     slot->entry.message = NULL;
     slot->entry.error = NULL;

@@ -110,6 +110,9 @@ void mfi_heads_fini(struct mfi_memory *m)
 
 /* ---- state ------------------------------------------------------------------------------------------------------- */
 
+_Static_assert(sizeof(mf_state) == 96 + 3 * sizeof(void *) + sizeof(mf_cursor),
+               "a new field of mf_state is kept, read and written here too");
+
 void mfi_head_state(const struct mfi_head *head, mf_state *out)
 {
     const struct mfi_kept *s = &head->state;
@@ -124,6 +127,7 @@ void mfi_head_state(const struct mfi_head *head, mf_state *out)
     out->running = s->running;
     out->done = s->done;
     out->failed = s->failed;
+    out->canceled = s->canceled;
     out->started_ms = s->started_ms;
     out->ended_ms = s->ended_ms;
     out->input = s->input;
@@ -149,7 +153,7 @@ struct mfi_kept mfi_head_write(struct mfi_head *head, const mf_state *state)
         .version = state->version, .epoch = state->epoch,
         .status = (uint8_t)state->status, .last_status = (uint8_t)state->last_status, .closed = state->closed,
         .total = state->total, .expected = state->expected, .next = state->next,
-        .running = state->running, .done = state->done, .failed = state->failed,
+        .running = state->running, .done = state->done, .failed = state->failed, .canceled = state->canceled,
         .started_ms = state->started_ms, .ended_ms = state->ended_ms,
         .input = mf_message_ref(state->input), .inherited = mf_message_ref(state->inherited),
         .result = mf_message_ref(state->result),

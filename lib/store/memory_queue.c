@@ -319,15 +319,15 @@ struct mfi_slot *mfi_claim_find(const struct mfi_queue *q, uint64_t token)
 
 void mfi_queue_end(struct mfi_queue *q, struct mfi_slot *slot)
 {
+    if (slot->entry.id != 0)
+        id_remove(q, slot);
     if (slot->state != MFI_SLOT_CLAIMED) {
         detach(q, slot);
+        mf_entry_release(&slot->entry);
     } else {
         if (slot->head != NULL)
             unit_remove(q, slot);
         q->claimed--;
     }
-    if (slot->entry.id != 0)
-        id_remove(q, slot);
-    mf_entry_release(&slot->entry);
     slot_free(q, slot);
 }

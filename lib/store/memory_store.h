@@ -40,7 +40,7 @@
 
 /* mf_state without its cursor, which only a swarm with a source has. */
 struct mfi_kept {
-    uint64_t    version, total, expected, next, running, done, failed;
+    uint64_t    version, total, expected, next, running, done, failed, canceled;
     int64_t     started_ms, ended_ms;
     mf_message *input, *inherited, *result;
     uint32_t    epoch;
@@ -112,7 +112,8 @@ struct mfi_slot *mfi_queue_find(const struct mfi_queue *q, uint64_t id);
 
 /** A free slot for a claim without a message of ours. One was reserved. */
 struct mfi_slot *mfi_queue_slot(struct mfi_queue *q);
-/** Make a detached slot a claim, on its unit of head, or on the message alone (head NULL). Gives the token. */
+/** Make a detached slot, whose references somebody took, a claim: on its unit of head, or on the message alone (head NULL).
+ * Gives the token. */
 uint64_t mfi_claim_begin(struct mfi_queue *q, struct mfi_slot *slot, struct mfi_head *head);
 /** True while somebody's claim holds this unit. */
 bool mfi_claim_held(const struct mfi_queue *q, const struct mfi_head *head, const mf_unit *unit);

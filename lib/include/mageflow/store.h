@@ -182,9 +182,10 @@ void mf_entry_release(mf_entry *entry);
 typedef struct mf_claim {
     mf_unit             unit;      /* in */
     uint32_t            attempt;   /* in */
-    uint64_t            token;     /* out: the owner token, never 0; what settles it */
+    uint64_t            token;     /* out: the owner token, what settles it; never 0 from take, 0 from a refused claim */
     mf_status           status;    /* out: MF_OK: ours. MF_E_NOT_FOUND: the record is gone. MF_E_STALE: another epoch, or
-                                    * the outcome is known already. MF_E_EXISTS: somebody else holds it */
+                                    * the outcome is known already. MF_E_EXISTS: somebody else holds it (take does not
+                                    * ask). A message on nobody's behalf, unit.key unset, is MF_OK */
     mf_signature_status head;      /* out: status of the record */
     mf_signature_status above;     /* out: the first status above it that does not run; else active */
 } mf_claim;
@@ -287,7 +288,8 @@ typedef struct mf_store_ops {
      * was changed. Entries get ids in order. */
     mf_status (*commit)(mf_store *self, const mf_batch *batch, mf_refusal *refusal, mf_error *err);
 
-    /* Required. Claims for messages that came from elsewhere, n at once: see mf_claim.status for each. */
+    /* Required. Claims for messages that came from elsewhere, n at once: see mf_claim.status for each. The first claim of
+     * a pending task record makes it active, here and in take, and counts as no version. */
     mf_status (*claim)(mf_store *self, mf_claim *claims, size_t n, mf_error *err);
 
     /* Required. Up to `max` entries that are due, in the order of their due time and id, with their claims. An entry
@@ -295,15 +297,15 @@ typedef struct mf_store_ops {
     mf_status (*take)(mf_store *self, size_t max, mf_taken *out, size_t *got, int64_t *next_due_ms, mf_error *err);
 
     /* Required. Up to `max` rows of the outbox that are due and in nobody's hands yet, for handing to a manager with a queue
-     * of its own: no claim is made, and a row stays until a batch names its id in `published`. Each entry is the caller's
-     * to release. *next_due_ms as in take. */
+     * of its own: no claim is made, and a row stays until a batch names its id in `published`; one that is not named within
+     * seconds is handed out again. Each entry is the caller's to release. *next_due_ms as in take. */
     mf_status (*outbox)(mf_store *self, size_t max, mf_entry *out, size_t *got, int64_t *next_due_ms, mf_error *err);
 
     /* Required. How many entries wait (due or not) and how many are claimed. */
     void (*load_counts)(mf_store *self, size_t *waiting, size_t *claimed);
 
-    /* Required. One line of a signature's log; line n of it (MF_E_NOT_FOUND past the end; *text is the caller's to
-     * release with the allocator, size *len + 1). */
+    /* Required. One line of a signature's log; line n of those kept, the oldest first (MF_E_NOT_FOUND past the end; *text
+     * is the caller's to release with the allocator, size *len + 1). */
     mf_status (*log)(mf_store *self, const mf_key *key, mf_str line);
     mf_status (*read_log)(mf_store *self, const mf_key *key, uint64_t n, const mf_allocator *allocator, char **text,
                           size_t *len);

@@ -208,7 +208,7 @@ static void mix(uint64_t *hash, uint64_t word)
 static void mix_state(uint64_t *hash, const mf_state *s)
 {
     const uint64_t words[] = {s->version, s->epoch, s->status, s->last_status, s->closed, s->total, s->expected, s->next,
-                              s->running, s->done, s->failed, (uint64_t)s->started_ms, (uint64_t)s->ended_ms,
+                              s->running, s->done, s->failed, s->canceled, (uint64_t)s->started_ms, (uint64_t)s->ended_ms,
                               said(s->input), said(s->inherited), said(s->result), s->cursor.len};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         mix(hash, words[i]);

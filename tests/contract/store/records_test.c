@@ -21,7 +21,7 @@ static mf_state full_state(fixture *f)
     mf_state s = {
         .version = 7, .epoch = 9, .status = MF_STATUS_SUSPENDED, .last_status = MF_STATUS_ACTIVE, .closed = true,
         .total = UINT64_C(1) << 40, .expected = 12, .next = 13, .running = 14, .done = 15, .failed = 16,
-        .started_ms = 17, .ended_ms = 18, .input = say(f, 19), .inherited = say(f, 20), .result = say(f, 21),
+        .canceled = 17, .started_ms = 18, .ended_ms = 19, .input = say(f, 20), .inherited = say(f, 21), .result = say(f, 22),
         .cursor.len = MF_CURSOR_MAX,
     };
     for (unsigned i = 0; i < MF_CURSOR_MAX; i++)
@@ -36,8 +36,8 @@ static void is_full_state(const mf_state *s)
     is_word(s->last_status, MF_STATUS_ACTIVE);
     cr_assert(s->closed);
     cr_assert(eq(u64, s->total, UINT64_C(1) << 40));
-    const uint64_t words[] = {s->expected, s->next, s->running, s->done, s->failed, (uint64_t)s->started_ms,
-                              (uint64_t)s->ended_ms, said(s->input), said(s->inherited), said(s->result)};
+    const uint64_t words[] = {s->expected, s->next, s->running, s->done, s->failed, s->canceled,
+                              (uint64_t)s->started_ms, (uint64_t)s->ended_ms, said(s->input), said(s->inherited), said(s->result)};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         cr_assert(eq(u64, words[i], 12 + i));
     cr_assert(eq(int, s->cursor.len, MF_CURSOR_MAX));

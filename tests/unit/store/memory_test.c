@@ -119,6 +119,7 @@ Test(store_queue, rows_come_and_go_as_in_a_plain_list)
             if (slot != NULL) {
                 cr_assert(eq(u64, slot->entry.id, rows[best].id), "step %zu", step);
                 rows[best] = rows[--n];
+                mf_entry_release(&slot->entry);
                 mfi_claim_begin(&q, slot, NULL);
                 mfi_queue_end(&q, slot);
             }
