@@ -203,7 +203,7 @@ static mf_status detect(const char *text, mf_options *o, mf_error *err)
     url_setting setting = {0};
     if (o->adapter == NULL) {
         mfi_url url;
-        mfi_manager manager;
+        mfi_manager manager = MFI_MANAGER_LOCAL;
         mf_status st = mfi_url_parse(text, &url, err);
         if (st == MF_OK)
             st = find_manager(&url, &manager, err);
