@@ -120,13 +120,23 @@ void local_jobs_free(local *l)
     }
 }
 
-static void job_fill(local_job *job)
+/* The entry's number as text, in place: a run's id, made for every delivery and read by few. */
+static mf_str number_text(char *text, size_t size, uint64_t number)
+{
+    char *at = text + size;
+    do
+        *--at = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    return mf_str_of(at, (size_t)(text + size - at));
+}
+
+static void job_fill(local_job *job, uint64_t mark)
 {
     const mf_entry *e = &job->taken.entry;
-    int len = snprintf(job->id, sizeof job->id, "%llu", (unsigned long long)e->id);
     job->delivery = (mf_delivery){
-        .id = mf_str_of(job->id, (size_t)len), .task = e->spec->name, .message = e->message, .error = e->error,
-        .unit = e->unit, .attempt = e->attempt, .spec = e->spec, .claim = &job->taken.claim, .native = job,
+        .id = number_text(job->id, sizeof job->id, e->id), .task = e->spec->name, .message = e->message, .error = e->error,
+        .unit = e->unit, .attempt = e->attempt, .spec = e->spec, .claim = &job->taken.claim, .mark = mark,
+        .native = job,
     };
 }
 
@@ -193,6 +203,7 @@ static size_t take_and_submit(local *l, size_t want)
     mf_job pool_jobs[TAKE_MAX];
     size_t got = 0, ready = 0;
     int64_t next_due;
+    uint64_t mark = l->host->ops->mark(l->host);
     want = reserve_jobs(l, jobs, want < TAKE_MAX ? want : TAKE_MAX);
     if (want > 0 && mf_store_take(l->store, want, taken, &got, &next_due, NULL) != MF_OK)
         got = 0;
@@ -206,7 +217,7 @@ static size_t take_and_submit(local *l, size_t want)
         jobs[i]->owner = l;
         jobs[i]->taken = taken[i];
         jobs[i]->gate = gate_of(l, taken[i].entry.spec->name);
-        job_fill(jobs[i]);
+        job_fill(jobs[i], mark);
         if (pass_gate(l, jobs[i]))
             pool_jobs[ready++] = (mf_job){job_run, jobs[i]};
     }

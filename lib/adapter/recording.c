@@ -189,6 +189,12 @@ static void recording_stop(mf_host *host, mf_str id)
     r->upper->ops->stop(r->upper, id);
 }
 
+static uint64_t recording_mark(mf_host *host)
+{
+    struct recording *r = recording_of_host(host);
+    return r->upper->ops->mark(r->upper);
+}
+
 static mf_status recording_refresh_timeout(mf_host *host, mf_context *ctx, mf_duration more)
 {
     struct recording *r = recording_of_host(host);
@@ -201,6 +207,7 @@ static const mf_host_ops recording_host_ops = {
     .outcome = recording_outcome,
     .lost = recording_lost,
     .stop = recording_stop,
+    .mark = recording_mark,
     .refresh_timeout = recording_refresh_timeout,
 };
 

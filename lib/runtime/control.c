@@ -17,6 +17,8 @@ void mfi_control_init(mfi_control *c)
     pthread_mutex_init(&c->lock, NULL);
     c->running = NULL;
     c->closing = false;
+    atomic_init(&c->stops, 0);
+    atomic_init(&c->stopping, 0);
     c->next_ns = INT64_MAX;
 }
 
@@ -111,9 +113,8 @@ static struct keys running_keys(mf_client *client)
     return keys;
 }
 
-/* Records are not read under the lock, so the keys come first. A call that begins meanwhile meets the new status at its
- * claim. */
-void mfi_control_stop(mf_client *client, const mf_key *key)
+/* Records are not read under the lock, so the keys come first. */
+static void stop_below(mf_client *client, const mf_key *key)
 {
     mfi_control *c = &client->control;
     struct keys keys = running_keys(client);
@@ -128,6 +129,52 @@ void mfi_control_stop(mf_client *client, const mf_key *key)
     }
     mfi_release(client->allocator, keys.at, keys.capacity * sizeof *keys.at);
     mf_adapter_request_stop(client->adapter, &(mf_unit){.key = *key});
+}
+
+/* A stop against calls that were claimed before it:
+ *
+ *    stop                              call
+ *    S1  stopping += 1                 C0  mark = stops, then claim
+ *    S2  commit: the record has ended  C1  enter the list of running calls
+ *    S3  stops += 1                    C2  read stops and stopping
+ *    S4  look through the list         C3  neither moved: run; else read the records again
+ *    S5  stopping -= 1
+ *
+ * Invariant  what begins after S2 reads the records again, or is found by S4; so nothing runs on unnoticed.
+ * Why        C1 and S4 are ordered by the list's lock: S4 sees the call, or C2 sees S3. Between S2 and S3 C2 sees S1. */
+void mfi_control_stop_begin(mf_client *client)
+{
+    atomic_fetch_add_explicit(&client->control.stopping, 1, memory_order_seq_cst);
+}
+
+void mfi_control_stop_end(mf_client *client, const mf_key *key, bool committed)
+{
+    if (committed) {
+        atomic_fetch_add_explicit(&client->control.stops, 1, memory_order_seq_cst);
+        stop_below(client, key);
+    }
+    atomic_fetch_sub_explicit(&client->control.stopping, 1, memory_order_seq_cst);
+}
+
+bool mfi_control_overtaken(mf_client *client, const mf_delivery *d)
+{
+    mfi_control *c = &client->control;
+    if (d->claim == NULL || !mf_key_is_set(&d->unit.key) ||
+        (atomic_load_explicit(&c->stopping, memory_order_seq_cst) == 0 &&
+         atomic_load_explicit(&c->stops, memory_order_seq_cst) == d->mark))
+        return false;
+    mf_key at = d->unit.key;
+    bool runs = true;
+    for (int i = 0; i < MAX_CONTAINERS && runs && mf_key_is_set(&at); i++) {
+        mf_record record = {0};
+        runs = mf_store_load(client->store, &at, 1, &record, NULL) == MF_OK && record.spec != NULL &&
+               mf_signature_status_runs(record.state.status);
+        memset(&at, 0, sizeof at);
+        if (record.spec != NULL)
+            at = record.spec->container;
+        mf_record_release(&record);
+    }
+    return !runs;
 }
 
 void mfi_control_stop_id(mf_client *client, mf_str id)

@@ -289,16 +289,18 @@ static void process(mf_client *client, mfi_mailbox *box, bool may_draw)
             mf_state state = box->record.state;
             mf_state_ref(&state);
             st = prepare(client, box, may_draw, &state, &err);
+            bool ends_early = st == MF_OK && !had_ended && mf_signature_status_ended(state.status) &&
+                              state.status != MF_STATUS_DONE;
+            if (ends_early)
+                mfi_control_stop_begin(client);
             if (st == MF_OK)
                 st = commit(client, box, &state, &refusal, &err);
+            if (ends_early)
+                mfi_control_stop_end(client, &box->key, st == MF_OK);
             if (st == MF_OK) {
                 remember(box, &state);
-                bool ends_early = !had_ended && (box->record.state.status == MF_STATUS_FAILED ||
-                                                 box->record.state.status == MF_STATUS_CANCELED);
                 mfi_plan_reset(&box->plan);
                 tell_tickets(box, had_ended);
-                if (ends_early)
-                    mfi_control_stop(client, &box->key);
                 return;
             }
             mf_state_unref(&state);

@@ -87,6 +87,8 @@ typedef struct mfi_control {
     pthread_mutex_t lock;
     mfi_running    *running;    /* L */
     bool            closing;    /* L */
+    _Atomic uint64_t stops;     /* A  stops so far: the mark of claims */
+    atomic_uint     stopping;   /* A  commits under way that end something early */
     int64_t         next_ns;    /* L  when the keeper looks at deadlines next; INT64_MAX: not */
 } mfi_control;
 
@@ -95,8 +97,11 @@ void mfi_control_fini(mfi_control *c);
 /** Begin and end of a call. leave returns true where the outcome is the caller's to tell; false: the keeper told it. */
 void mfi_control_enter(mf_client *client, mfi_running *running);
 bool mfi_control_leave(mf_client *client, mfi_running *running);
-/** Ask everything below `key` that runs here to stop. */
-void mfi_control_stop(mf_client *client, const mf_key *key);
+/** Around the commit that ends `key` early. end: ask everything below it that runs here to stop, if it was committed. */
+void mfi_control_stop_begin(mf_client *client);
+void mfi_control_stop_end(mf_client *client, const mf_key *key, bool committed);
+/** Whether a call that has entered must not run after all, since something above it was stopped after its claim. */
+bool mfi_control_overtaken(mf_client *client, const mf_delivery *delivery);
 void mfi_control_stop_id(mf_client *client, mf_str id);
 /** Ask everything to stop, also what begins later. */
 void mfi_control_close(mf_client *client);

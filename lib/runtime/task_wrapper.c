@@ -119,7 +119,10 @@ static struct result call_task(mf_client *client, mfi_task *task, mfi_running *r
     if (task->def.timeout > 0 && !mf_adapter_can(client->adapter, MF_CAP_TIMEOUTS))
         running->deadline_ns = mfi_deadline_ns(mfi_now_ns(client->clock), task->def.timeout);
     mfi_control_enter(client, running);
-    r.st = task->def.run(&running->call.ctx, in, &r.value, task->def.user);
+    if (mfi_control_overtaken(client, running->call.delivery))
+        mfi_call_stop(&running->call, MFI_STOP_CANCEL);
+    else
+        r.st = task->def.run(&running->call.ctx, in, &r.value, task->def.user);
     r.ours = mfi_control_leave(client, running);
     r.stop = atomic_load_explicit(&running->call.stop, memory_order_acquire);
     return r;
@@ -159,6 +162,9 @@ static void finish(mf_client *client, const mf_delivery *d, uint64_t token, mfi_
         event.kind = MFI_EV_ITEM_DONE;
         event.value = mf_message_ref(r->value);
         tell(client, d, token, &event);
+    } else if ((r->stop & MFI_STOP_CLOSING) != 0) {
+        /* It gave up because the worker closes: no outcome. Its claim stays, for the store to hand on. */
+        settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
     } else if ((r->stop & MFI_STOP_TIMEOUT) != 0) {
         mfi_attempt_failed(client, d, token, task, "Timeout", "the task did not end within its timeout", false);
     } else {
@@ -272,6 +278,11 @@ static mf_status lost(mf_host *host, const mf_delivery *d, const char *why)
     return MF_OK;
 }
 
+static uint64_t mark(mf_host *host)
+{
+    return atomic_load_explicit(&mfi_client_of_host(host)->control.stops, memory_order_seq_cst);
+}
+
 static void stop(mf_host *host, mf_str id)
 {
     mfi_control_stop_id(mfi_client_of_host(host), id);
@@ -288,5 +299,6 @@ const mf_host_ops mfi_host_ops = {
     .outcome = outcome,
     .lost = lost,
     .stop = stop,
+    .mark = mark,
     .refresh_timeout = refresh_timeout,
 };

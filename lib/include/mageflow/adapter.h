@@ -32,6 +32,7 @@ typedef struct mf_delivery {
     uint32_t          attempt;    /* from 1 */
     const mf_spec    *spec;       /* from the bound store: what the entry named; else NULL */
     const mf_claim   *claim;      /* from the bound store's take: claimed already; else NULL */
+    uint64_t          mark;       /* with a claim: what the host's mark answered before it was taken */
     void             *native;     /* the adapter's own view of the message */
 } mf_delivery;
 
@@ -54,6 +55,8 @@ typedef struct mf_host_ops {
     mf_status (*lost)(mf_host *host, const mf_delivery *delivery, const char *why);
     /* The manager asks a running call to stop; unknown ids are passed over. */
     void (*stop)(mf_host *host, mf_str id);
+    /* Moves on when something is stopped: a call that was claimed before a stop and begins after it is thereby known. */
+    uint64_t (*mark)(mf_host *host);
     /* The call's timeout is moved; for contexts whose manager does not do it. */
     mf_status (*refresh_timeout)(mf_host *host, mf_context *ctx, mf_duration more);
 } mf_host_ops;

@@ -135,6 +135,11 @@ mf_pool_worker *mf_pool_current_worker(void);
 /** On a worker: run other jobs until done(arg) is true or CLOCK_MONOTONIC reaches deadline_ns (MF_FOREVER: never). When
  * there is no job the worker sleeps, without polling: it looks at done again after each job, and whenever
  * mf_pool_wake_helpers is called. done is called on this thread, often, with no lock held; it should be quick.
+ *
+ * The other jobs run on top of this one, on the same stack: this call returns only after them. So a condition must not be
+ * brought about by a job that itself waits like this for the caller to go on; such jobs tell of themselves with
+ * mf_pool_block_begin and wait by other means. The same holds for mf_group_wait.
+ *
  * MF_OK: done was true; MF_E_TIMEOUT: deadline first (a job begun before is finished first); MF_E_STATE: not on a worker
  * of this pool; MF_E_FORKED. */
 MF_NODISCARD mf_status mf_pool_help_until(mf_pool *pool, mf_done_fn *done, void *arg, int64_t deadline_ns);
