@@ -65,11 +65,11 @@ static mf_status read_timeout(const char *text, mf_duration *out)
 }
 
 /* popt's own words lack what came and what to do. */
-static mf_status parse_failed(poptContext con, int code)
+static mf_status parse_failed(poptContext con, const char *name, int code)
 {
     const char *option = poptBadOption(con, POPT_BADOPTION_NOALIAS);
     const char *what = code == POPT_ERROR_BADOPT ? "unknown option" : poptStrerror(code);
-    complain("%s: %s: see mageflow send --help", option, what);
+    complain("%s: %s: see %s --help", option, what, name);
     return MF_E_INVALID;
 }
 
@@ -95,11 +95,11 @@ static mf_status keep_arguments(poptContext con, struct options *out)
     return out->arguments == NULL ? MF_E_NOMEM : MF_OK;
 }
 
-static mf_status take(poptContext con, const struct raw *raw, const struct usage *usage, struct options *out)
+static mf_status take(poptContext con, const char *name, const struct raw *raw, const struct usage *usage, struct options *out)
 {
     int code = poptGetNextOpt(con);
     if (code < -1)
-        return parse_failed(con, code);
+        return parse_failed(con, name, code);
     if (raw->help) {
         print_help(con, usage);
         return MF_E_AGAIN;
@@ -121,7 +121,7 @@ mf_status options_read(int argc, const char **argv, const struct usage *usage, s
     if (con == NULL)
         return MF_E_NOMEM;
 
-    mf_status st = take(con, &raw, usage, out);
+    mf_status st = take(con, argv[0], &raw, usage, out);
     const char *from_environment = getenv("MAGEFLOW_URL");
     if (raw.url == NULL && from_environment != NULL && from_environment[0] != '\0')
         raw.url = strdup(from_environment);

@@ -75,10 +75,6 @@ static mf_status print_object(const struct sending *s, const char *status, const
     return st;
 }
 
-static mf_message *error_map(const char *type, const char *text)
-{
-    return mf_msg("{s:s, s:T}", "type", type, "text", mf_cstr(text));
-}
 
 static int print_result(const struct sending *s, const mf_message *result)
 {
@@ -86,34 +82,47 @@ static int print_result(const struct sending *s, const mf_message *result)
     return st == MF_OK ? EXIT_DONE : EXIT_FAILED;
 }
 
-/* The run did not end well: one line for people, and the object for programs. error NULL: made of type and text. */
-static void print_failure(const struct sending *s, const char *status, const char *type, const char *text, mf_message *error)
+/* The run did not end well: one line for people, and the object for programs. */
+static void print_failure(const struct sending *s, const char *status, mf_str type, const char *text)
 {
-    complain("%s: %s", s->task, text);
+    complain("%s: %.*s: %s", s->task, (int)type.len, type.at, text);
     if (!s->options->json)
         return;
-    mf_message *made = error == NULL ? error_map(type, text) : NULL;
-    (void)!print_object(s, status, "error", error == NULL ? made : error);
-    mf_message_unref(made);
+    mf_message *error = mf_msg("{s:T, s:T}", "type", type, "text", mf_cstr(text));
+    (void)!print_object(s, status, "error", error);
+    mf_message_unref(error);
 }
 
 /* ---- the steps ---------------------------------------------------------------------------------------------------- */
+
+/* A bare name is a file here, as everywhere on a command line, and not one of the system's libraries. */
+static int load_module(struct sending *s, const char *file)
+{
+    char path[4096];
+    mf_error err;
+    int len = snprintf(path, sizeof path, "%s%s", strchr(file, '/') == NULL ? "./" : "", file);
+    if (len < 0 || (size_t)len >= sizeof path)
+        complain("--load: the name of the file has more than %zu bytes", sizeof path - 1);
+    else if (mf_load(s->client, path, &err) != MF_OK)
+        complain("--load %s: %s", file, err.text);
+    else
+        return EXIT_DONE;
+    return EXIT_USAGE;
+}
 
 static int open_client(struct sending *s)
 {
     mf_error err;
     mf_options options = {.struct_size = sizeof options, .log = print_library_log, .threads = s->options->threads};
     mf_status st = mf_open(s->options->url, &options, &s->client, &err);
-    for (char **module = s->options->modules; st == MF_OK && module != NULL && *module != NULL; module++) {
-        st = mf_load(s->client, *module, &err);
-        if (st != MF_OK) {
-            complain("--load %s: %s", *module, err.text);
-            return EXIT_USAGE;
-        }
-    }
-    if (st != MF_OK)
+    if (st != MF_OK) {
         complain("%s", err.text);
-    return exit_code_of(st);
+        return exit_code_of(st);
+    }
+    int code = EXIT_DONE;
+    for (char **module = s->options->modules; code == EXIT_DONE && module != NULL && *module != NULL; module++)
+        code = load_module(s, *module);
+    return code;
 }
 
 /* Whoever does not wait leaves the task to somebody else: there must be somebody, or a store that keeps it. */
@@ -122,7 +131,7 @@ static int check_no_wait(const struct sending *s)
     if (!s->options->no_wait || !mf_client_in_process(s->client) || mf_client_durable(s->client))
         return EXIT_DONE;
     complain("--no-wait: the task would end with this process, which is its manager and keeps it in memory; "
-             "give a store that lasts, as in --url 'local:?store=sqlite:FILE', or a manager elsewhere");
+             "choose a store that lasts or a manager elsewhere with --url: see mageflow --help");
     return EXIT_USAGE;
 }
 
@@ -145,16 +154,27 @@ static int start(struct sending *s, mf_message *message)
     return exit_code_of(err.status);
 }
 
+/* The library tells a task's failure as "TYPE: text"; what did not come from the task has its status as type. */
+static void report_failure(const struct sending *s, const mf_error *err)
+{
+    const char *colon = strstr(err->text, ": ");
+    if (err->status == MF_E_TASK_FAILED && colon != NULL)
+        print_failure(s, "failed", mf_str_of(err->text, (size_t)(colon - err->text)), colon + 2);
+    else if (err->status == MF_E_CANCELED)
+        print_failure(s, "canceled", MF_STR_LIT("Canceled"), err->text);
+    else
+        print_failure(s, "failed", mf_cstr(mf_status_name(err->status)), err->text);
+}
+
 static int report_end(struct sending *s)
 {
     mf_message *result = NULL;
     mf_error err;
-    int code = EXIT_FAILED;
-    mf_status st = mf_run_poll(s->run, &result, &err);
-    if (st == MF_OK)
-        code = print_result(s, result);
-    else
-        print_failure(s, st == MF_E_CANCELED ? "canceled" : "failed", mf_status_name(st), err.text, result);
+    if (mf_run_poll(s->run, &result, &err) != MF_OK) {
+        report_failure(s, &err);
+        return EXIT_FAILED;
+    }
+    int code = print_result(s, result);
     mf_message_unref(result);
     return code;
 }
@@ -176,14 +196,14 @@ static int report_timeout(struct sending *s)
              here ? "canceled" : "it goes on elsewhere", s->key.text);
     if (here)
         cancel(s);
-    print_failure(s, here ? "canceled" : "active", "Timeout", text, NULL);
+    print_failure(s, here ? "canceled" : "active", MF_STR_LIT("Timeout"), text);
     return EXIT_TIMED_OUT;
 }
 
 static int report_signal(struct sending *s)
 {
     cancel(s);
-    print_failure(s, "canceled", "Interrupted", "interrupted, canceled", NULL);
+    print_failure(s, "canceled", MF_STR_LIT("Interrupted"), "canceled by a signal");
     return EXIT_SIGNAL + signals_caught();
 }
 
