@@ -158,13 +158,14 @@ MF_FIELDS(hash_file_out, struct hash_file_out, MF_STR(path), MF_INT(bytes), MF_S
 static mf_status hash_file(mf_context *ctx, const struct hash_file_in *in, struct hash_file_out *out, void *user)
 {
     (void)user;
-    char path[4096];
+    char path[4096], before[sizeof path + 2];
     if (memchr(in->path.at, '\0', in->path.len) != NULL)
         return mf_task_fail(ctx, MF_FINAL, "FileNotFound", "a path cannot hold a NUL byte");
     snprintf(path, sizeof path, "%.*s", (int)in->path.len, in->path.at);
+    snprintf(before, sizeof before, "%s: ", path);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);    /* a FIFO must not hold us up */
     if (fd < 0)
-        return file_fail(ctx, errno);
+        return file_fail(ctx, before, errno);
     struct file_hash hash;
     mf_status st = file_hash(ctx, fd, &hash);
     close(fd);
@@ -180,6 +181,8 @@ static mf_status hash_file(mf_context *ctx, const struct hash_file_in *in, struc
 MF_TASK(hash_file, hash_file_in, hash_file_out)
 
 /* ---- the module ------------------------------------------------------------------------------------------------------ */
+
+mf_status mf_module_init(mf_client *client, mf_error *err);      /* for compilers that ask for a prototype */
 
 MF_MODULE
 {

@@ -11,8 +11,9 @@ struct file_hash {
     unsigned char sha256[FILE_HASH_SIZE];
 };
 
-/** Fail the task for a file that could not be opened or read: FileNotFound, PermissionDenied, NotRegular, ReadFailed. */
-mf_status file_fail(mf_context *ctx, int error);
+/** Fail the task for a file that could not be opened: FileNotFound, PermissionDenied, NotRegular, ReadFailed. before stands
+ * in front of the text. */
+mf_status file_fail(mf_context *ctx, const char *before, int error);
 
 /** Hash what the descriptor holds; it stays open. Not a regular file, or one that changes meanwhile: the task fails with
  * NotRegular or FileChanged. MF_E_CANCELED: the task was asked to stop. */

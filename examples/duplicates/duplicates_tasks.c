@@ -128,7 +128,7 @@ static mf_status open_listed(mf_context *ctx, const struct spool *spool, const s
         return mf_task_fail(ctx, MF_FINAL, "NotListed", "the directory cannot be read: %s",
                             strerror_r(record->error, reason, sizeof reason));
     *fd = name_open(spool->root, record->name.at, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    return *fd < 0 ? file_fail(ctx, errno) : MF_OK;
+    return *fd < 0 ? file_fail(ctx, "", errno) : MF_OK;
 }
 
 static mf_status hash_listed(mf_context *ctx, const struct spool *spool, uint64_t offset, struct file_hash *out)
@@ -270,6 +270,8 @@ mf_status duplicates_register(mf_client *client, void (*say)(const char *line), 
     }
     return st;
 }
+
+mf_status mf_module_init(mf_client *client, mf_error *err);      /* for compilers that ask for a prototype */
 
 MF_MODULE
 {

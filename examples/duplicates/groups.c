@@ -1,7 +1,7 @@
 /* groups.c: what is equal to what.
  *
- * Memory is 24 bytes a file: size, the first 8 bytes of the hash, and where the rest stands, in the spool. Sorting brings
- * equal ones together, and the full hashes are read back for those alone. */
+ * Memory is 24 bytes a file: its size, a part of its hash, and where the rest stands, in the spool. Sorting brings equal
+ * ones together, and the full hashes are read back for those alone. */
 #include "groups.h"
 
 #include <endian.h>
@@ -9,10 +9,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define GROUP_HEAD (8 + 4 + GROUPS_HASH_SIZE)
+
 struct entry {
     uint64_t size;
-    uint64_t prefix;      /* of the hash */
-    uint64_t offset;      /* of the record */
+    uint64_t offset;       /* of the record */
+    uint32_t prefix;       /* of the hash */
+    uint32_t number;       /* of the hash in the spool */
 };
 
 struct run {              /* entries that are one group */
@@ -27,7 +30,10 @@ struct report {
     size_t                 count, room;
     struct run            *runs;
     size_t                 run_count, run_room;
+    struct spool_window    window;
     struct spool_text      name;
+    struct spool_writer    writer;
+    uint64_t               hashes;      /* offset of the first */
 };
 
 /* Room for one more of an array's elements. */
@@ -44,6 +50,13 @@ static void *grown(void *array, size_t count, size_t *room, size_t size, mf_erro
     return at;
 }
 
+static mf_status read_exactly(int fd, void *to, size_t len, uint64_t offset, mf_error *err)
+{
+    if (pread(fd, to, len, (off_t)offset) == (ssize_t)len)
+        return MF_OK;
+    return mf_fail(err, MF_E_IO, "the list of groups cannot be read");
+}
+
 /* ---- collecting -------------------------------------------------------------------------------------------------------- */
 
 static mf_status add_entry(struct report *r, uint64_t size, const unsigned char *hash, uint64_t offset, mf_error *err)
@@ -52,12 +65,14 @@ static mf_status add_entry(struct report *r, uint64_t size, const unsigned char 
     if (entries == NULL)
         return MF_E_NOMEM;
     r->entries = entries;
-    struct entry *entry = &entries[r->count++];
-    *entry = (struct entry){.size = size, .offset = offset};
+    if (r->count == UINT32_MAX)
+        return mf_fail(err, MF_E_TOO_BIG, "more than %u files", UINT32_MAX);
+    struct entry *entry = &entries[r->count];
+    *entry = (struct entry){.size = size, .offset = offset, .number = (uint32_t)r->count++};
     memcpy(&entry->prefix, hash, sizeof entry->prefix);
     r->sum->files++;
     r->sum->bytes += size;
-    return spool_set_hash(r->spool->fd, offset, hash, err);
+    return spool_put(&r->writer, hash, GROUPS_HASH_SIZE, err);
 }
 
 static mf_status add_outcome(struct report *r, const mf_outcome *outcome, uint64_t offset, mf_error *err)
@@ -69,7 +84,7 @@ static mf_status add_outcome(struct report *r, const mf_outcome *outcome, uint64
         return MF_OK;
     }
     mf_status st = mf_message_scan(outcome->value, err, "{s:U, s:B}", "b", &size, "h", &hash);
-    if (st == MF_OK && hash.len != SPOOL_HASH_SIZE)
+    if (st == MF_OK && hash.len != GROUPS_HASH_SIZE)
         st = mf_fail(err, MF_E_INVALID, "a hash of %zu bytes", hash.len);
     return st == MF_OK ? add_entry(r, size, (const unsigned char *)hash.at, offset, err) : st;
 }
@@ -78,7 +93,7 @@ static mf_status add_outcome(struct report *r, const mf_outcome *outcome, uint64
 static mf_status next_record(struct report *r, uint64_t *at, struct spool_record *record, mf_error *err)
 {
     do {
-        mf_status st = spool_read(r->spool->fd, *at, record, &r->name, err);
+        mf_status st = spool_scan(r->spool->fd, &r->window, *at, record, &r->name, err);
         if (st != MF_OK)
             return st;
         *at = record->next;
@@ -98,10 +113,8 @@ static mf_status collect(struct report *r, mf_results *results, mf_error *err)
         mf_status found = next_record(r, &at, &record, err);
         if (found != MF_OK)
             return found;
-        if (st == MF_E_NOT_FOUND) {
-            r->sum->at = at;
+        if (st == MF_E_NOT_FOUND)
             return record.kind == SPOOL_END ? MF_OK : mf_fail(err, MF_E_MALFORMED, "there are fewer results than files");
-        }
         if (record.kind == SPOOL_END)
             return mf_fail(err, MF_E_MALFORMED, "there are more results than files");
         st = add_outcome(r, &outcome, record.offset, err);
@@ -126,24 +139,20 @@ static int compare_entries(const void *a, const void *b)
     return by == 0 ? order(one->offset, other->offset) : by;
 }
 
-static mf_status hash_of(struct report *r, size_t i, unsigned char *hash, mf_error *err)
+static mf_status hash_of(const struct report *r, const struct entry *entry, unsigned char *hash, mf_error *err)
 {
-    struct spool_record record;
-    mf_status st = spool_read(r->spool->fd, r->entries[i].offset, &record, &r->name, err);
-    if (st == MF_OK)
-        memcpy(hash, record.hash, SPOOL_HASH_SIZE);
-    return st;
+    return read_exactly(r->spool->fd, hash, GROUPS_HASH_SIZE, r->hashes + (uint64_t)GROUPS_HASH_SIZE * entry->number, err);
 }
 
 /* Move the entries from first to end that are equal to the first one to the front. *equal: behind the last of them. */
 static mf_status gather_equal(struct report *r, size_t first, size_t end, size_t *equal, mf_error *err)
 {
-    unsigned char want[SPOOL_HASH_SIZE], have[SPOOL_HASH_SIZE];
-    mf_status st = hash_of(r, first, want, err);
+    unsigned char want[GROUPS_HASH_SIZE], have[GROUPS_HASH_SIZE];
+    mf_status st = hash_of(r, &r->entries[first], want, err);
     *equal = first + 1;
     for (size_t i = first + 1; st == MF_OK && i < end; i++) {
-        st = hash_of(r, i, have, err);
-        if (st != MF_OK || memcmp(want, have, SPOOL_HASH_SIZE) != 0)
+        st = hash_of(r, &r->entries[i], have, err);
+        if (st != MF_OK || memcmp(want, have, GROUPS_HASH_SIZE) != 0)
             continue;
         struct entry moved = r->entries[i];
         r->entries[i] = r->entries[*equal];
@@ -205,27 +214,19 @@ static int compare_runs(const void *a, const void *b)
     return by == 0 ? order(one->first, other->first) : by;
 }
 
-static mf_status put(struct spool *spool, uint64_t *at, const void *bytes, size_t len, mf_error *err)
+static mf_status write_run(struct report *r, const struct run *run, mf_error *err)
 {
-    mf_status st = spool_append(spool->fd, *at, bytes, len, err);
-    *at += len;
-    return st;
-}
-
-static mf_status write_run(struct report *r, const struct run *run, uint64_t *at, mf_error *err)
-{
-    enum { MEMBERS = 512 };
-    uint64_t page[MEMBERS], size = htole64(r->entries[run->first].size);
+    unsigned char head[GROUP_HEAD];
+    uint64_t size = htole64(r->entries[run->first].size);
     uint32_t count = htole32(run->count);
-    mf_status st = put(r->spool, at, &size, sizeof size, err);
+    memcpy(head, &size, sizeof size);
+    memcpy(head + 8, &count, sizeof count);
+    mf_status st = hash_of(r, &r->entries[run->first], head + 12, err);
     if (st == MF_OK)
-        st = put(r->spool, at, &count, sizeof count, err);
-    for (uint32_t done = 0; st == MF_OK && done < run->count;) {
-        uint32_t n = run->count - done < MEMBERS ? run->count - done : MEMBERS;
-        for (uint32_t i = 0; i < n; i++)
-            page[i] = htole64(r->entries[run->first + done + i].offset);
-        st = put(r->spool, at, page, n * sizeof page[0], err);
-        done += n;
+        st = spool_put(&r->writer, head, sizeof head, err);
+    for (uint32_t i = 0; st == MF_OK && i < run->count; i++) {
+        uint64_t offset = htole64(r->entries[run->first + i].offset);
+        st = spool_put(&r->writer, &offset, sizeof offset, err);
     }
     return st;
 }
@@ -233,28 +234,44 @@ static mf_status write_run(struct report *r, const struct run *run, uint64_t *at
 static mf_status write_runs(struct report *r, mf_error *err)
 {
     mf_status st = MF_OK;
-    uint64_t at = r->sum->at;
+    r->sum->at = r->writer.end;
     if (r->run_count > 0)
         qsort(r->runs, r->run_count, sizeof *r->runs, compare_runs);
     for (size_t i = 0; st == MF_OK && i < r->run_count; i++)
-        st = write_run(r, &r->runs[i], &at, err);
-    return st;
+        st = write_run(r, &r->runs[i], err);
+    return st == MF_OK ? spool_flush(&r->writer, err) : st;
+}
+
+/* Where the list ends, what was found begins. */
+static mf_status find_end(struct report *r, mf_error *err)
+{
+    struct spool_record record = {.next = r->spool->first};
+    mf_status st;
+    do {
+        st = spool_scan(r->spool->fd, &r->window, record.next, &record, &r->name, err);
+    } while (st == MF_OK && record.kind != SPOOL_END);
+    r->hashes = record.next;
+    return st == MF_OK ? spool_writer_resume(&r->writer, r->spool->fd, r->hashes, err) : st;
 }
 
 mf_status groups_find(struct spool *spool, mf_results *results, struct groups_summary *out, mf_error *err)
 {
     *out = (struct groups_summary){0};
-    struct report r = {.spool = spool, .sum = out};
-    mf_status st = collect(&r, results, err);
-    if (st == MF_OK && r.count > UINT32_MAX)
-        st = mf_fail(err, MF_E_TOO_BIG, "more than %u files", UINT32_MAX);
+    struct report r = {.spool = spool, .sum = out, .writer.fd = -1};
+    mf_status st = find_end(&r, err);
+    if (st == MF_OK)
+        st = collect(&r, results, err);
+    if (st == MF_OK)
+        st = spool_flush(&r.writer, err);
     if (st == MF_OK && r.count > 0)
         st = compare(&r, err);
     if (st == MF_OK)
         st = write_runs(&r, err);
+    spool_writer_fini(&r.writer);
+    spool_window_fini(&r.window);
+    spool_text_fini(&r.name);
     free(r.entries);
     free(r.runs);
-    spool_text_fini(&r.name);
     return st;
 }
 
@@ -275,13 +292,6 @@ mf_status groups_of_message(const mf_message *message, struct groups_summary *s,
 
 /* ---- reading back ------------------------------------------------------------------------------------------------------ */
 
-static mf_status read_exactly(int fd, void *to, size_t len, uint64_t offset, mf_error *err)
-{
-    if (pread(fd, to, len, (off_t)offset) == (ssize_t)len)
-        return MF_OK;
-    return mf_fail(err, MF_E_IO, "the list of groups cannot be read");
-}
-
 mf_status groups_member(int fd, const struct group *group, uint32_t i, struct spool_record *out, struct spool_text *name,
                        mf_error *err)
 {
@@ -292,22 +302,16 @@ mf_status groups_member(int fd, const struct group *group, uint32_t i, struct sp
 
 mf_status groups_read(int fd, uint64_t offset, struct group *out, mf_error *err)
 {
-    unsigned char head[12];
+    unsigned char head[GROUP_HEAD];
     mf_status st = read_exactly(fd, head, sizeof head, offset, err);
     if (st != MF_OK)
         return st;
     memcpy(&out->size, head, 8);
     memcpy(&out->count, head + 8, 4);
+    memcpy(out->hash, head + 12, GROUPS_HASH_SIZE);
     out->size = le64toh(out->size);
     out->count = le32toh(out->count);
     out->members = offset + sizeof head;
     out->next = out->members + 8 * (uint64_t)out->count;
-
-    struct spool_record record;
-    struct spool_text name = {0};
-    st = groups_member(fd, out, 0, &record, &name, err);
-    if (st == MF_OK)
-        memcpy(out->hash, record.hash, SPOOL_HASH_SIZE);
-    spool_text_fini(&name);
-    return st;
+    return MF_OK;
 }

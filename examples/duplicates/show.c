@@ -66,8 +66,12 @@ static void print_summary(const struct groups_summary *found, double seconds, bo
     char bytes[32], waste[32];
     if (cut)
         printf("%" PRIu64 " more groups; --all shows them\n\n", found->groups - SHOWN_GROUPS);
-    printf("%" PRIu64 " files, %s, read in %.1f s: %" PRIu64 " duplicates in %" PRIu64 " groups waste %s", found->files,
-           amount(found->bytes, bytes), seconds, found->duplicates, found->groups, amount(found->wasted, waste));
+    printf("%" PRIu64 " files, %s, read in %.1f s: ", found->files, amount(found->bytes, bytes), seconds);
+    if (found->groups == 0)
+        printf("no duplicates");
+    else
+        printf("%" PRIu64 " duplicates in %" PRIu64 " groups waste %s", found->duplicates, found->groups,
+               amount(found->wasted, waste));
     if (found->failed > 0)
         printf("; %" PRIu64 " could not be read", found->failed);
     putchar('\n');
@@ -106,7 +110,7 @@ static mf_status print_json_text(const char *text, mf_error *err)
 static mf_status print_json_group(struct show *s, const struct group *group, mf_error *err)
 {
     printf("{\"size\":%" PRIu64 ",\"sha256\":\"", group->size);
-    for (size_t i = 0; i < SPOOL_HASH_SIZE; i++)
+    for (size_t i = 0; i < GROUPS_HASH_SIZE; i++)
         printf("%02x", group->hash[i]);
     printf("\",\"paths\":[");
     for (uint32_t i = 0; i < group->count; i++) {

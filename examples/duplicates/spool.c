@@ -10,8 +10,8 @@
 
 #define MAGIC       "mfdups1\n"
 #define MAGIC_SIZE  8
-#define RECORD_HEAD (4 + 1 + 1 + SPOOL_HASH_SIZE)
-#define AT_ONCE     512      /* read with the head: most names come along */
+#define RECORD_HEAD (4 + 1 + 1)
+#define AT_ONCE     512        /* read with the head: most names come along */
 #define BUFFER      65536
 
 static void put32(unsigned char *at, uint32_t value)
@@ -94,16 +94,14 @@ static mf_status torn(uint64_t offset, mf_error *err)
     return mf_fail(err, MF_E_MALFORMED, "the list of files holds no record at %llu", (unsigned long long)offset);
 }
 
-mf_status spool_read(int fd, uint64_t offset, struct spool_record *out, struct spool_text *name, mf_error *err)
+/* The record whose bytes these are, as far as they were read. */
+static mf_status decode(int fd, uint64_t offset, const unsigned char *bytes, size_t got, struct spool_record *out,
+                        struct spool_text *name, mf_error *err)
 {
-    unsigned char bytes[AT_ONCE];
-    ssize_t got = read_at(fd, bytes, sizeof bytes, offset);
-    if (got < 0)
-        return mf_fail(err, MF_E_IO, "the list of files cannot be read: %s", strerror(errno));
     if (got < RECORD_HEAD)
         return torn(offset, err);
     size_t len = get32(bytes);
-    size_t here = (size_t)got - RECORD_HEAD;
+    size_t here = got - RECORD_HEAD;
     if (len > SPOOL_NAME_MAX || bytes[4] > SPOOL_UNLISTED)
         return torn(offset, err);
     if (text_room(name, len + 1) == NULL)
@@ -116,18 +114,43 @@ mf_status spool_read(int fd, uint64_t offset, struct spool_record *out, struct s
     name->at[len] = '\0';
     *out = (struct spool_record){.offset = offset, .next = offset + RECORD_HEAD + len, .kind = bytes[4], .error = bytes[5],
                                  .name = mf_str_of(name->at, len)};
-    memcpy(out->hash, bytes + 6, SPOOL_HASH_SIZE);
     return MF_OK;
 }
 
-mf_status spool_set_hash(int fd, uint64_t offset, const unsigned char hash[SPOOL_HASH_SIZE], mf_error *err)
+static mf_status unread(mf_error *err)
 {
-    return write_at(fd, hash, SPOOL_HASH_SIZE, offset + 6, err);
+    return mf_fail(err, MF_E_IO, "the list of files cannot be read: %s", strerror(errno));
 }
 
-mf_status spool_append(int fd, uint64_t offset, const void *bytes, size_t len, mf_error *err)
+mf_status spool_read(int fd, uint64_t offset, struct spool_record *out, struct spool_text *name, mf_error *err)
 {
-    return write_at(fd, bytes, len, offset, err);
+    unsigned char bytes[AT_ONCE];
+    ssize_t got = read_at(fd, bytes, sizeof bytes, offset);
+    return got < 0 ? unread(err) : decode(fd, offset, bytes, (size_t)got, out, name, err);
+}
+
+mf_status spool_scan(int fd, struct spool_window *window, uint64_t offset, struct spool_record *out, struct spool_text *name,
+                     mf_error *err)
+{
+    if (window->bytes == NULL)
+        window->bytes = malloc(BUFFER);
+    if (window->bytes == NULL)
+        return mf_fail(err, MF_E_NOMEM, "no memory to read the list of files");
+    if (offset < window->at || offset + AT_ONCE > window->at + window->have) {
+        ssize_t got = read_at(fd, window->bytes, BUFFER, offset);
+        if (got < 0)
+            return unread(err);
+        window->at = offset;
+        window->have = (size_t)got;
+    }
+    size_t before = (size_t)(offset - window->at);
+    return decode(fd, offset, window->bytes + before, window->have - before, out, name, err);
+}
+
+void spool_window_fini(struct spool_window *window)
+{
+    free(window->bytes);
+    *window = (struct spool_window){0};
 }
 
 mf_status spool_set_unlisted(int fd, uint64_t offset, int error, mf_error *err)
@@ -255,7 +278,7 @@ mf_status spool_flush(struct spool_writer *writer, mf_error *err)
     return st;
 }
 
-static mf_status append(struct spool_writer *writer, const void *bytes, size_t len, mf_error *err)
+mf_status spool_put(struct spool_writer *writer, const void *bytes, size_t len, mf_error *err)
 {
     if (writer->end - writer->flushed + len > BUFFER) {
         mf_status st = spool_flush(writer, err);
@@ -303,17 +326,23 @@ static mf_status open_for_writing(struct spool_writer *writer, mf_str path, mf_e
 
 mf_status spool_writer_init(struct spool_writer *writer, mf_str path, mf_str root, mf_str shown, mf_error *err)
 {
-    *writer = (struct spool_writer){.fd = -1, .buffer = malloc(BUFFER)};
+    *writer = (struct spool_writer){.fd = -1, .owned = true, .buffer = malloc(BUFFER)};
     unsigned char head[MAGIC_SIZE + 8];
     memcpy(head, MAGIC, MAGIC_SIZE);
     put32(head + MAGIC_SIZE, (uint32_t)root.len);
     put32(head + MAGIC_SIZE + 4, (uint32_t)shown.len);
     mf_status st = open_for_writing(writer, path, err);
     if (st == MF_OK)
-        st = append(writer, head, sizeof head, err);
+        st = spool_put(writer, head, sizeof head, err);
     if (st == MF_OK)
-        st = append(writer, root.at, root.len, err);
-    return st == MF_OK ? append(writer, shown.at, shown.len, err) : st;
+        st = spool_put(writer, root.at, root.len, err);
+    return st == MF_OK ? spool_put(writer, shown.at, shown.len, err) : st;
+}
+
+mf_status spool_writer_resume(struct spool_writer *writer, int fd, uint64_t offset, mf_error *err)
+{
+    *writer = (struct spool_writer){.fd = fd, .flushed = offset, .end = offset, .buffer = malloc(BUFFER)};
+    return writer->buffer != NULL ? MF_OK : mf_fail(err, MF_E_NOMEM, "no memory to write the list of files");
 }
 
 mf_status spool_write(struct spool_writer *writer, enum spool_kind kind, mf_str name, mf_error *err)
@@ -323,13 +352,13 @@ mf_status spool_write(struct spool_writer *writer, enum spool_kind kind, mf_str 
         return mf_fail(err, MF_E_TOO_BIG, "a path of %zu bytes", name.len);
     put32(head, (uint32_t)name.len);
     head[4] = (unsigned char)kind;
-    mf_status st = append(writer, head, sizeof head, err);
-    return st == MF_OK ? append(writer, name.at, name.len, err) : st;
+    mf_status st = spool_put(writer, head, sizeof head, err);
+    return st == MF_OK ? spool_put(writer, name.at, name.len, err) : st;
 }
 
 void spool_writer_fini(struct spool_writer *writer)
 {
-    if (writer->fd >= 0)
+    if (writer->owned && writer->fd >= 0)
         close(writer->fd);
     free(writer->buffer);
     *writer = (struct spool_writer){.fd = -1};

@@ -1,9 +1,9 @@
 /* spool.h: the list of files, kept on disk, so that the memory of a run does not grow with the length of its paths.
  *
  *   header   "mfdups1\n", length of root (4 bytes), length of shown (4), both texts
- *   record   length of name (4), kind (1), error (1), SHA-256 (32), name below the root
+ *   record   length of name (4), kind (1), error (1), name below the root
  *   ...
- *   END      a record without a name; behind it report appends its groups, see groups.h
+ *   END      a record without a name; behind it report writes what it found, see groups.h
  *
  * Numbers are little-endian. Names are bytes. A record is found by its offset: that is what a message carries.
  *
@@ -14,17 +14,15 @@
 
 #include <mageflow/base.h>
 
-#define SPOOL_NAME_MAX  (1u << 20)    /* longer than any path a file system can be walked to */
-#define SPOOL_HASH_SIZE 32
+#define SPOOL_NAME_MAX (1u << 20)    /* longer than any path a file system can be walked to */
 
 enum spool_kind { SPOOL_END, SPOOL_FILE, SPOOL_DIRECTORY, SPOOL_UNLISTED /* a directory that could not be read */ };
 
 struct spool_record {
     uint64_t        offset, next;
     enum spool_kind kind;
-    int             error;                       /* of SPOOL_UNLISTED: the errno */
-    unsigned char   hash[SPOOL_HASH_SIZE];       /* all zero until report writes it */
-    mf_str          name;                        /* in the caller's struct spool_text */
+    int             error;     /* of SPOOL_UNLISTED: the errno */
+    mf_str          name;      /* in the caller's struct spool_text; ends in NUL */
 };
 
 /** Room for a name, reused from record to record. Zero-initialise; release with spool_text_fini. */
@@ -54,10 +52,17 @@ void spool_forget(void);
 
 /** The record at offset. MF_E_MALFORMED: there is none. */
 MF_NODISCARD mf_status spool_read(int fd, uint64_t offset, struct spool_record *out, struct spool_text *name, mf_error *err);
-/** Note the hash in the record at offset. */
-mf_status spool_set_hash(int fd, uint64_t offset, const unsigned char hash[SPOOL_HASH_SIZE], mf_error *err);
-/** Write behind what is there, for groups.c. */
-mf_status spool_append(int fd, uint64_t offset, const void *bytes, size_t len, mf_error *err);
+
+/** A part of the spool in memory, for reading record after record. Zero-initialise; release with spool_window_fini. */
+struct spool_window {
+    unsigned char *bytes;
+    uint64_t       at;
+    size_t         have;
+};
+MF_NODISCARD mf_status spool_scan(int fd, struct spool_window *window, uint64_t offset, struct spool_record *out,
+                                  struct spool_text *name, mf_error *err);
+void spool_window_fini(struct spool_window *window);
+
 /** Note in the record of a directory why it could not be read. */
 mf_status spool_set_unlisted(int fd, uint64_t offset, int error, mf_error *err);
 
@@ -65,6 +70,7 @@ mf_status spool_set_unlisted(int fd, uint64_t offset, int error, mf_error *err);
 
 struct spool_writer {
     int            fd;
+    bool           owned;             /* fd is the writer's to close */
     uint64_t       flushed, end;      /* what is in the file; what was written in all */
     unsigned char *buffer;
 };
@@ -72,7 +78,12 @@ struct spool_writer {
 /** Begin a list in the file at path, which must be there: empty, or an earlier list. MF_E_EXISTS: it holds something else.
  * spool_writer_fini in any case. */
 mf_status spool_writer_init(struct spool_writer *writer, mf_str path, mf_str root, mf_str shown, mf_error *err);
+/** Go on in an open spool, from offset on. spool_writer_fini in any case. */
+mf_status spool_writer_resume(struct spool_writer *writer, int fd, uint64_t offset, mf_error *err);
+/** Write a record. */
 mf_status spool_write(struct spool_writer *writer, enum spool_kind kind, mf_str name, mf_error *err);
+/** Write anything else. */
+mf_status spool_put(struct spool_writer *writer, const void *bytes, size_t len, mf_error *err);
 mf_status spool_flush(struct spool_writer *writer, mf_error *err);
 void      spool_writer_fini(struct spool_writer *writer);
 
