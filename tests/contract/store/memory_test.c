@@ -178,8 +178,22 @@ static const struct operation {
     {"read_log", run_read_log, true}, {"progress", run_progress, false}, {"watch", run_watch, false},
 };
 
+/* What the world is like after the operation, when memory is there. */
+static uint64_t undisturbed(size_t maker, const struct operation *operation)
+{
+    fixture f;
+    prepared p;
+    open_store(&f, maker);
+    prepare(&f, &p);
+    is_status(operation->run(&f, &p), MF_OK);
+    uint64_t after = fingerprint(&f);
+    forget(&p);
+    close_store(&f);
+    return after;
+}
+
 /* true: the n-th allocation was refused, and all was well; false: there are not so many. */
-static bool refuse_nth(size_t maker, const struct operation *operation, long n)
+static bool refuse_nth(size_t maker, const struct operation *operation, uint64_t after, long n)
 {
     fixture f;
     prepared p;
@@ -196,6 +210,7 @@ static bool refuse_nth(size_t maker, const struct operation *operation, long n)
         cr_assert(operation->logs || fingerprint(&f) == before, "%s, allocation %ld: changed something", operation->name, n);
         cr_assert(eq(int, operation->run(&f, &p), MF_OK), "%s, again after allocation %ld", operation->name, n);
     }
+    cr_assert(eq(u64, fingerprint(&f), after), "%s, allocation %ld: something is missing", operation->name, n);
     forget(&p);
     close_store(&f);
     return refused;
@@ -213,8 +228,9 @@ ParameterizedTestParameters(store_memory, a_refused_allocation_changes_nothing)
 ParameterizedTest(size_t *i, store_memory, a_refused_allocation_changes_nothing)
 {
     size_t n = sizeof operations / sizeof operations[0];
+    uint64_t after = undisturbed(*i / n, &operations[*i % n]);
     long k = 1;
-    while (refuse_nth(*i / n, &operations[*i % n], k))
+    while (refuse_nth(*i / n, &operations[*i % n], after, k))
         k++;
     if (operations[*i % n].run == run_commit && store_makers[*i / n].quirks.ours_to_fail)
         cr_assert(gt(long, k, 10));

@@ -64,6 +64,33 @@ Test(store_memory, a_record_and_an_entry_stay_small)
     cr_assert(le(sz, sizeof(struct mfi_slot), 152));
 }
 
+/* Each thread reads the clock before it takes the lock, so that an operation may come with an older time than the last. */
+static int64_t read_from(void *user)
+{
+    return *(int64_t *)user;
+}
+
+Test(store_memory, time_does_not_go_back_when_threads_overtake_each_other)
+{
+    int64_t now_ns = 10000000;
+    const mf_clock clock = {read_from, read_from, &now_ns};
+    mf_taken taken[2];
+    size_t got;
+    int64_t next_due;
+    counting_init(&counting);
+    call = mf_spec_create(&counting.allocator, MF_KIND_TASK, MF_STR_LIT("work"));
+    cr_assert(eq(int, mf_memory_store_create(&counting.allocator, &clock, &store, NULL), MF_OK));
+    mf_entry entry = {.spec = call, .attempt = 1};
+    for (int i = 0; i < 2; i++, now_ns -= 5000000)
+        cr_assert(eq(int, mf_store_commit(store, &(mf_batch){.entries = &entry, .entry_count = 1}, NULL, NULL), MF_OK));
+    cr_assert(eq(int, mf_store_take(store, 2, taken, &got, &next_due, NULL), MF_OK));
+    cr_assert(eq(sz, got, 2));
+    cr_assert(lt(u64, taken[0].entry.id, taken[1].entry.id));
+    mf_entry_release(&taken[0].entry);
+    mf_entry_release(&taken[1].entry);
+    teardown();
+}
+
 /* ---- the queue without a store ------------------------------------------------------------------------------------ */
 
 Test(store_queue, a_slot_whose_generations_are_used_up_is_never_used_again)
