@@ -16,8 +16,8 @@
  *            Between H1 and H3 the helper is in the doorbell's list, where C3 finds it.
  * Checked    tests/model/help.pml, tests/stress/pool
  *
- * A helper runs jobs on top of its own stack, and these may help in turn: a chain of jobs that each wait for the next
- * needs the stack of all of them.
+ * A helper runs jobs on top of its own stack, and these may help in turn. So a chain of jobs that each wait for the next
+ * needs the stack of all of them, and a job that waits for one beneath it on the same stack waits for ever.
  */
 #include "pool_impl.h"
 

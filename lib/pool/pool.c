@@ -165,6 +165,8 @@ mf_status mf_pool_destroy(mf_pool *pool)
         mf_status st = mf_pool_drain(pool);
         if (st != MF_OK)
             return st;
+    } else {
+        mfi_worker_forget(pool);
     }
     pool_free(pool);
     return MF_OK;

@@ -90,6 +90,8 @@ bool mfi_pool_take(mf_pool *pool, mfi_guard *guard, mfi_item *job);
 mf_pool_worker *mfi_worker_current(void);
 /** The calling thread as worker of this very pool, or NULL. */
 mf_pool_worker *mfi_worker_of(const mf_pool *pool);
+/** In a forked child: the calling thread is a worker of this pool no more. */
+void mfi_worker_forget(const mf_pool *pool);
 void *mfi_worker_main(void *worker);
 void mfi_worker_run(mf_pool_worker *worker, const mfi_item *job);
 /** A searching worker stops to search: F1 and F2 of the doorbell. */

@@ -18,6 +18,12 @@ mf_pool_worker *mfi_worker_of(const mf_pool *pool)
     return self != NULL && self->pool == pool ? self : NULL;
 }
 
+void mfi_worker_forget(const mf_pool *pool)
+{
+    if (mfi_worker_of(pool) != NULL)
+        current = NULL;
+}
+
 bool mf_pool_on_worker(const mf_pool *pool)
 {
     return mfi_worker_of(pool) != NULL && !mfi_pool_forked(pool);

@@ -67,8 +67,9 @@ static void wake_one(mfi_doorbell *bell)
     /* Again under the lock: of many that ring at once, the first makes a searcher and the others see it here. */
     if (!nobody_to_wake(atomic_load_explicit(&bell->counts, memory_order_seq_cst))) {
         s = bell->top;
-        list_end(bell, s, RUNG);
+        /* Counted before it can know: it may be awake, and would take back what we have not counted yet. */
         atomic_fetch_add_explicit(&bell->counts, SEARCHING - SLEEPER, memory_order_seq_cst);
+        list_end(bell, s, RUNG);
     }
     pthread_mutex_unlock(&bell->lock);
     if (s != NULL)
@@ -154,8 +155,8 @@ void mfi_doorbell_get_up(mfi_doorbell *bell, mfi_sleeper *self)
 
 static void call_locked(mfi_doorbell *bell, mfi_sleeper *s)
 {
-    list_end(bell, s, CALLED);
     atomic_fetch_sub_explicit(&bell->counts, SLEEPER, memory_order_seq_cst);
+    list_end(bell, s, CALLED);
     mfi_parker_unpark(&s->parker);
 }
 
