@@ -25,6 +25,21 @@ struct mf_signature {
     bool             started;       /* L */
 };
 
+/** An empty signature. NULL: err tells why. */
+mf_signature *mfi_signature_create(mf_client *client, mf_error *err);
+/** Destroy both (either may be NULL) and answer NULL: how a constructor fails. */
+mf_signature *mfi_signature_fail(mf_signature *a, mf_signature *b);
+/** A spec with a key of its own. */
+mf_spec *mfi_spec_make(mf_client *client, mf_kind kind, mf_str name, mf_error *err);
+/** Give a text of a spec (one of its fields) a copy of its own. false: no memory. */
+bool mfi_spec_set_text(const mf_spec *spec, mf_str *to, mf_str from);
+/** Two signatures may become one: they are different, of one client, not started, and `to` is of that kind (none: any). */
+mf_status mfi_signature_check_pair(mf_signature *to, mf_signature *from, mf_kind kind, const char *call, mf_error *err);
+/** Add `child` as the next item of a container, whose lock is held; child is then an empty shell. */
+mf_status mfi_signature_add_item(mf_signature *container, mf_signature *child, mf_error *err);
+/** Move the records of `from`, its own included if it has one, below `to`; from is then an empty shell. */
+mf_status mfi_signature_adopt(mf_signature *to, mf_signature *from, mf_error *err);
+
 /** Make the spec complete: from here on it does not change. The lock is held. */
 mf_status mfi_signature_freeze(mf_signature *sig, mf_error *err);
 
