@@ -16,6 +16,7 @@ fresh() {
     echo '#include "ring.h"'           > "$tree/lib/pool/pool.c"
     echo 'struct wire;'                > "$tree/adapters/fleet/wire.h"
     echo '#include <mageflow/pool.h>'  > "$tree/adapters/fleet/adapter.c"
+    echo 'enum { MFI_MANAGER_LOCAL, MFI_MANAGER_QUEUEY, MFI_MANAGER_COUNT };' > "$tree/adapters/factory.c"
     echo 'int main(void);'             > "$tree/cli/main.c"
 }
 
@@ -52,6 +53,8 @@ expect bad  names 'an identifier'                        lib/flow/chain.c     'i
 expect bad  names 'capitals'                             lib/flow/chain.c     'enum { MF_CELERY };'
 expect bad  names 'a literal'                            cli/main.c           'const char *x = "for hatchet: no";'
 expect bad  names 'a name known by its folder'           cli/main.c           'int fleet_size;'
+expect bad  names 'a name known by its enum value'       cli/main.c           'int queuey_size;'
+expect good names 'what only ends the enum'              cli/main.c           'int count;'
 expect good names 'a comment'                            lib/flow/chain.c     '/* as Celery does */ int a; // and TaskIQ'
 expect bad  names 'after a literal with a comment in it' lib/flow/chain.c     'const char *u = "redis://x"; int celery;'
 expect bad  names 'local as a name'                      cli/main.c           'const char *x = "local";'

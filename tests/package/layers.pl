@@ -62,6 +62,7 @@ for my $path (@sources) {
                 unless -f "$root/adapters/$layer/$name";
             next;
         }
+        next if -f "$root/$folder/$name";    # its own folder's
         my $of = $owner{$name =~ s{.*/}{}r} or next;
         if ($layer) {
             my ($target) = $of =~ m{^lib/(\w+)};

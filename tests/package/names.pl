@@ -15,7 +15,8 @@ my $root = $ARGV[0] or die "usage: names.pl ROOT\n";
 my %names = map { $_ => 1 } qw(taskiq celery hatchet);
 $names{ (m{([^/]+)/adapter\.c$})[0] } = 1 for glob("$root/adapters/*/adapter.c");
 if (-f "$root/adapters/factory.c") {
-    $names{ lc $1 } = 1 while slurp("$root/adapters/factory.c") =~ /\bMFI_MANAGER_(?!COUNT\b|NONE\b|MAX\b)([A-Z]+)\b/g;
+    my $factory = slurp("$root/adapters/factory.c");
+    $names{ lc $1 } = 1 while $factory =~ /\bMFI_MANAGER_(?!COUNT\b|NONE\b|MAX\b)([A-Z]+)\b/g;
 }
 delete $names{local};
 my $managers = join '|', sort keys %names;
