@@ -1,0 +1,23 @@
+/* contract/flows/makers.h: every way to run a flow. A new bridge is a row in makers.c. */
+#ifndef MFT_FLOW_MAKERS_H
+#define MFT_FLOW_MAKERS_H
+
+#include <mageflow/client.h>
+
+/* Where a way may differ from the others. */
+typedef struct flow_quirks {
+    bool twice;         /* every message of a flow arrives twice */
+    bool by_message;    /* outcomes travel as messages of mageflow's own */
+} flow_quirks;
+
+typedef struct flow_maker {
+    const char *name;
+    /* store is consumed, on failure too. *options carries allocator, threads and log. */
+    mf_status (*open)(const mf_options *options, mf_store *store, mf_client **out, mf_error *err);
+    flow_quirks quirks;
+} flow_maker;
+
+extern const flow_maker flow_makers[];
+extern const size_t     flow_maker_count;
+
+#endif

@@ -1,0 +1,37 @@
+/* contract/flows/spy_store.h: a store wrapped around another, which counts its operations and notes what is sent. */
+#ifndef MFT_SPY_STORE_H
+#define MFT_SPY_STORE_H
+
+#include <mageflow/store.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define SPY_SENT_MAX 512
+
+/* One entry as it was committed. */
+typedef struct spy_sent {
+    char     task[64];
+    mf_unit  unit;
+    uint32_t attempt;
+    int64_t  delay_ms;      /* from the commit until it is due; 0: at once */
+} spy_sent;
+
+typedef struct spy_store {
+    mf_store        base;
+    mf_store       *inner;
+    atomic_ulong    loads, reads, commits, claims, takes, others;     /* calls that passed */
+    pthread_mutex_t lock;
+    spy_sent        sent[SPY_SENT_MAX];     /* L  the first so many, in the order of their commits */
+    size_t          sent_count;             /* L  all of them */
+} spy_store;
+
+/* inner is consumed. */
+mf_store *spy_store_create(mf_store *inner);
+spy_store *spy_store_of(mf_store *store);
+/* Every call that passed. */
+unsigned long spy_store_calls(spy_store *spy);
+/* The n-th (from 0) entry sent for that task; false: there are not so many. */
+bool spy_store_sent(spy_store *spy, const char *task, size_t n, spy_sent *out);
+
+#endif
