@@ -220,21 +220,38 @@ static mf_status detect(const char *text, mf_options *o, mf_error *err)
     return o->store != NULL ? MF_OK : make_store(NULL, o, &o->store, err);
 }
 
+static mf_status check_options(const mf_options *options, mf_error *err)
+{
+    return options->struct_size == 0 ? mf_fail(err, MF_E_INVALID, "options: struct_size is 0; make them with MF_OPTIONS(...)")
+                                     : MF_OK;
+}
+
+mf_status mf_options_from_url(const char *url, mf_options *options, mf_error *err)
+{
+    mf_status st = check_options(options, err);
+    if (st == MF_OK && options->struct_size < sizeof *options)
+        st = mf_fail(err, MF_E_UNSUPPORTED, "options: made for an older mageflow/client.h; build again");
+    if (st == MF_OK)
+        st = detect(url != NULL ? url : "local:", options, err);
+    if (st == MF_OK || options->struct_size < sizeof *options)
+        return st;
+    mf_adapter_destroy(options->adapter);
+    mf_store_destroy(options->store);
+    options->adapter = NULL;
+    options->store = NULL;
+    return st;
+}
+
 mf_status mf_open(const char *url, const mf_options *options, mf_client **out, mf_error *err)
 {
-    mf_options o = {0};
-    if (options != NULL)
+    mf_options o = {.struct_size = sizeof o};
+    if (options != NULL) {
+        mf_status st = check_options(options, err);
+        if (st != MF_OK)
+            return st;
         memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
-    mf_status st = MF_OK;
-    if (options != NULL && options->struct_size == 0)
-        st = mf_fail(err, MF_E_INVALID, "options: struct_size is 0; make them with MF_OPTIONS(...)");
-    o.struct_size = sizeof o;
-    if (st == MF_OK)
-        st = detect(url != NULL ? url : "local:", &o, err);
-    if (st != MF_OK) {
-        mf_adapter_destroy(o.adapter);
-        mf_store_destroy(o.store);
-        return st;
+        o.struct_size = sizeof o;
     }
-    return mf_client_create(o.adapter, o.store, &o, out, err);
+    mf_status st = mf_options_from_url(url, &o, err);
+    return st != MF_OK ? st : mf_client_create(o.adapter, o.store, &o, out, err);
 }

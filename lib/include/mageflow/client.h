@@ -38,6 +38,11 @@ typedef struct mf_options {
  * built in; the text says what was expected and never holds a password. */
 MF_NODISCARD mf_status mf_open(const char *url, const mf_options *options, mf_client **out, mf_error *err);
 
+/** The first half of mf_open: put the adapter and the store that the URL names into options (made with MF_OPTIONS, in the
+ * caller's memory), where they are missing, and what else the URL says. For who wants to wrap one of them, a recording
+ * adapter around the local one for instance, before mf_client_create. On failure both are gone and set to NULL. */
+MF_NODISCARD mf_status mf_options_from_url(const char *url, mf_options *options, mf_error *err);
+
 /** The same with an adapter and a store at hand (both consumed, on failure too); what mf_open ends in. */
 MF_NODISCARD mf_status mf_client_create(mf_adapter *adapter, mf_store *store, const mf_options *options, mf_client **out,
                                         mf_error *err);
