@@ -4,13 +4,13 @@
 #include "verify.h"
 
 /* SCALAR: what every build function of one value has around its msgpack-c call. */
-#define SCALAR(b, call)                                                                                               \
-    do {                                                                                                              \
-        if (!mfi_builder_begin_value((b), false))                                                                                 \
-            return;                                                                                                   \
-        msgpack_packer pk = mfi_builder_packer(b);                                                                                \
-        call;                                                                                                         \
-        mfi_builder_end_value(b);                                                                                                 \
+#define SCALAR(b, call)                                                                                         \
+    do {                                                                                                        \
+        if (!mfi_builder_begin_value((b), false))                                                               \
+            return;                                                                                             \
+        msgpack_packer pk = mfi_builder_packer(b);                                                              \
+        call;                                                                                                   \
+        mfi_builder_end_value(b);                                                                               \
     } while (0)
 
 void mf_build_nil(mf_builder *b)
