@@ -1,0 +1,7 @@
+/* no_entry.c: a shared object that is no module. */
+int answer(void);
+
+int answer(void)
+{
+    return 42;
+}
