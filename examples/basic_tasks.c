@@ -167,10 +167,10 @@ static mf_status hash_file(mf_context *ctx, const struct hash_file_in *in, struc
     if (fd < 0)
         return file_fail(ctx, before, errno);
     struct file_hash hash;
-    mf_status st = file_hash(ctx, fd, &hash);
+    int problem = file_hash(ctx, fd, &hash);
     close(fd);
-    if (st != MF_OK)
-        return st;
+    if (problem != 0)
+        return file_fail(ctx, before, problem);
     for (size_t i = 0; i < FILE_HASH_SIZE; i++)
         snprintf(out->hex + 2 * i, 3, "%02x", hash.sha256[i]);
     out->path = in->path;

@@ -11,12 +11,15 @@ struct file_hash {
     unsigned char sha256[FILE_HASH_SIZE];
 };
 
-/** Fail the task for a file that could not be opened: FileNotFound, PermissionDenied, NotRegular, ReadFailed. before stands
- * in front of the text. */
-mf_status file_fail(mf_context *ctx, const char *before, int error);
+/** What can go wrong with a file besides an errno, which is positive. */
+enum { FILE_NOT_REGULAR = -1, FILE_CHANGED = -2, FILE_STOPPED = -3, FILE_NO_HASH = -4 };
 
-/** Hash what the descriptor holds; it stays open. Not a regular file, or one that changes meanwhile: the task fails with
- * NotRegular or FileChanged. MF_E_CANCELED: the task was asked to stop. */
-mf_status file_hash(mf_context *ctx, int fd, struct file_hash *out);
+/** Hash what the descriptor of a regular file holds; it stays open. 0: done; FILE_CHANGED: the file did so meanwhile;
+ * FILE_STOPPED: the task was asked to stop; else what went wrong, as above. */
+int file_hash(mf_context *ctx, int fd, struct file_hash *out);
+
+/** Fail the task for what file_hash answered, or for the errno of open: FileNotFound, PermissionDenied, NotRegular,
+ * FileChanged, ReadFailed, HashFailed. before stands in front of the text. */
+mf_status file_fail(mf_context *ctx, const char *before, int problem);
 
 #endif

@@ -143,8 +143,9 @@ static mf_status hash_listed(mf_context *ctx, const struct spool *spool, uint64_
     else
         st = open_listed(ctx, spool, &record, &fd);
     if (st == MF_OK) {
-        st = file_hash(ctx, fd, out);
+        int problem = file_hash(ctx, fd, out);
         close(fd);
+        st = problem == 0 ? MF_OK : file_fail(ctx, "", problem);
     }
     spool_text_fini(&name);
     return st;
