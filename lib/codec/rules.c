@@ -125,8 +125,9 @@ static mf_status check_int(const mfi_place *place, mf_value value, mf_error *err
         long double n = head.negative ? (long double)(int64_t)head.bits : (long double)head.bits;
         if (n >= mfi_lowest(field) && n <= mfi_highest(field))
             return MF_OK;
+        return refuse_range(place, "an integer", mfi_lowest(field), mfi_highest(field), value, err);
     }
-    return refuse_range(place, "an integer", mfi_lowest(field), mfi_highest(field), value, err);
+    return refuse_range(place, "an integer", field->min, field->max, value, err);   /* the member's width is no help here */
 }
 
 static mf_status check_float(const mfi_place *place, mf_value value, mf_error *err)
