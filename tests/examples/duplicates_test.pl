@@ -1,0 +1,268 @@
+#!/usr/bin/perl
+# duplicates_test.pl CASE: one promise of examples/duplicates, on the real program, against an oracle of its own.
+#
+# DUPLICATES is the program, MAKE_TREE the generator. Unreadable files need a user whom permissions bind: as root the
+# program is run as nobody.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use tree;
+use File::Temp 'tempdir';
+use JSON::PP;
+use Test::More;
+
+my $work = tempdir(CLEANUP => 1);
+my $tree = "$work/tree";
+$ENV{TMPDIR} = "$work/tmp";
+delete $ENV{MAGEFLOW_URL};
+mkdir $_ or die "$_: $!" for $tree, $ENV{TMPDIR};
+chmod 0755, $work;
+my @as_nobody = $> == 0 ? qw(setpriv --reuid=65534 --regid=65534 --clear-groups) : ();
+
+sub slurp {
+    my ($path) = @_;
+    open my $file, '<:raw', $path or die "$path: $!";
+    local $/;
+    return <$file> // '';
+}
+
+# begin ARGUMENT...: start the program; finish PID: wait; gives code, standard output, standard error
+sub begin {
+    my @command = @_;
+    my $pid = fork // die "fork: $!";
+    return $pid if $pid;
+    open STDOUT, '>', "$work/out" or die;
+    open STDERR, '>', "$work/err" or die;
+    exec @command or die "@command: $!";
+}
+
+sub finish {
+    my ($pid) = @_;
+    waitpid $pid, 0;
+    my $code = $? & 127 ? 128 + ($? & 127) : $? >> 8;
+    return ($code, slurp("$work/out"), slurp("$work/err"));
+}
+
+sub run { return finish(begin($ENV{DUPLICATES}, @_)) }
+
+# Lines of JSON → the last object, the groups as the oracle gives them
+sub parse {
+    my ($out) = @_;
+    my @lines = map { decode_json($_) } split /\n/, $out;
+    my $sum = pop @lines;
+    my %groups = map { ("$_->{size} $_->{sha256}" => [sort @{ $_->{paths} }]) } @lines;
+    return ($sum, \%groups, \@lines);
+}
+
+# until_true WHAT, CODE: look until it is so, for half a minute at most
+sub until_true {
+    my ($what, $look) = @_;
+    my $end = time + 30;
+    until ($look->()) {
+        return fail("$what, within 30 s") if time > $end;
+        select undef, undef, undef, 0.01;
+    }
+    return 1;
+}
+
+sub has_open {
+    my ($pid, $path) = @_;
+    return grep { (readlink($_) // '') eq $path } glob "/proc/$pid/fd/*";
+}
+
+sub left_behind { return glob "$ENV{TMPDIR}/*" }
+
+# ---- what is found -------------------------------------------------------------------------------------------------------
+
+sub case_finds_what_the_oracle_finds {
+    make_odd_tree($tree);
+    my $want = find_duplicates($tree);
+    my ($code, $out, $err) = run('--json', '--all', $tree);
+    my ($sum, $groups, $lines) = parse($out);
+    is $code, 0, 'exit code';
+    is $err, '', 'nothing on standard error';
+    is $sum->{$_}, $want->{$_}, $_ for qw(files bytes duplicate_groups duplicate_files wasted_bytes);
+    is_deeply $groups, $want->{groups}, 'groups';
+    is_deeply [sort keys %$sum], [sort qw(files bytes failed duplicate_groups duplicate_files wasted_bytes seconds)],
+        'the fields of the last line';
+    my @waste = map { $_->{size} * (@{ $_->{paths} } - 1) } @$lines;
+    is_deeply \@waste, [sort { $b <=> $a } @waste], 'the largest waste comes first';
+    is_deeply [left_behind()], [], 'nothing is left behind';
+    system 'rm', '-rf', $tree;      # perl's own cannot go as deep
+}
+
+sub case_text_shows_ten_groups_or_all {
+    put("$tree/$_", 'x' x (1 + $_ % 15)) for 1 .. 45;
+    my ($code, $out) = run($tree);
+    is $code, 0, 'exit code';
+    is scalar(() = $out =~ /^3 files of/mg), 10, 'ten groups';
+    like $out, qr/^5 more groups; --all shows them$/m, 'how many more';
+    like $out, qr/^45 files, 360 bytes, read in [\d.]+ s: 30 duplicates in 15 groups waste 240 bytes\n\z/m, 'the summary';
+    ($code, $out) = run('--all', $tree);
+    is scalar(() = $out =~ /^3 files of/mg), 15, 'all groups';
+    chdir $tree;
+    ($code, $out) = run();
+    like $out, qr{^  \./14$}m, 'the current directory, when none is given';
+    chdir '/';
+}
+
+sub case_empty_directory_has_nothing {
+    my ($code, $out) = run('-j', $tree);
+    my ($sum) = parse($out);
+    is $code, 0, 'exit code';
+    is $sum->{$_}, 0, $_ for qw(files bytes failed duplicate_groups duplicate_files wasted_bytes);
+    ($code, $out) = run($tree);
+    like $out, qr/^0 files, 0 bytes, read in [\d.]+ s: no duplicates$/, 'as text';
+}
+
+sub case_many_files_in_one_pass {
+    my $want = decode_json(`$ENV{MAKE_TREE} $tree/many 20000`);
+    my ($code, $out) = run('-j', '-t', 4, '-c', 100, $tree);
+    my ($sum) = parse($out);
+    is $code, 0, 'exit code';
+    is $sum->{$_}, $want->{$_}, $_ for keys %$want;
+}
+
+sub case_list_may_lie_in_the_tree {
+    $ENV{TMPDIR} = $tree;
+    put("$tree/a", 'a');
+    my ($code, $out) = run('-j', $tree);
+    my ($sum) = parse($out);
+    is "$code $sum->{files} $sum->{failed}", '0 1 0', 'the list is no file of the tree';
+}
+
+# ---- what cannot be read -------------------------------------------------------------------------------------------------
+
+sub make_unreadable {
+    put("$tree/good$_", 'good') for 1 .. 5;
+    put("$tree/bad\n$_", 'good') for 1 .. 3;
+    put("$tree/closed/x", 'good');
+    chmod 0, glob("$tree/bad*"), "$tree/closed";
+    chmod 0777, $ENV{TMPDIR};
+    return if system(@as_nobody, 'test', '-x', $ENV{DUPLICATES}) == 0;
+    print "skipped: nobody may not run $ENV{DUPLICATES}, and root reads everything\n";
+    system 'chmod', '-R', 'u+rwx', $tree;
+    exit 77;
+}
+
+sub case_unreadable_files_are_named_and_counted {
+    make_unreadable();
+    my ($code, $out, $err) = finish(begin(@as_nobody, $ENV{DUPLICATES}, '-j', $tree));
+    my ($sum, $groups) = parse($out);
+    is $code, 0, 'exit code';
+    is "$sum->{files} $sum->{bytes} $sum->{failed} $sum->{duplicate_files}", '5 20 4 4', 'read and unread';
+    is_deeply [sort split /\n/, $err],
+        [(map { "duplicates: $tree/bad\\n$_: Permission denied" } 1 .. 3),
+         "duplicates: $tree/closed: the directory cannot be read: Permission denied"], 'each is named';
+    ($code, $out) = finish(begin(@as_nobody, $ENV{DUPLICATES}, $tree));
+    like $out, qr/; 4 could not be read$/, 'as text';
+    chmod 0700, "$tree/closed";
+}
+
+sub case_stops_after_failures {
+    make_unreadable();
+    my ($code, $out, $err) = finish(begin(@as_nobody, $ENV{DUPLICATES}, '-j', '--stop-after-failures', 2, '-c', 1, $tree));
+    is $code, 1, 'exit code';
+    is $out, '', 'nothing on standard output';
+    like $err, qr/^duplicates: stopped: 2 of 9 files could not be read, and --stop-after-failures is 2$/m, 'says how many';
+    is_deeply [left_behind()], [], 'nothing is left behind';
+    ($code) = finish(begin(@as_nobody, $ENV{DUPLICATES}, '-j', '--stop-after-failures', 5, $tree));
+    is $code, 0, 'four failures are fewer than five';
+    chmod 0700, "$tree/closed";
+}
+
+sub case_changed_and_vanished_files_are_failures {
+    put("$tree/$_", '') for qw(slow below/victim);      # the files of a directory come before those below it
+    truncate "$tree/slow", 2**40;
+    my $pid = begin($ENV{DUPLICATES}, '-j', '-c', 1, $tree);
+    until_true('the first file is being read', sub { has_open($pid, "$tree/slow") });
+    unlink "$tree/below/victim";
+    truncate "$tree/slow", 0;
+    my ($code, $out, $err) = finish($pid);
+    my ($sum) = parse($out);
+    is "$code $sum->{files} $sum->{failed}", '0 0 2', 'both are failures';
+    like $err, qr{^duplicates: $tree/slow: changed while it was read$}m, 'the changed one';
+    like $err, qr{^duplicates: $tree/below/victim: No such file or directory$}m, 'the vanished one';
+}
+
+# ---- wrong usage, signals, the terminal ----------------------------------------------------------------------------------
+
+sub case_wrong_usage_exits_2 {
+    put("$tree/file", 'x');
+    my @wrong = (
+        [qr{: $tree/nosuch: No such file or directory}, "$tree/nosuch"],
+        [qr{: $tree/file: Not a directory},             "$tree/file"],
+        [qr/expected one directory, got 2/,             $tree, $tree],
+        [qr/--threads: expected a number from 1 to 1024, got "x"/,           '--threads', 'x', $tree],
+        [qr/--max-concurrency: expected a number from 1 to 65536, got "0"/,  '-c', 0, $tree],
+        [qr/--stop-after-failures: expected a number from 1 to \d+, got "-1"/, '--stop-after-failures=-1', $tree],
+        [qr/frob.*\nsee duplicates --help/,             '--frob'],
+        [qr/unknown scheme "nosuch"/,                   '--url', 'nosuch:', $tree],
+    );
+    for (@wrong) {
+        my ($say, @arguments) = @$_;
+        my ($code, $out, $err) = run(@arguments);
+        is $code, 2, "@arguments: exit code";
+        is $out, '', "@arguments: nothing on standard output";
+        like $err, $say, "@arguments: says why";
+    }
+    my ($code, $out) = run('--help');
+    is $code, 0, '--help: exit code';
+    like $out, qr/--$_\b/, "--help names --$_"
+        for qw(max-concurrency stop-after-failures threads url json all help);
+    is_deeply [left_behind()], [], 'nothing is left behind';
+}
+
+sub case_signal_cancels_and_cleans_up {
+    put("$tree/$_", '') for 1 .. 3;
+    truncate "$tree/$_", 2**40 for 1 .. 3;
+    for ([INT => 130], [TERM => 143]) {
+        my ($signal, $want) = @$_;
+        my $pid = begin($ENV{DUPLICATES}, $tree);
+        until_true('a file is being read', sub { has_open($pid, "$tree/2") });
+        is scalar(() = left_behind()), 1, 'the list is there';
+        kill $signal, $pid;
+        my ($code, $out, $err) = finish($pid);
+        is $code, $want, "$signal: exit code";
+        is $out, '', "$signal: nothing on standard output";
+        is $err, "duplicates: interrupted\n", "$signal: one line";
+        is_deeply [left_behind()], [], "$signal: the list is gone";
+    }
+}
+
+# The program on a terminal: a bar that is written over, and wiped in the end.
+sub case_terminal_shows_a_bar {
+    put("$tree/$_", 'x') for 1 .. 3;
+    put("$tree/below/slow", '');
+    truncate "$tree/below/slow", 2**40;
+    local $ENV{TERM} = 'xterm';
+    pipe my $keys, my $press or die;
+    pipe my $screen, my $paint or die;
+    my $pid = fork // die;
+    if (!$pid) {
+        open STDIN, '<&', $keys or die;
+        open STDOUT, '>&', $paint or die;
+        close $press;
+        exec 'script', '-qefc', "stty cols 70; exec $ENV{DUPLICATES} $tree", '/dev/null' or die;
+    }
+    close $_ for $keys, $paint;
+    my $seen = '';
+    while ($seen !~ m{\[#+ +\] 3/4 files  } && sysread $screen, my $part, 4096) {
+        $seen .= $part;
+    }
+    like $seen, qr{\[#{22} {8}\] 3/4 files  \d+/s}, 'the bar: three of four';
+    syswrite $press, "\cC";
+    while (sysread $screen, my $part, 4096) {
+        $seen .= $part;
+    }
+    waitpid $pid, 0;
+    is $? >> 8, 130, 'Ctrl-C: exit code';
+    like $seen, qr{\r\e\[K(?:\^C)?duplicates: interrupted\r\n\z}, 'the bar is wiped before the last line';
+    my @lines = split /\r\n/, $seen;
+    is scalar @lines, 1, 'the bar stays on one line';
+}
+
+my $case = main->can("case_" . ($ARGV[0] // '')) or die "usage: duplicates_test.pl CASE\n";
+$case->();
+done_testing;
