@@ -156,14 +156,13 @@ void mfi_control_stop_end(mf_client *client, const mf_key *key, bool committed)
     atomic_fetch_sub_explicit(&client->control.stopping, 1, memory_order_seq_cst);
 }
 
-bool mfi_control_overtaken(mf_client *client, const mf_delivery *d)
+bool mfi_control_overtaken(mf_client *client, const mfi_running *running)
 {
     mfi_control *c = &client->control;
-    if (d->claim == NULL || !mf_key_is_set(&d->unit.key) ||
-        (atomic_load_explicit(&c->stopping, memory_order_seq_cst) == 0 &&
-         atomic_load_explicit(&c->stops, memory_order_seq_cst) == d->mark))
+    mf_key at = running->call.delivery->unit.key;
+    if (!mf_key_is_set(&at) || (atomic_load_explicit(&c->stopping, memory_order_seq_cst) == 0 &&
+                                atomic_load_explicit(&c->stops, memory_order_seq_cst) == running->mark))
         return false;
-    mf_key at = d->unit.key;
     bool runs = true;
     for (int i = 0; i < MAX_CONTAINERS && runs && mf_key_is_set(&at); i++) {
         mf_record record = {0};

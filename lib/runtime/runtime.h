@@ -74,6 +74,7 @@ typedef struct mfi_running {
     mfi_call            call;
     const mfi_task     *task;
     uint64_t            token;          /* of its claim; 0: none */
+    uint64_t            mark;           /* the stops there had been before its claim */
     _Atomic uint32_t    owner;          /* A  one of the above */
     _Atomic uint32_t    released;       /* A  1: the keeper is through with a voided call; a futex word */
     int64_t             deadline_ns;    /* L  INT64_MAX: none */
@@ -101,7 +102,7 @@ bool mfi_control_leave(mf_client *client, mfi_running *running);
 void mfi_control_stop_begin(mf_client *client);
 void mfi_control_stop_end(mf_client *client, const mf_key *key, bool committed);
 /** Whether a call that has entered must not run after all, since something above it was stopped after its claim. */
-bool mfi_control_overtaken(mf_client *client, const mf_delivery *delivery);
+bool mfi_control_overtaken(mf_client *client, const mfi_running *running);
 void mfi_control_stop_id(mf_client *client, mf_str id);
 /** Ask everything to stop, also what begins later. */
 void mfi_control_close(mf_client *client);

@@ -119,7 +119,7 @@ static struct result call_task(mf_client *client, mfi_task *task, mfi_running *r
     if (task->def.timeout > 0 && !mf_adapter_can(client->adapter, MF_CAP_TIMEOUTS))
         running->deadline_ns = mfi_deadline_ns(mfi_now_ns(client->clock), task->def.timeout);
     mfi_control_enter(client, running);
-    if (mfi_control_overtaken(client, running->call.delivery))
+    if (mfi_control_overtaken(client, running))
         mfi_call_stop(&running->call, MFI_STOP_CANCEL);
     else
         r.st = task->def.run(&running->call.ctx, in, &r.value, task->def.user);
@@ -174,7 +174,7 @@ static void finish(mf_client *client, const mf_delivery *d, uint64_t token, mfi_
     }
 }
 
-static void run(mf_client *client, const mf_delivery *d, uint64_t token, mfi_task *task)
+static void run(mf_client *client, const mf_delivery *d, uint64_t token, uint64_t mark, mfi_task *task)
 {
     mf_error err;
     const mf_message *in = d->message != NULL ? d->message : mf_message_nil();
@@ -186,6 +186,7 @@ static void run(mf_client *client, const mf_delivery *d, uint64_t token, mfi_tas
     memset(&running, 0, sizeof running);
     running.task = task;
     running.token = token;
+    running.mark = mark;
     running.call.allocator = client->allocator;
     running.call.clock = client->clock;
     running.call.client = client;
@@ -217,6 +218,11 @@ static void drop(mf_client *client, const mf_delivery *d, const mf_claim *claim)
     tell(client, d, claim->token, &event);
 }
 
+static uint64_t stops_so_far(mf_host *host)
+{
+    return atomic_load_explicit(&mfi_client_of_host(host)->control.stops, memory_order_seq_cst);
+}
+
 static void deliver(mf_host *host, const mf_delivery *d)
 {
     mf_client *client = mfi_client_of_host(host);
@@ -227,6 +233,7 @@ static void deliver(mf_host *host, const mf_delivery *d)
     }
 
     mf_claim claim = {.status = MF_OK, .head = MF_STATUS_ACTIVE, .above = MF_STATUS_ACTIVE};
+    uint64_t mark = d->claim != NULL ? d->mark : stops_so_far(host);
     if (d->claim != NULL) {
         claim = *d->claim;
     } else if (mf_key_is_set(&d->unit.key)) {
@@ -255,7 +262,7 @@ static void deliver(mf_host *host, const mf_delivery *d)
         mfi_attempt_failed(client, d, claim.token, NULL, "UnknownTask", err.text, true);
         return;
     }
-    run(client, d, claim.token, task);
+    run(client, d, claim.token, mark, task);
 }
 
 /* ---- what else a manager tells ------------------------------------------------------------------------------------ */
@@ -278,11 +285,6 @@ static mf_status lost(mf_host *host, const mf_delivery *d, const char *why)
     return MF_OK;
 }
 
-static uint64_t mark(mf_host *host)
-{
-    return atomic_load_explicit(&mfi_client_of_host(host)->control.stops, memory_order_seq_cst);
-}
-
 static void stop(mf_host *host, mf_str id)
 {
     mfi_control_stop_id(mfi_client_of_host(host), id);
@@ -299,6 +301,6 @@ const mf_host_ops mfi_host_ops = {
     .outcome = outcome,
     .lost = lost,
     .stop = stop,
-    .mark = mark,
+    .mark = stops_so_far,
     .refresh_timeout = refresh_timeout,
 };
