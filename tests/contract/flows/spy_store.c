@@ -22,6 +22,7 @@ static void note_sent(spy_store *spy, const mf_entry *e)
         snprintf(s->task, sizeof s->task, "%.*s", (int)e->spec->name.len, e->spec->name.at);
         s->unit = e->unit;
         s->attempt = e->attempt;
+        s->due_ms = e->due_ms;
         s->delay_ms = e->due_ms != 0 ? e->due_ms - now : 0;
     }
     spy->sent_count++;

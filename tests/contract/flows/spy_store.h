@@ -14,7 +14,8 @@ typedef struct spy_sent {
     char     task[64];
     mf_unit  unit;
     uint32_t attempt;
-    int64_t  delay_ms;      /* from the commit until it is due; 0: at once */
+    int64_t  due_ms;        /* store clock; 0: at once */
+    int64_t  delay_ms;      /* from the commit until then: what was asked for, less the time until the commit */
 } spy_sent;
 
 typedef struct spy_store {
