@@ -1,0 +1,207 @@
+/* bench_pool [--quick]: this pool beside others, all of them in turn in each round, so that a disturbance of the machine
+ * meets everybody.
+ *
+ *     submit   one outside thread submits empty jobs, then waits for all; ns per job
+ *     batch    the same, 256 at a time where the contestant has batches
+ *     wake     an idle pool gets one job; µs from the submit until it runs, median of many; and the CPU used meanwhile
+ *
+ * A process per number of workers, for libuv sizes its pool once.
+ */
+#include "contestant.h"
+#include "report.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WAKE_SAMPLES = 400, WAKE_GAP_US = 200 };
+
+static const contestant *const contestants[] = {
+    &bench_ours,
+#ifdef BENCH_TBB
+    &bench_tbb,
+#endif
+#ifdef BENCH_GLIB
+    &bench_glib,
+#endif
+#ifdef BENCH_UV
+    &bench_uv,
+#endif
+    &bench_mutex,
+};
+enum { CONTESTANTS = sizeof contestants / sizeof contestants[0] };
+
+static double now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static double cpu_ns(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return ((double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec) * 1e9
+         + ((double)u.ru_utime.tv_usec + (double)u.ru_stime.tv_usec) * 1e3;
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+/* ---- submit --------------------------------------------------------------------------------------------------- */
+
+static double submit_round(const contestant *c, void *pool, size_t jobs, bool batches)
+{
+    double begin = now_ns();
+    if (batches && c->submit_many != NULL)
+        c->submit_many(pool, nothing, NULL, jobs);
+    else
+        for (size_t i = 0; i < jobs; i++)
+            c->submit(pool, nothing, NULL);
+    c->wait(pool);
+    return (now_ns() - begin) / (double)jobs;
+}
+
+static void submit_bench(unsigned workers, int rounds, size_t jobs, bool batches)
+{
+    report_row rows[REPORT_ROWS_MAX] = {{0}};
+    char title[96];
+    for (int r = -1; r < rounds; r++)      /* the first one warms up */
+        for (int i = 0; i < CONTESTANTS; i++) {
+            const contestant *c = contestants[i];
+            void *pool = c->create(workers);
+            submit_round(c, pool, jobs / 10, batches);
+            double ns = submit_round(c, pool, jobs, batches);
+            c->destroy(pool);
+            rows[i].name = c->name;
+            if (r >= 0)
+                rows[i].value[r] = ns;
+        }
+    snprintf(title, sizeof title, "### %s, %u worker%s", batches ? "Batches of 256 where there are any" : "One by one",
+             workers, workers == 1 ? "" : "s");
+    report_table(title, "ns per job", rows, CONTESTANTS, rounds, 0);
+}
+
+/* ---- wake ----------------------------------------------------------------------------------------------------- */
+
+static _Atomic(double) woken_at;
+
+static void note_time(void *arg)
+{
+    (void)arg;
+    atomic_store_explicit(&woken_at, now_ns(), memory_order_release);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double wake_round(const contestant *c, void *pool, double *cores)
+{
+    static double us[WAKE_SAMPLES];
+    double begin = now_ns(), cpu = cpu_ns();
+    for (int i = 0; i < WAKE_SAMPLES; i++) {
+        struct timespec gap = {0, WAKE_GAP_US * 1000};
+        nanosleep(&gap, NULL);
+        atomic_store_explicit(&woken_at, 0.0, memory_order_relaxed);
+        double at = now_ns();
+        c->submit(pool, note_time, NULL);
+        c->wait(pool);
+        us[i] = (atomic_load_explicit(&woken_at, memory_order_acquire) - at) / 1e3;
+    }
+    *cores = (cpu_ns() - cpu) / (now_ns() - begin);
+    qsort(us, WAKE_SAMPLES, sizeof us[0], by_value);
+    return us[WAKE_SAMPLES / 2];
+}
+
+static void wake_bench(unsigned workers, int rounds)
+{
+    report_row rows[REPORT_ROWS_MAX] = {{0}};
+    char title[96];
+    for (int r = -1; r < rounds; r++)
+        for (int i = 0; i < CONTESTANTS; i++) {
+            const contestant *c = contestants[i];
+            void *pool = c->create(workers);
+            double cores, us = wake_round(c, pool, &cores);
+            c->destroy(pool);
+            rows[i].name = c->name;
+            if (r >= 0) {
+                rows[i].value[r] = us;
+                rows[i].cpu[r] = cores;
+            }
+        }
+    snprintf(title, sizeof title, "### Wake-up of an idle pool, %u workers, a job every %d µs", workers, WAKE_GAP_US);
+    report_table(title, "µs (p50)", rows, CONTESTANTS, rounds, 1);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------------ */
+
+static void print_contestants(void)
+{
+    static const struct { const char *name; bool there; } optional[] = {
+#ifdef BENCH_TBB
+        {"oneTBB", true},
+#else
+        {"oneTBB", false},
+#endif
+#ifdef BENCH_GLIB
+        {"GThreadPool", true},
+#else
+        {"GThreadPool", false},
+#endif
+#ifdef BENCH_UV
+        {"libuv", true},
+#else
+        {"libuv", false},
+#endif
+    };
+    for (int i = 0; i < CONTESTANTS; i++)
+        printf("- %s %s\n", contestants[i]->name, contestants[i]->version());
+    for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
+        if (!optional[i].there)
+            printf("- missing: %s was not found when this was built\n", optional[i].name);
+    fflush(stdout);
+}
+
+static int in_child(unsigned workers, int rounds, size_t jobs)
+{
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        submit_bench(workers, rounds, jobs, false);
+        submit_bench(workers, rounds, jobs, true);
+        if (workers == 2)
+            wake_bench(workers, rounds);
+        fflush(stdout);
+        _exit(0);
+    }
+    int status = 1;
+    waitpid(child, &status, 0);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+    int rounds = quick ? 7 : 15, failed = 0;
+    size_t jobs = quick ? 200000 : 1000000;
+    printf("## The pool beside others\n\n");
+    report_machine(quick ? "script/bench --quick" : "script/bench");
+    print_contestants();
+    printf("- %zu jobs a round, %d interleaved rounds; a new pool in each\n", jobs, rounds);
+    for (unsigned workers = 1; workers <= 4; workers *= 2)
+        failed |= in_child(workers, rounds, jobs);
+    return failed != 0;
+}
