@@ -57,8 +57,9 @@ mf_status mf_key_parse(mf_str text, mf_key *out, mf_error *err)
     mf_kind kind = text.len == 0 ? MF_KIND_NONE : kind_of_text(text);
     size_t prefix = prefixes[kind].len;
     if (kind == MF_KIND_NONE || text.len != prefix + MFI_KEY_CODE_LEN || !code_is_valid(text.at + prefix))
-        return mf_fail(err, MF_E_INVALID, "key: expected task-, chain- or swarm- and %d small letters and digits, got \"%.*s\"",
-                       MFI_KEY_CODE_LEN, (int)(text.len < 64 ? text.len : 64), text.at == NULL ? "" : text.at);
+        return mf_fail(err, MF_E_INVALID,
+                       "key: expected task-, chain- or swarm- and %d small letters and digits, got \"%.*s\"", MFI_KEY_CODE_LEN,
+                       (int)(text.len < 64 ? text.len : 64), text.at == NULL ? "" : text.at);
     memset(out, 0, sizeof *out);
     memcpy(out->text, text.at, text.len);
     return MF_OK;

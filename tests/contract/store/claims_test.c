@@ -98,7 +98,7 @@ STORE_TEST(store_claims, many_claims_at_once_are_told_apart)
         is_status(claim_one(f, &key, i, 0).status, i < MANY / 2 ? MF_OK : MF_E_EXISTS);
 }
 
-/* ---- what a claim does to a task of its own ------------------------------------------------------------------------- */
+/* ---- what a claim does to a task of its own ---------------------------------------------------------------------- */
 
 STORE_TEST(store_claims, the_first_claim_makes_a_pending_task_active_without_a_version)
 {
@@ -155,14 +155,17 @@ STORE_TEST(store_claims, a_chain_that_runs_nothing_is_stale)
     is_status(claim_one(f, &key, 1, 0).status, MF_E_STALE);
 }
 
-/* ---- the way up ----------------------------------------------------------------------------------------------------- */
+/* ---- the way up -------------------------------------------------------------------------------------------------- */
 
 STORE_TEST(store_claims, a_claim_tells_the_first_status_above_that_does_not_run)
 {
     static const struct { mf_signature_status swarm, chain, want; } cases[] = {
-        {MF_STATUS_ACTIVE, MF_STATUS_ACTIVE, MF_STATUS_ACTIVE}, {MF_STATUS_PENDING, MF_STATUS_PENDING, MF_STATUS_ACTIVE},
-        {MF_STATUS_SUSPENDED, MF_STATUS_ACTIVE, MF_STATUS_SUSPENDED}, {MF_STATUS_ACTIVE, MF_STATUS_INTERRUPTED, MF_STATUS_INTERRUPTED},
-        {MF_STATUS_CANCELED, MF_STATUS_SUSPENDED, MF_STATUS_SUSPENDED}, {MF_STATUS_FAILED, MF_STATUS_PENDING, MF_STATUS_FAILED},
+        {MF_STATUS_ACTIVE, MF_STATUS_ACTIVE, MF_STATUS_ACTIVE},
+        {MF_STATUS_PENDING, MF_STATUS_PENDING, MF_STATUS_ACTIVE},
+        {MF_STATUS_SUSPENDED, MF_STATUS_ACTIVE, MF_STATUS_SUSPENDED},
+        {MF_STATUS_ACTIVE, MF_STATUS_INTERRUPTED, MF_STATUS_INTERRUPTED},
+        {MF_STATUS_CANCELED, MF_STATUS_SUSPENDED, MF_STATUS_SUSPENDED},
+        {MF_STATUS_FAILED, MF_STATUS_PENDING, MF_STATUS_FAILED},
     };
     mf_key swarm = world_key(SWARM), chain = world_key(CHAIN), task = world_key(TASK);
     world_make(f);
@@ -189,7 +192,7 @@ STORE_TEST(store_claims, the_way_up_ends_also_in_a_circle)
     is_word(claim.above, MF_STATUS_ACTIVE);
 }
 
-/* ---- messages of ours, and of nobody -------------------------------------------------------------------------------- */
+/* ---- messages of ours, and of nobody ----------------------------------------------------------------------------- */
 
 STORE_TEST(store_claims, a_framework_message_is_claimed_without_its_unit)
 {

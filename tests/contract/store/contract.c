@@ -8,7 +8,7 @@ struct criterion_test_params store_parameters(void)
     return cr_make_param_array(size_t, indices, store_maker_count);
 }
 
-/* ---- the store ------------------------------------------------------------------------------------------------------ */
+/* ---- the store --------------------------------------------------------------------------------------------------- */
 
 static int64_t manual_ns(void *user)
 {
@@ -47,7 +47,7 @@ void turn_clock(fixture *f, int64_t ms)
     f->now_ns += ms * 1000000;
 }
 
-/* ---- making --------------------------------------------------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------------------------------------------------ */
 
 mf_key key_of(mf_kind kind, unsigned n)
 {
@@ -70,10 +70,9 @@ mf_key world_key(unsigned number)
 
 mf_message *say(fixture *f, unsigned n)
 {
-    unsigned char bytes[] = {0xce, (unsigned char)(n >> 24), (unsigned char)(n >> 16), (unsigned char)(n >> 8), (unsigned char)n};
+    char bytes[] = {(char)0xce, (char)(n >> 24), (char)(n >> 16), (char)(n >> 8), (char)n};
     mf_message *message = NULL;
-    mf_status st = mf_message_from_bytes(mf_str_of((char *)bytes, sizeof bytes), NULL, &f->counting.allocator, &message, NULL);
-    is_status(st, MF_OK);
+    is_status(mf_message_from_bytes(mf_str_of(bytes, sizeof bytes), NULL, &f->counting.allocator, &message, NULL), MF_OK);
     return message;
 }
 
@@ -118,7 +117,8 @@ void world_make(fixture *f)
     put(f, spec_of(f, MF_KIND_SWARM, SWARM, NULL),
         &(mf_state){.version = 5, .epoch = 2, .status = MF_STATUS_ACTIVE, .total = WORLD_ITEMS, .next = 10, .running = 10,
                     .input = input, .cursor = {3, {1, 0, 2}}});
-    put(f, spec_of(f, MF_KIND_CHAIN, CHAIN, &swarm), &(mf_state){.status = MF_STATUS_ACTIVE, .total = 3, .next = 2, .running = 1});
+    put(f, spec_of(f, MF_KIND_CHAIN, CHAIN, &swarm),
+        &(mf_state){.status = MF_STATUS_ACTIVE, .total = 3, .next = 2, .running = 1});
     put(f, spec_of(f, MF_KIND_TASK, TASK, &chain), &(mf_state){.status = MF_STATUS_PENDING});
     mf_spec *numbered = spec_of(f, MF_KIND_TASK, NUMBERED, NULL);
     numbered->numbered = true;
@@ -127,7 +127,7 @@ void world_make(fixture *f)
     mf_message_unref(input);
 }
 
-/* ---- acting --------------------------------------------------------------------------------------------------------- */
+/* ---- acting ------------------------------------------------------------------------------------------------------ */
 
 mf_state state_of(fixture *f, const mf_key *key)
 {
@@ -197,7 +197,7 @@ void settle(fixture *f, uint64_t token)
     must_commit(f, &(mf_batch){.settles = &token, .settle_count = 1});
 }
 
-/* ---- comparing ------------------------------------------------------------------------------------------------------ */
+/* ---- comparing --------------------------------------------------------------------------------------------------- */
 
 static void mix(uint64_t *hash, uint64_t word)
 {

@@ -45,7 +45,7 @@ void close_store(fixture *f);
     static void suite##_##name(fixture *f)
 struct criterion_test_params store_parameters(void);
 
-/* ---- making -------------------------------------------------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------------------------------------------------ */
 
 /* Key number n of that kind. */
 mf_key key_of(mf_kind kind, unsigned n);
@@ -61,7 +61,7 @@ void put(fixture *f, mf_spec *spec, const mf_state *state);
 /* A swarm of 150 items; a chain in it; a task in the chain; a numbered callback. All active but the task: pending. */
 void world_make(fixture *f);
 
-/* ---- acting: with one line, and no surprise ------------------------------------------------------------------------- */
+/* ---- acting: with one line, and no surprise ---------------------------------------------------------------------- */
 
 mf_state state_of(fixture *f, const mf_key *key);    /* no references: its messages are only to look at */
 /* Commit a state for key over the version that is there. */
@@ -77,7 +77,7 @@ bool take_one(fixture *f, mf_taken *out);
 mf_claim claim_one(fixture *f, const mf_key *key, uint64_t index, uint32_t epoch);
 void settle(fixture *f, uint64_t token);
 
-/* ---- comparing ------------------------------------------------------------------------------------------------------ */
+/* ---- comparing --------------------------------------------------------------------------------------------------- */
 
 /* Everything one can read of the world's records and the queue, as one number. */
 uint64_t fingerprint(fixture *f);

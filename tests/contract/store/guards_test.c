@@ -33,9 +33,11 @@ STORE_TEST(store_guards, items_must_continue_where_the_last_ones_ended)
     mf_key key = world_key(SWARM), nobody = key_of(MF_KIND_SWARM, 99);
     world_make(f);
     mf_item item = {f->call, NULL};
-    must_refuse(f, &(mf_batch){.key = key, .items = &item, .item_count = 1, .items_from = 0}, MF_GUARD_ITEMS, 0);
-    must_refuse(f, &(mf_batch){.key = key, .items = &item, .item_count = 1, .items_from = WORLD_ITEMS - 1}, MF_GUARD_ITEMS, 0);
-    must_refuse(f, &(mf_batch){.key = key, .items = &item, .item_count = 1, .items_from = WORLD_ITEMS + 1}, MF_GUARD_ITEMS, 0);
+    static const uint64_t wrong[] = {0, WORLD_ITEMS - 1, WORLD_ITEMS + 1};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        mf_batch batch = {.key = key, .items = &item, .item_count = 1, .items_from = wrong[i]};
+        must_refuse(f, &batch, MF_GUARD_ITEMS, 0);
+    }
     must_refuse(f, &(mf_batch){.key = nobody, .items = &item, .item_count = 1}, MF_GUARD_ITEMS, 0);
 }
 
@@ -95,7 +97,7 @@ STORE_TEST(store_guards, an_old_token_stays_refused_when_its_place_is_used_again
     settle(f, last.token);
 }
 
-/* ---- all or nothing: whichever guard refuses, the rest of a full batch leaves no trace ------------------------------ */
+/* ---- all or nothing: whichever guard refuses, the rest of a full batch leaves no trace --------------------------- */
 
 typedef struct full_batch {
     mf_batch   batch;

@@ -34,7 +34,7 @@ static void forget(prepared *p)
     mf_message_unref(p->message);
 }
 
-/* ---- the operations: each answers its status and drops what it was given --------------------------------------------- */
+/* ---- the operations: each answers its status and drops what it was given ----------------------------------------- */
 
 static mf_status run_commit(fixture *f, prepared *p)
 {
@@ -44,7 +44,9 @@ static mf_status run_commit(fixture *f, prepared *p)
     mf_put puts[] = {{p->specs[0], &fresh}, {p->specs[1], &fresh}, {p->specs[2], &fresh}};
     mf_item items[MANY];
     mf_entry entries[MANY];
-    mf_outcome outcomes[] = {{0, MF_STATUS_DONE, p->message}, {1, MF_STATUS_FAILED, p->message}, {5000, MF_STATUS_DONE, NULL}};
+    mf_outcome outcomes[] = {
+        {0, MF_STATUS_DONE, p->message}, {1, MF_STATUS_FAILED, p->message}, {5000, MF_STATUS_DONE, NULL},
+    };
     uint64_t settles[] = {p->taken[0].claim.token, p->taken[1].claim.token};
     for (size_t i = 0; i < MANY; i++) {
         items[i] = (mf_item){f->call, p->message};
@@ -52,7 +54,8 @@ static mf_status run_commit(fixture *f, prepared *p)
                                 .error = p->message, .due_ms = i % 2 ? 1000000 : 0};
     }
     mf_batch batch = {.puts = puts, .put_count = 3, .key = p->swarm, .version = 5, .state = &state,
-                      .items = items, .item_count = MANY, .items_from = WORLD_ITEMS, .outcomes = outcomes, .outcome_count = 3,
+                      .items = items, .item_count = MANY, .items_from = WORLD_ITEMS,
+                      .outcomes = outcomes, .outcome_count = 3,
                       .settles = settles, .settle_count = 2, .entries = entries, .entry_count = MANY};
     return mf_store_commit(f->store, &batch, NULL, NULL);
 }
@@ -207,7 +210,8 @@ static bool refuse_nth(size_t maker, const struct operation *operation, uint64_t
     /* A store may do without what it was refused, but it may not do half. */
     if (st != MF_OK) {
         cr_assert(eq(int, st, MF_E_NOMEM), "%s, allocation %ld: %s", operation->name, n, mf_status_name(st));
-        cr_assert(operation->logs || fingerprint(&f) == before, "%s, allocation %ld: changed something", operation->name, n);
+        cr_assert(operation->logs || fingerprint(&f) == before, "%s, allocation %ld: changed something",
+                  operation->name, n);
         cr_assert(eq(int, operation->run(&f, &p), MF_OK), "%s, again after allocation %ld", operation->name, n);
     }
     cr_assert(eq(u64, fingerprint(&f), after), "%s, allocation %ld: something is missing", operation->name, n);

@@ -160,7 +160,7 @@ STORE_TEST(store_queue, what_waits_or_is_claimed_at_the_end_is_released)
     }
 }
 
-/* ---- the outbox of managers with a queue of their own ---------------------------------------------------------------- */
+/* ---- the outbox of managers with a queue of their own ------------------------------------------------------------ */
 
 static size_t outbox(fixture *f, size_t max, uint64_t *ids)
 {

@@ -25,7 +25,7 @@ static void problem(race *r, const char *what)
     atomic_store(&r->finished, true);
 }
 
-/* ---- the swarm: whoever takes a batch publishes as many as ended -------------------------------------------------------- */
+/* ---- the swarm: whoever takes a batch publishes as many as ended ------------------------------------------------- */
 
 static void on_ready(void *user, size_t n)
 {
@@ -139,7 +139,7 @@ static const char *check(race *r)
     return atomic_load(&r->ready) == r->units ? NULL : "ready did not count every entry once";
 }
 
-/* ---- claims -------------------------------------------------------------------------------------------------------------- */
+/* ---- claims ------------------------------------------------------------------------------------------------------ */
 
 /* The winner's claim stays, so that everybody who comes later finds it held. */
 static void *claimer(void *arg)
@@ -176,9 +176,10 @@ static const char *check_claims(race *r)
     return NULL;
 }
 
-/* ---- both ---------------------------------------------------------------------------------------------------------------- */
+/* ---- both -------------------------------------------------------------------------------------------------------- */
 
-static const char *run(race *r, unsigned threads, mf_status (*start)(race *), void *(*body)(void *), const char *(*verify)(race *))
+static const char *run(race *r, unsigned threads, mf_status (*start)(race *), void *(*body)(void *),
+                       const char *(*verify)(race *))
 {
     pthread_t ids[THREADS_MAX];
     const mf_store_watch watch = {.ready = on_ready, .ended = on_ended, .user = r};

@@ -21,8 +21,8 @@ static mf_state full_state(fixture *f)
     mf_state s = {
         .version = 7, .epoch = 9, .status = MF_STATUS_SUSPENDED, .last_status = MF_STATUS_ACTIVE, .closed = true,
         .total = UINT64_C(1) << 40, .expected = 12, .next = 13, .running = 14, .done = 15, .failed = 16,
-        .canceled = 17, .started_ms = 18, .ended_ms = 19, .input = say(f, 20), .inherited = say(f, 21), .result = say(f, 22),
-        .cursor.len = MF_CURSOR_MAX,
+        .canceled = 17, .started_ms = 18, .ended_ms = 19,
+        .input = say(f, 20), .inherited = say(f, 21), .result = say(f, 22), .cursor.len = MF_CURSOR_MAX,
     };
     for (unsigned i = 0; i < MF_CURSOR_MAX; i++)
         s.cursor.bytes[i] = (unsigned char)(255 - i);
@@ -37,7 +37,8 @@ static void is_full_state(const mf_state *s)
     cr_assert(s->closed);
     cr_assert(eq(u64, s->total, UINT64_C(1) << 40));
     const uint64_t words[] = {s->expected, s->next, s->running, s->done, s->failed, s->canceled,
-                              (uint64_t)s->started_ms, (uint64_t)s->ended_ms, said(s->input), said(s->inherited), said(s->result)};
+                              (uint64_t)s->started_ms, (uint64_t)s->ended_ms, said(s->input), said(s->inherited),
+                              said(s->result)};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         cr_assert(eq(u64, words[i], 12 + i));
     cr_assert(eq(int, s->cursor.len, MF_CURSOR_MAX));
@@ -101,7 +102,7 @@ STORE_TEST(store_records, many_records_are_told_apart)
     }
 }
 
-/* ---- items ---------------------------------------------------------------------------------------------------------- */
+/* ---- items ------------------------------------------------------------------------------------------------------- */
 
 static void is_items(fixture *f, const mf_key *key, uint64_t from, size_t n, size_t want)
 {
@@ -156,7 +157,7 @@ STORE_TEST(store_records, items_and_outcomes_of_no_record_are_not_found)
     cr_assert(eq(sz, got, 0));
 }
 
-/* ---- outcomes ------------------------------------------------------------------------------------------------------- */
+/* ---- outcomes ---------------------------------------------------------------------------------------------------- */
 
 static const mf_signature_status ends[] = {MF_STATUS_DONE, MF_STATUS_FAILED, MF_STATUS_CANCELED};
 
@@ -188,8 +189,8 @@ static void is_outcomes(fixture *f, const mf_key *key, uint64_t from, size_t n, 
 STORE_TEST(store_records, outcomes_come_in_order_also_those_not_there_yet)
 {
     static const struct { uint64_t from; size_t n, want; } pages[] = {
-        {0, 160, 139}, {0, 1, 1}, {62, 5, 5}, {63, 1, 1}, {64, 64, 64}, {100, 100, 39}, {138, 5, 1}, {139, 5, 0}, {5000, 5, 0},
-        {UINT64_MAX, 5, 0}, {7, 0, 0},
+        {0, 160, 139}, {0, 1, 1}, {62, 5, 5}, {63, 1, 1}, {64, 64, 64}, {100, 100, 39}, {138, 5, 1},
+        {139, 5, 0}, {5000, 5, 0}, {UINT64_MAX, 5, 0}, {7, 0, 0},
     };
     mf_key key = world_key(SWARM);
     world_make(f);

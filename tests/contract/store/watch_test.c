@@ -1,8 +1,10 @@
 /* Watchers: told after the commit, with nothing locked, and not at all once they are taken away. */
 #include "contract.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <time.h>
 
 typedef struct seen {
     mf_store *store;
@@ -119,11 +121,11 @@ STORE_TEST(store_watch, several_watchers_each_are_told_until_they_go)
     cr_assert(eq(sz, b.ready, 2));
 }
 
-/* ---- taking a watcher away while it is called ------------------------------------------------------------------------ */
+/* ---- taking a watcher away while it is called -------------------------------------------------------------------- */
 
 typedef struct slow {
     fixture    *f;
-    sem_t       inside, go_on;
+    sem_t       inside, go_on, stopped;
     atomic_bool returned, stopped_early;
 } slow;
 
@@ -133,6 +135,14 @@ static void slow_ready(void *user, size_t n)
     (void)n;
     sem_post(&s->inside);
     sem_wait(&s->go_on);
+    /* unwatch has been called, or is about to be, and must not return while this call runs: for a moment it is let try. */
+    struct timespec soon;
+    clock_gettime(CLOCK_REALTIME, &soon);
+    soon.tv_nsec += 50000000;
+    soon.tv_sec += soon.tv_nsec / 1000000000;
+    soon.tv_nsec %= 1000000000;
+    while (sem_timedwait(&s->stopped, &soon) != 0 && errno == EINTR)
+        continue;
     atomic_store(&s->returned, true);
 }
 
@@ -149,6 +159,7 @@ static void *stop_watching(void *arg)
     slow *s = arg;
     mf_store_watch_stop(s->f->store, s);
     atomic_store(&s->stopped_early, !atomic_load(&s->returned));
+    sem_post(&s->stopped);
     return NULL;
 }
 
@@ -160,6 +171,7 @@ STORE_TEST(store_watch, unwatch_waits_for_a_running_call)
     world_make(f);
     sem_init(&s.inside, 0, 0);
     sem_init(&s.go_on, 0, 0);
+    sem_init(&s.stopped, 0, 0);
     is_status(mf_store_watch_start(f->store, &(mf_store_watch){.ready = slow_ready, .user = &s}), MF_OK);
     start(f, &other);
     pthread_create(&committing, NULL, commit_one, &s);

@@ -10,15 +10,21 @@ static counting_allocator counting;
 static mf_store          *store;
 static mf_spec           *record, *call;
 
+static void open_store(void)
+{
+    mf_state state = {.status = MF_STATUS_ACTIVE};
+    mf_put put = {record, &state};
+    cr_assert(eq(int, mf_memory_store_create(&counting.allocator, NULL, &store, NULL), MF_OK));
+    cr_assert(eq(int, mf_store_commit(store, &(mf_batch){.puts = &put, .put_count = 1}, NULL, NULL), MF_OK));
+}
+
 static void setup(void)
 {
     counting_init(&counting);
     call = mf_spec_create(&counting.allocator, MF_KIND_TASK, MF_STR_LIT("work"));
     record = mf_spec_create(&counting.allocator, MF_KIND_SWARM, MF_STR_LIT("many"));
-    mf_state state = {.status = MF_STATUS_ACTIVE};
     cr_assert(eq(int, mfi_key_make(MF_KIND_SWARM, NULL, &record->key), MF_OK));
-    cr_assert(eq(int, mf_memory_store_create(&counting.allocator, NULL, &store, NULL), MF_OK));
-    cr_assert(eq(int, mf_store_commit(store, &(mf_batch){.puts = &(mf_put){record, &state}, .put_count = 1}, NULL, NULL), MF_OK));
+    open_store();
 }
 
 static void teardown(void)
@@ -49,9 +55,7 @@ Test(store_memory, an_item_costs_the_same_in_a_swarm_of_any_size, .init = setup,
 {
     double small = bytes_per_item(10000);
     mf_store_destroy(store);
-    mf_state state = {.status = MF_STATUS_ACTIVE};
-    cr_assert(eq(int, mf_memory_store_create(&counting.allocator, NULL, &store, NULL), MF_OK));
-    cr_assert(eq(int, mf_store_commit(store, &(mf_batch){.puts = &(mf_put){record, &state}, .put_count = 1}, NULL, NULL), MF_OK));
+    open_store();
     double large = bytes_per_item(1000000);
     cr_assert(le(dbl, small, 25.0));
     cr_assert(le(dbl, large, 25.0));
@@ -91,7 +95,7 @@ Test(store_memory, time_does_not_go_back_when_threads_overtake_each_other)
     teardown();
 }
 
-/* ---- the queue without a store ------------------------------------------------------------------------------------ */
+/* ---- the queue without a store ----------------------------------------------------------------------------------- */
 
 Test(store_queue, a_slot_whose_generations_are_used_up_is_never_used_again)
 {
