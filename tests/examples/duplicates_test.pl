@@ -117,7 +117,7 @@ sub case_empty_directory_has_nothing {
 }
 
 sub case_many_files_in_one_pass {
-    my $want = decode_json(`$ENV{MAKE_TREE} $tree/many 20000`);
+    my $want = decode_json(`$ENV{MAKE_TREE} $tree/many 3000`);
     my ($code, $out) = run('-j', '-t', 4, '-c', 100, $tree);
     my ($sum) = parse($out);
     is $code, 0, 'exit code';
