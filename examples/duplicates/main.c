@@ -1,6 +1,6 @@
 /* main.c: find files of equal content below a directory. See README.md for how it works. */
 #include "duplicates_tasks.h"
-#include "run.h"
+#include "search.h"
 #include "screen.h"
 #include "show.h"
 
@@ -158,7 +158,7 @@ static int told(mf_status st, const mf_error *err, int code)
     if (st == MF_OK)
         return EXIT_DONE;
     complain(err->text);
-    return st == MF_E_CANCELED && run_signal() != 0 ? EXIT_SIGNAL + run_signal() : code;
+    return st == MF_E_CANCELED && search_signal() != 0 ? EXIT_SIGNAL + search_signal() : code;
 }
 
 static int search_with(mf_client *client, const struct options *o, const struct search *search)
@@ -167,7 +167,7 @@ static int search_with(mf_client *client, const struct options *o, const struct 
     struct groups_summary found;
     struct show_options show = o->show;
     int64_t started = now_ns();
-    int code = told(run_search(client, search, &found, &err), &err, EXIT_FLOW_FAILED);
+    int code = told(search_run(client, search, &found, &err), &err, EXIT_FLOW_FAILED);
     if (code != EXIT_DONE)
         return code;
     show.seconds = (double)(now_ns() - started) / 1e9;
@@ -201,7 +201,7 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
 
     mf_error err;
-    code = told(run_catch_signals(&err), &err, EXIT_FLOW_FAILED);      /* before there is something to clean up */
+    code = told(search_catch_signals(&err), &err, EXIT_FLOW_FAILED);      /* before there is something to clean up */
     char *spool = code == EXIT_DONE ? make_spool() : NULL;
     if (spool != NULL) {
         struct search search = {.directory = o.directory, .root = root, .spool = spool, .max_concurrency = o.max_concurrency,

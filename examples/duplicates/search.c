@@ -1,5 +1,5 @@
-/* run.c: a chain of list → a map swarm of hashes → report. */
-#include "run.h"
+/* search.c: a chain of list → a map swarm of hashes → report. */
+#include "search.h"
 
 #include "duplicates_tasks.h"
 #include "names.h"
@@ -30,7 +30,7 @@ static void note_signal(int number)
     errno = saved;
 }
 
-mf_status run_catch_signals(mf_error *err)
+mf_status search_catch_signals(mf_error *err)
 {
     caught_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (caught_fd < 0)
@@ -42,7 +42,7 @@ mf_status run_catch_signals(mf_error *err)
     return MF_OK;
 }
 
-int run_signal(void)
+int search_signal(void)
 {
     return caught;
 }
@@ -171,7 +171,7 @@ static mf_status finish(const struct watch *watch, const struct search *search, 
     return st;
 }
 
-mf_status run_search(mf_client *client, const struct search *search, struct groups_summary *out, mf_error *err)
+mf_status search_run(mf_client *client, const struct search *search, struct groups_summary *out, mf_error *err)
 {
     struct watch watch = {.client = client};
     mf_signature *chain = build(client, search, &watch.swarm, err);
