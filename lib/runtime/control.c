@@ -131,6 +131,32 @@ static void stop_below(mf_client *client, const mf_key *key)
     mf_adapter_request_stop(client->adapter, &(mf_unit){.key = *key});
 }
 
+/* Whether the record and everything above it runs. No key: there is nothing above. */
+static bool runs_from(mf_client *client, mf_key at)
+{
+    bool runs = true;
+    for (int i = 0; i < MAX_CONTAINERS && runs && mf_key_is_set(&at); i++) {
+        mf_record record = {0};
+        runs = mf_store_load(client->store, &at, 1, &record, NULL) == MF_OK && record.spec != NULL &&
+               mf_signature_status_runs(record.state.status);
+        memset(&at, 0, sizeof at);
+        if (record.spec != NULL)
+            at = record.spec->container;
+        mf_record_release(&record);
+    }
+    return runs;
+}
+
+bool mfi_control_above_runs(mf_client *client, const mf_key *key)
+{
+    mf_record record = {0};
+    bool runs = true;
+    if (mf_store_load(client->store, key, 1, &record, NULL) == MF_OK && record.spec != NULL)
+        runs = runs_from(client, record.spec->container);
+    mf_record_release(&record);
+    return runs;
+}
+
 /* A stop against calls that were claimed before it:
  *
  *    stop                              call
@@ -163,17 +189,7 @@ bool mfi_control_overtaken(mf_client *client, const mfi_running *running)
     if (!mf_key_is_set(&at) || (atomic_load_explicit(&c->stopping, memory_order_seq_cst) == 0 &&
                                 atomic_load_explicit(&c->stops, memory_order_seq_cst) == running->mark))
         return false;
-    bool runs = true;
-    for (int i = 0; i < MAX_CONTAINERS && runs && mf_key_is_set(&at); i++) {
-        mf_record record = {0};
-        runs = mf_store_load(client->store, &at, 1, &record, NULL) == MF_OK && record.spec != NULL &&
-               mf_signature_status_runs(record.state.status);
-        memset(&at, 0, sizeof at);
-        if (record.spec != NULL)
-            at = record.spec->container;
-        mf_record_release(&record);
-    }
-    return !runs;
+    return !runs_from(client, at);
 }
 
 void mfi_control_stop_id(mf_client *client, mf_str id)

@@ -103,6 +103,8 @@ void mfi_control_stop_begin(mf_client *client);
 void mfi_control_stop_end(mf_client *client, const mf_key *key, bool committed);
 /** Whether a call that has entered must not run after all, since something above it was stopped after its claim. */
 bool mfi_control_overtaken(mf_client *client, const mfi_running *running);
+/** Whether everything the record stands in still runs. */
+bool mfi_control_above_runs(mf_client *client, const mf_key *key);
 void mfi_control_stop_id(mf_client *client, mf_str id);
 /** Ask everything to stop, also what begins later. */
 void mfi_control_close(mf_client *client);
