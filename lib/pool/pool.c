@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 enum { MAX_WORKERS = 1024, MAX_SPARES = 1024, DEFAULT_SPARES = 16, DEFAULT_CAPACITY = 65536, EXTRA_GUARDS = 32,
-       SEARCH_LOOKS = 2 };
+       SEARCH_LOOKS = 4 };
 
 /* ---- options -------------------------------------------------------------------------------------------------- */
 

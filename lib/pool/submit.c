@@ -1,6 +1,8 @@
 /* Jobs in. A job travels as three words: function, argument, group. */
 #include "pool_impl.h"
 
+#include "backoff.h"
+
 #include <sched.h>
 
 enum { CHUNK = 32 };      /* jobs of a batch that are turned into items at a time, on the stack */
@@ -63,6 +65,12 @@ static size_t make_room(mf_pool *pool, mf_pool_worker *self, const mfi_item *ite
 static size_t await_room(mf_pool *pool, const mfi_item *items, size_t count)
 {
     size_t done = 0;
+    mfi_backoff wait = MFI_BACKOFF;
+    /* Workers that are at it make room sooner than a sleep and a wake would take. */
+    while (pool->spinning > 0 && done == 0 && mfi_backoff_once(&wait))
+        done = mfi_ring_push(&pool->ring, items, count);
+    if (done > 0)
+        mfi_doorbell_ring(&pool->bell);
     while (done == 0) {
         uint32_t prepared = mfi_event_prepare(&pool->room);
         /* W2: both looks, at the queue and at the end of the pool. */
