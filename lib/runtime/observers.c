@@ -137,7 +137,9 @@ mf_status mf_run_on_end(mf_run *run, void (*fn)(void *user, const mf_key *key), 
     if (run == NULL || fn == NULL)
         return MF_E_INVALID;
     mfi_observers *o = &run->client->observers;
-    mf_status st = MF_OK;
+    mf_status st = mfi_client_check(run->client, NULL);
+    if (st != MF_OK)
+        return st;
     pthread_mutex_lock(&o->lock);
     if (run->on_end_set) {
         st = MF_E_STATE;
@@ -154,7 +156,7 @@ mf_status mf_run_on_end(mf_run *run, void (*fn)(void *user, const mf_key *key), 
 
 int mf_run_fd(mf_run *run)
 {
-    if (run == NULL)
+    if (run == NULL || mfi_client_check(run->client, NULL) != MF_OK)
         return -1;
     mfi_observers *o = &run->client->observers;
     pthread_mutex_lock(&o->lock);

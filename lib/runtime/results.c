@@ -104,11 +104,14 @@ static void drop_page(mf_results *results)
 
 mf_status mf_results_next(mf_results *results, mf_outcome *out, mf_error *err)
 {
+    mf_status st = mfi_client_check(results->client, err);
+    if (st != MF_OK)
+        return st;
     if (results->next >= results->total)
         return mf_fail(err, MF_E_NOT_FOUND, "results: that was the last");
     if (results->at == results->count) {
         drop_page(results);
-        mf_status st = mf_store_outcomes(results->client->store, &results->key, results->next, RESULTS_PAGE, results->page,
+        st = mf_store_outcomes(results->client->store, &results->key, results->next, RESULTS_PAGE, results->page,
                                          &results->count, err);
         if (st != MF_OK)
             return st;

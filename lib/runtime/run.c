@@ -236,9 +236,10 @@ mf_status mf_run_poll(mf_run *run, mf_message **result, mf_error *err)
 {
     if (run == NULL)
         return MF_E_INVALID;
-    if (!has_ended(run))
-        return MF_E_AGAIN;
-    return tell_end(run, result, err);
+    mf_status st = mfi_client_check(run->client, err);
+    if (st == MF_OK && !has_ended(run))
+        st = MF_E_AGAIN;
+    return st != MF_OK ? st : tell_end(run, result, err);
 }
 
 mf_status mf_cancel(mf_client *client, const mf_key *key, mf_error *err)

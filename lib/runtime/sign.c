@@ -130,6 +130,8 @@ mf_signature *mf_swarm_close(mf_signature *swarm, mf_error *err)
 {
     if (swarm == NULL)
         return NULL;
+    if (mfi_client_check(swarm->client, err) != MF_OK)
+        return mfi_signature_fail(swarm, NULL);
     if (swarm->own.spec == NULL || swarm->own.spec->kind != MF_KIND_SWARM) {
         mf_fail(err, MF_E_INVALID, "mf_swarm_close: expected a swarm");
         return mfi_signature_fail(swarm, NULL);

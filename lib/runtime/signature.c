@@ -232,6 +232,9 @@ mf_status mfi_signature_add_item(mf_signature *container, mf_signature *child, m
 /* Two signatures become one: both are checked, and on failure both are gone. */
 mf_status mfi_signature_check_pair(mf_signature *to, mf_signature *from, mf_kind kind, const char *call, mf_error *err)
 {
+    mf_status st = mfi_client_check(to->client, err);
+    if (st != MF_OK)
+        return st;
     if (to == from)
         return mf_fail(err, MF_E_INVALID, "%s: a signature cannot stand in itself", call);
     if (to->client != from->client)
