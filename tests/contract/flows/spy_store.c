@@ -155,12 +155,12 @@ unsigned long spy_store_calls(spy_store *spy)
            atomic_load(&spy->takes) + atomic_load(&spy->others);
 }
 
-bool spy_store_sent(spy_store *spy, const char *task, size_t n, spy_sent *out)
+bool spy_store_sent(spy_store *spy, const char *task, uint32_t attempt, spy_sent *out)
 {
     bool found = false;
     pthread_mutex_lock(&spy->lock);
     for (size_t i = 0; !found && i < spy->sent_count && i < SPY_SENT_MAX; i++)
-        if (strcmp(spy->sent[i].task, task) == 0 && n-- == 0) {
+        if (strcmp(spy->sent[i].task, task) == 0 && spy->sent[i].attempt == attempt) {
             *out = spy->sent[i];
             found = true;
         }

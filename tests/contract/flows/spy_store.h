@@ -23,7 +23,7 @@ typedef struct spy_store {
     mf_store       *inner;
     atomic_ulong    loads, reads, commits, claims, takes, others;     /* calls that passed */
     pthread_mutex_t lock;
-    spy_sent        sent[SPY_SENT_MAX];     /* L  the first so many, in the order of their commits */
+    spy_sent        sent[SPY_SENT_MAX];     /* L  the first so many, about in the order of their commits */
     size_t          sent_count;             /* L  all of them */
 } spy_store;
 
@@ -32,7 +32,7 @@ mf_store *spy_store_create(mf_store *inner);
 spy_store *spy_store_of(mf_store *store);
 /* Every call that passed. */
 unsigned long spy_store_calls(spy_store *spy);
-/* The n-th (from 0) entry sent for that task; false: there are not so many. */
-bool spy_store_sent(spy_store *spy, const char *task, size_t n, spy_sent *out);
+/* The first entry sent for that attempt of the task; false: there is none. */
+bool spy_store_sent(spy_store *spy, const char *task, uint32_t attempt, spy_sent *out);
 
 #endif
