@@ -272,6 +272,12 @@ mf_status duplicates_register(mf_client *client, void (*say)(const char *line), 
     return st;
 }
 
+/* A module may be unloaded, a program may end: the list that was opened last is let go of. */
+__attribute__((destructor)) static void unloaded(void)
+{
+    spool_forget();
+}
+
 mf_status mf_module_init(mf_client *client, mf_error *err);      /* for compilers that ask for a prototype */
 
 MF_MODULE

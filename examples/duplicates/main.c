@@ -207,7 +207,6 @@ int main(int argc, char **argv)
         struct search search = {.directory = o.directory, .root = root, .spool = spool, .max_concurrency = o.max_concurrency,
                                 .stop_after_failures = o.stop_after_failures};
         code = open_and_search(&o, &search);
-        spool_forget();
         unlink(spool);
     } else if (code == EXIT_DONE) {
         code = EXIT_USAGE;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # duplicates_test.pl CASE: one promise of examples/duplicates, on the real program, against an oracle of its own.
 #
-# DUPLICATES is the program, MAKE_TREE the generator. Unreadable files need a user whom permissions bind: as root the
+# DUPLICATES is the program, MODULE its tasks as a module, MAGEFLOW the command, MAKE_TREE the generator. Unreadable files need a user whom permissions bind: as root the
 # program is run as nobody.
 use strict;
 use warnings;
@@ -184,6 +184,36 @@ sub case_changed_and_vanished_files_are_failures {
     is "$code $sum->{files} $sum->{failed}", '0 0 2', 'both are failures';
     like $err, qr{^duplicates: $tree/slow: changed while it was read$}m, 'the changed one';
     like $err, qr{^duplicates: $tree/below/victim: No such file or directory$}m, 'the vanished one';
+}
+
+# ---- the module ----------------------------------------------------------------------------------------------------------
+
+sub send_task {
+    my ($task, %message) = @_;
+    return finish(begin($ENV{MAGEFLOW}, 'send', '--load', $ENV{MODULE}, "duplicates.$task", encode_json(\%message)));
+}
+
+sub case_module_serves_the_same_tasks {
+    put("$tree/a", 'content');
+    put("$tree/b/c", 'content');
+    put("$work/list", '');
+    my ($code, $out, $err) = send_task(list => dir => $tree, shown => 'here', spool => "$work/list");
+    is "$code $err", '0 ', 'list: exit code';
+    is_deeply decode_json($out), { spool => "$work/list", files => 2, directories => 2 }, 'list: its result';
+    my $offset = index slurp("$work/list"), "\x01\x00\x00\x00\x01\x00a";
+    ($code, $out, $err) = send_task(hash => spool => "$work/list", o => $offset);
+    is "$code $err", '0 ', 'hash: exit code';
+    is decode_json($out)->{b}, 7, 'hash: bytes';
+    ($code, $out, $err) = send_task(failed => spool => "$work/list", o => $offset);
+    is "$code $err", "0 duplicates: here/a: no reason was given\n", 'failed: to standard error';
+
+    put("$work/precious", 'mine');
+    ($code, $out, $err) = send_task(list => dir => $tree, shown => 'here', spool => "$work/precious");
+    is $code, 1, 'list over another file: exit code';
+    like $err, qr/ListFailed: .*precious holds something else/, 'list over another file: says why';
+    is slurp("$work/precious"), 'mine', 'list over another file: nothing happened to it';
+    ($code, $out, $err) = send_task(hash => spool => "$work/list", o => 3);
+    like "$code $err", qr/^1 .*ReadFailed: the list of files holds no record at 3$/, 'hash of no record';
 }
 
 # ---- wrong usage, signals, the terminal ----------------------------------------------------------------------------------
