@@ -3,7 +3,6 @@
 #define MFI_CALL_H
 
 #include <mageflow/adapter.h>
-#include <mageflow/client.h>
 
 #include <stdatomic.h>
 
@@ -22,7 +21,7 @@ struct mfi_call {
     mf_context          ctx;
     const mf_allocator *allocator;
     const mf_clock     *clock;
-    mf_client          *client;                        /* the runtime's; this layer only hands it on */
+    struct mf_client   *client;                        /* the runtime's; this layer only hands it on */
     const mf_delivery  *delivery;
     _Atomic uint32_t    stop;                          /* A  bits above; the word that mf_context_sleep waits on */
     char                error_type[MFI_ERROR_TYPE_MAX];/* O  set by the task: mf_task_fail */

@@ -4,7 +4,8 @@
 #ifndef MFI_REGISTRY_H
 #define MFI_REGISTRY_H
 
-#include <mageflow/client.h>
+#include <mageflow/flow.h>
+#include <mageflow/task.h>
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 /* Who waits for an end in this process: every mf_run stands under its key, and the store tells when that record ends. */
 #define HASH_NONFATAL_OOM 1
-#include "run.h"
+#include "run_handle.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /* Starting a signature, and waiting for its end. */
-#include "run.h"
+#include "run_handle.h"
 
 #include <unistd.h>
 

@@ -65,23 +65,8 @@ const char *mf_url_help(void);
 MF_NODISCARD mf_status mf_task(mf_client *client, const mf_task_def *def, mf_error *err);
 MF_NODISCARD mf_status mf_durable_task(mf_client *client, const mf_task_def *def, mf_error *err);
 
-/** Where the items of a map come from.
- *
- * message is what the swarm received (never NULL; nil when nothing); cursor says how far it was drawn and is moved on.
- * MF_OK: *item is the next message, returned to the library, which unrefs it; *item left NULL: that was the last.
- * Anything else ends the swarm as failed with the text of err. Called on a worker, with no lock held, for one swarm by
- * one thread at a time; the same cursor may come again when a commit was refused, and must give the same item. */
-typedef mf_status mf_source_next_fn(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user,
-                                    mf_error *err);
-
-typedef struct mf_source_def {
-    size_t             struct_size;
-    const char        *name;
-    mf_source_next_fn *next;
-    uint64_t         (*expected)(const mf_message *message, void *user);   /* how many there will be; NULL: cannot tell */
-    void              *user;
-} mf_source_def;
-#define MF_SOURCE_DEF(...) (&(const mf_source_def){ .struct_size = sizeof(mf_source_def), __VA_ARGS__ })
+/** Declare where the items of a map come from (see mageflow/flow.h), before mf_map names it. def is copied; its user pointer
+ * must outlive the client. MF_E_INVALID, MF_E_EXISTS, MF_E_NOMEM. */
 MF_NODISCARD mf_status mf_source(mf_client *client, const mf_source_def *def, mf_error *err);
 
 /** Serve the declared tasks. Where the manager is this process the first mf_start does it. MF_E_STATE: serves already. */

@@ -54,6 +54,24 @@ mf_signature *mf_swarm_add(mf_signature *swarm, mf_signature *item, mf_error *er
 /** Nothing will be added any more. Returns the swarm, or NULL if it was NULL. */
 mf_signature *mf_swarm_close(mf_signature *swarm, mf_error *err);
 
+/** Where the items of a map come from.
+ *
+ * message is what the swarm received (never NULL; nil when nothing); cursor says how far it was drawn and is moved on.
+ * MF_OK: *item is the next message, returned to the library, which unrefs it; *item left NULL: that was the last.
+ * Anything else ends the swarm as failed with the text of err. Called on a worker, with no lock held, for one swarm by
+ * one thread at a time; the same cursor may come again when a commit was refused, and must give the same item. */
+typedef mf_status mf_source_next_fn(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user,
+                                    mf_error *err);
+
+typedef struct mf_source_def {
+    size_t             struct_size;
+    const char        *name;
+    mf_source_next_fn *next;
+    uint64_t         (*expected)(const mf_message *message, void *user);   /* how many there will be; NULL: cannot tell */
+    void              *user;
+} mf_source_def;
+#define MF_SOURCE_DEF(...) (&(const mf_source_def){ .struct_size = sizeof(mf_source_def), __VA_ARGS__ })
+
 /** A swarm over a source: every message that the source (registered with mf_source) draws is given to `each`, the call of
  * a plain task, whose callbacks may be plain tasks and run once per item. The source draws from the message that the
  * swarm receives, so that *list → map → report* is a chain of three. It closes when the source is at its end. */

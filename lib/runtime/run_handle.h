@@ -1,6 +1,6 @@
-/* runtime/run.h: a handle on something that was started. */
-#ifndef MFI_RUN_H
-#define MFI_RUN_H
+/* runtime/run_handle.h: a handle on something that was started. */
+#ifndef MFI_RUN_HANDLE_H
+#define MFI_RUN_HANDLE_H
 
 #include "runtime.h"
 
