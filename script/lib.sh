@@ -94,4 +94,4 @@ configure() {
     have ccache && launcher=(-D CMAKE_C_COMPILER_LAUNCHER=ccache -D CMAKE_CXX_COMPILER_LAUNCHER=ccache)
     quietly "build/$preset.configure.log" cmake --preset "$preset" "${launcher[@]}" "$@"
 }
-build() { quietly "build/$1.build.log" cmake --build --preset "$1"; }
+build() { quietly "build/$1.build.log" cmake --build --preset "$1" -- --quiet -k 0; }
