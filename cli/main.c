@@ -80,6 +80,15 @@ static const verb *find_verb(const char *name)
     return NULL;
 }
 
+/* A result that nobody got is a failure. */
+static int checked(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    complain("standard output cannot be written");
+    return code == EXIT_DONE ? EXIT_FAILED : code;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -89,7 +98,7 @@ int main(int argc, char **argv)
     const char *word = argv[1];
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
         print_help(stdout);
-        return EXIT_DONE;
+        return checked(EXIT_DONE);
     }
     if (strcmp(word, "--version") == 0)
         word = version_verb.name;
@@ -102,5 +111,5 @@ int main(int argc, char **argv)
     char name[64];
     snprintf(name, sizeof name, "mageflow %s", found->name);
     argv[1] = name;
-    return found->run(argc - 1, (const char **)(void *)(argv + 1));
+    return checked(found->run(argc - 1, (const char **)(void *)(argv + 1)));
 }

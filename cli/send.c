@@ -60,8 +60,7 @@ static mf_status print_json(const mf_message *message)
     fwrite(text, 1, len, stdout);
     putchar('\n');
     mf_json_free(NULL, text, len);
-    if (fflush(stdout) != 0)
-        return MF_E_IO;
+    fflush(stdout);      /* a task that does not stop is left with _exit; main looks at errors */
     return MF_OK;
 }
 
@@ -225,7 +224,7 @@ static int print_key(const struct sending *s)
         printf("{\"key\":\"%s\",\"status\":\"pending\"}\n", s->key.text);
     else
         puts(s->key.text);
-    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+    return EXIT_DONE;
 }
 
 /* message is consumed. */

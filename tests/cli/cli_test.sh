@@ -115,6 +115,16 @@ case_manual_names_every_option() {
     done
 }
 
+case_output_that_cannot_be_written_is_a_failure() {
+    local arguments
+    for arguments in "send --load $TASKS echo" version --help 'send --help'; do
+        # shellcheck disable=SC2086
+        code=0; "$MAGEFLOW" $arguments > /dev/full 2> "$work/err" || code=$?
+        [ "$code" = 1 ] || complain "$arguments: expected exit code 1, got $code"
+        grep -q 'standard output cannot be written' "$work/err" || complain "$arguments: expected a word about it"
+    done
+}
+
 # ---- what was called wrongly: exit code 2 ------------------------------------------------------------------------------
 
 case_unknown_words_are_named() {
