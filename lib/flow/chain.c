@@ -37,8 +37,7 @@ void mfi_item_publish(const mf_spec *container, const mf_state *state, const mf_
                                           .is_result = is_result, .inherited = containers});
     } else {
         mf_message *message = call_message(item, handed, is_result, containers, plan);
-        if (plan->status == MF_OK)
-            mfi_plan_entry(plan, item->spec, &(mf_unit){container->key, index, state->epoch}, 1, message);
+        mfi_plan_entry(plan, item->spec, &(mf_unit){container->key, index, state->epoch}, 1, message);
     }
     mf_message_unref(containers);
 }

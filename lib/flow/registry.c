@@ -89,7 +89,8 @@ mf_status mfi_registry_add_task(mfi_registry *registry, const mf_task_def *def, 
     task->durable = durable;
     task->name = mf_str_of(mfi_copy_text(registry->allocator, mf_cstr(def->name)), strlen(def->name));
     task->def.name = task->name.at;
-    task->plain = mf_spec_create(registry->allocator, MF_KIND_TASK, task->name);
+    if (task->name.at != NULL)
+        task->plain = mf_spec_create(registry->allocator, MF_KIND_TASK, task->name);
     if (task->plain != NULL) {
         mf_str field = mf_fields_return_name(def->in);
         task->plain->return_field = mf_str_of(mfi_copy_text(registry->allocator, field), field.len);
