@@ -91,7 +91,7 @@ void mfi_ticket_done(mfi_ticket *ticket, mf_status status)
 /* ---- one batch --------------------------------------------------------------------------------------------------- */
 
 /* Without memory, or with a store that answers no more, an outcome must still not be lost: it is kept and tried again. */
-static void pause_before_retry(mf_client *client, mf_status st, const mf_error *err, unsigned *tries)
+void mfi_pause_before_retry(mf_client *client, mf_status st, const mf_error *err, unsigned *tries)
 {
     if ((*tries)++ == 0)
         mfi_log(client, MF_LOG_ERROR, "cannot commit, trying again: %s: %s", mf_status_name(st), err->text);
@@ -310,7 +310,7 @@ static void process(mf_client *client, mfi_mailbox *box, bool may_draw)
         else if (st == MF_E_NOT_FOUND)
             forget_record(box);
         else
-            pause_before_retry(client, st, &err, &tries);
+            mfi_pause_before_retry(client, st, &err, &tries);
     }
 }
 
@@ -382,7 +382,7 @@ void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, b
            !mfi_array_reserve(client->allocator, (void **)&box->incoming.at, &box->incoming.capacity,
                               box->incoming.count + 1, sizeof *box->incoming.at)) {
         pthread_mutex_unlock(&d->lock);
-        pause_before_retry(client, MF_E_NOMEM, &none, &tries);
+        mfi_pause_before_retry(client, MF_E_NOMEM, &none, &tries);
         pthread_mutex_lock(&d->lock);
     }
     box->incoming.at[box->incoming.count++] = (struct posted){.event = *event, .ticket = ticket};
@@ -415,6 +415,6 @@ mf_status mfi_commit_plain(mf_client *client, const uint64_t *settle, const mf_e
             return MF_OK;
         if (st == MF_E_CONFLICT)
             return MF_E_STALE;
-        pause_before_retry(client, st, &err, &tries);
+        mfi_pause_before_retry(client, st, &err, &tries);
     }
 }

@@ -1,6 +1,7 @@
 /* mageflow's own tasks: each message is an event of the record its metadata names. */
 #include "runtime.h"
 
+/* A copy of one part of the message; NULL: it is not there, or nil. What a flow is told is not lost for want of memory. */
 static mf_message *part(mf_client *client, const mf_message *message, const char *name)
 {
     mf_value value;
@@ -8,7 +9,12 @@ static mf_message *part(mf_client *client, const mf_message *message, const char
     if (message == NULL || !mf_value_get(mf_message_value(message), mf_cstr(name), &value) ||
         mf_value_type(value) == MF_TYPE_NIL)
         return NULL;
-    return mf_message_of_value(value, client->allocator, &copy, NULL) == MF_OK ? copy : NULL;
+    mf_error err = {0};
+    mf_status st;
+    unsigned tries = 0;
+    while ((st = mf_message_of_value(value, client->allocator, &copy, &err)) == MF_E_NOMEM)
+        mfi_pause_before_retry(client, st, &err, &tries);
+    return copy;
 }
 
 static uint64_t expected_items(mf_client *client, const mf_key *key, const mf_message *message)

@@ -51,6 +51,10 @@ mf_status mfi_dispatch_wait(mf_client *client, const mf_key *key, mfi_flow_event
  * MF_E_STALE; nothing else of the batch is then done. */
 mf_status mfi_commit_plain(mf_client *client, const uint64_t *settle, const mf_entry *entry);
 
+/** What cannot be done for want of memory or of a store that answers, and must not be lost, is tried again after this.
+ * *tries counts from 0; the first one is logged. */
+void mfi_pause_before_retry(mf_client *client, mf_status st, const mf_error *err, unsigned *tries);
+
 void mfi_dispatcher_init(mfi_dispatcher *d);
 void mfi_dispatcher_fini(mf_client *client);
 

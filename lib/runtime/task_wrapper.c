@@ -97,8 +97,10 @@ void mfi_attempt_failed(mf_client *client, const mf_delivery *d, uint64_t token,
     mfi_failure failure = {.type = mf_cstr(type), .text = mf_cstr(text), .attempt = d->attempt, .key = d->unit.key,
                            .index = d->unit.index, .final = final};
     mfi_flow_event event = {.kind = MFI_EV_ITEM_FAILED, .index = d->unit.index};
-    if (mfi_compose_error(&failure, client->allocator, &event.value) != MF_OK)
-        event.value = mf_message_nil();     /* without memory it fails all the same */
+    mf_error err = {.status = MF_E_NOMEM, .text = "no memory for an error"};
+    unsigned tries = 0;
+    while (mfi_compose_error(&failure, client->allocator, &event.value) == MF_E_NOMEM)
+        mfi_pause_before_retry(client, MF_E_NOMEM, &err, &tries);
     event.sent = mf_message_ref(d->message);
     tell(client, d, token, &event);
 }
