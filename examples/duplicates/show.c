@@ -24,8 +24,13 @@ static const char *amount(uint64_t bytes, char text[32])
     size_t unit = 0;
     for (; number >= 1024 && unit < sizeof units / sizeof units[0] - 1; unit++)
         number /= 1024;
-    snprintf(text, 32, unit == 0 ? "%.0f %s" : "%.1f %s", number, units[unit]);
+    snprintf(text, 32, unit == 0 ? "%.0f %s" : "%.1f %s", number, bytes == 1 ? "byte" : units[unit]);
     return text;
+}
+
+static const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
 }
 
 static mf_status member_shown(struct show *s, const struct group *group, uint32_t i, char **out, mf_error *err)
@@ -65,13 +70,13 @@ static void print_summary(const struct groups_summary *found, double seconds, bo
 {
     char bytes[32], waste[32];
     if (cut)
-        printf("%" PRIu64 " more groups; --all shows them\n\n", found->groups - SHOWN_GROUPS);
-    printf("%" PRIu64 " files, %s, read in %.1f s: ", found->files, amount(found->bytes, bytes), seconds);
+        printf("%" PRIu64 " more group%s; --all shows them\n\n", found->groups - SHOWN_GROUPS, plural(found->groups - SHOWN_GROUPS));
+    printf("%" PRIu64 " file%s, %s, read in %.1f s: ", found->files, plural(found->files), amount(found->bytes, bytes), seconds);
     if (found->groups == 0)
         printf("no duplicates");
     else
-        printf("%" PRIu64 " duplicates in %" PRIu64 " groups waste %s", found->duplicates, found->groups,
-               amount(found->wasted, waste));
+        printf("%" PRIu64 " duplicate%s in %" PRIu64 " group%s waste %s", found->duplicates, plural(found->duplicates),
+               found->groups, plural(found->groups), amount(found->wasted, waste));
     if (found->failed > 0)
         printf("; %" PRIu64 " could not be read", found->failed);
     putchar('\n');
