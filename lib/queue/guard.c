@@ -2,8 +2,6 @@
 
 #include "memory.h"
 
-#include <pthread.h>
-
 enum { SET_MORE = 32 };
 
 static size_t set_size(size_t count)
@@ -52,22 +50,28 @@ static bool try_claim(mfi_guard *guard)
                                                    memory_order_relaxed);
 }
 
-/* Where this thread begins to look, so that threads mostly find the guard they had before, in their own cache. */
-static size_t usual_place(void)
+/* Where this thread begins to look: where it found one before, of whichever queue, mostly still in its own cache. */
+static _Thread_local size_t usual_place;
+
+static mfi_guard *claim_in(struct mfi_guard_set *set)
 {
-    return (size_t)(((uintptr_t)pthread_self() >> 12) * 0x9e3779b97f4a7c15ull >> 40);
+    size_t at = usual_place < set->count ? usual_place : 0;
+    for (size_t left = set->count; left > 0; left--, at = at + 1 < set->count ? at + 1 : 0)
+        if (try_claim(&set->guards[at])) {
+            usual_place = at;
+            return &set->guards[at];
+        }
+    return NULL;
 }
 
 mfi_guard *mfi_guard_claim(mfi_guards *g)
 {
     struct mfi_guard_set *first = atomic_load_explicit(&g->sets, memory_order_acquire);
-    size_t start = usual_place();
-    for (struct mfi_guard_set *set = first; set != NULL; set = set->next)
-        for (size_t i = 0; i < set->count; i++) {
-            mfi_guard *guard = &set->guards[(start + i) % set->count];
-            if (try_claim(guard))
-                return guard;
-        }
+    for (struct mfi_guard_set *set = first; set != NULL; set = set->next) {
+        mfi_guard *guard = claim_in(set);
+        if (guard != NULL)
+            return guard;
+    }
     struct mfi_guard_set *more = set_create(g->allocator, SET_MORE);
     if (more == NULL)
         return NULL;

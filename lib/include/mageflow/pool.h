@@ -54,7 +54,8 @@ typedef struct mf_pool_options {
 MF_NODISCARD mf_status mf_pool_create(const mf_pool_options *options, mf_pool **out, mf_error *err);
 
 /** Close the pool, run everything that was queued, end the threads and free the memory. NULL is allowed. Blocks.
- * MF_OK; MF_E_STATE: called inside one of the pool's own jobs, which cannot outlive it: nothing was done. */
+ * MF_OK; MF_E_STATE: called inside one of the pool's own jobs, which cannot outlive it: nothing was done; MF_E_NOMEM as in
+ * mf_pool_drain: the pool is closed but still there, try again. */
 mf_status mf_pool_destroy(mf_pool *pool);
 
 /* ---- jobs ----------------------------------------------------------------------------------------------------- */
@@ -104,7 +105,8 @@ MF_NODISCARD mf_status mf_group_wait_until(mf_group *group, int64_t deadline_ns)
 
 /** Wait until nothing is queued and nothing is running, jobs submitted by jobs included. There was such a moment between
  * call and return; somebody who goes on submitting may have ended it since. Blocks.
- * MF_OK; MF_E_STATE: called inside one of the pool's own jobs; MF_E_FORKED. */
+ * MF_OK; MF_E_STATE: called inside one of the pool's own jobs; MF_E_FORKED; MF_E_NOMEM: with GROW, when more than 32
+ * outside threads are in the queue at once and there is no memory for one more. */
 mf_status mf_pool_drain(mf_pool *pool);
 
 /** Close the pool: from now on submits answer MF_E_CLOSED, those that wait for room included. What is queued still runs;

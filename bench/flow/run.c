@@ -1,0 +1,153 @@
+#include "run.h"
+
+#include <mageflow/mageflow.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+const char *const run_kind_names[RUN_KINDS] = {[RUN_MAP] = "map", [RUN_ADDED] = "added"};
+
+static double read_ns(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* ---- what is run ---------------------------------------------------------------------------------------------- */
+
+static mf_status nothing(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)ctx, (void)in, (void)out, (void)user;
+    return MF_OK;
+}
+
+typedef struct numbers {
+    uint64_t          total;
+    const mf_message *item;     /* the same for all: a reference each, so that what is measured is the flow */
+} numbers;
+
+/* Counts in the cursor. */
+static mf_status next_number(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
+{
+    (void)message, (void)err;
+    const numbers *source = user;
+    uint64_t at = 0;
+    if (cursor->len == sizeof at)
+        memcpy(&at, cursor->bytes, sizeof at);
+    if (at == source->total)
+        return MF_OK;
+    *item = mf_message_ref(source->item);
+    at++;
+    memcpy(cursor->bytes, &at, sizeof at);
+    cursor->len = sizeof at;
+    return MF_OK;
+}
+
+static mf_signature *map_swarm(mf_client *client, mf_error *err)
+{
+    return mf_map(client, "map", "numbers", mf_sign(client, "nothing", NULL, err), NULL, err);
+}
+
+static mf_signature *added_swarm(mf_client *client, const numbers *source, mf_error *err)
+{
+    mf_signature *swarm = mf_swarm(client, "added", NULL, err);
+    for (uint64_t i = 0; swarm != NULL && i < source->total; i++)
+        swarm = mf_swarm_add(swarm, mf_sign(client, "nothing", mf_message_ref(source->item), err), err);
+    return mf_swarm_close(swarm, err);
+}
+
+/* ---- running it ----------------------------------------------------------------------------------------------- */
+
+static mf_status open_client(const run_order *order, mf_client **out, mf_error *err)
+{
+    mf_options options = {.struct_size = sizeof options, .threads = order->threads};
+    if (order->counted) {
+        options.allocator = count_allocator();
+        mf_status st = mf_memory_store_create(options.allocator, NULL, &options.store, err);
+        if (st != MF_OK)
+            return st;
+        options.store = count_store_create(options.store);
+        if (options.store == NULL)
+            return mf_fail(err, MF_E_NOMEM, "no memory for the counting store");
+    }
+    return mf_open("local:", &options, out, err);
+}
+
+static mf_status declare(mf_client *client, numbers *source, mf_error *err)
+{
+    mf_status st = mf_task(client, MF_TASK_DEF(.name = "nothing", .run = nothing), err);
+    if (st == MF_OK)
+        st = mf_source(client, MF_SOURCE_DEF(.name = "numbers", .next = next_number, .user = source), err);
+    return st;
+}
+
+static mf_status run_swarm(mf_client *client, const run_order *order, const numbers *source, run_figures *out, mf_error *err)
+{
+    mf_counts counts = {.done = 0};
+    double begin = read_ns(CLOCK_MONOTONIC), cpu = read_ns(CLOCK_PROCESS_CPUTIME_ID);
+    mf_signature *swarm = order->kind == RUN_MAP ? map_swarm(client, err) : added_swarm(client, source, err);
+    double made = read_ns(CLOCK_MONOTONIC);
+    mf_run *run = mf_start(swarm, NULL, err);
+    mf_signature_destroy(swarm);
+    if (run == NULL)
+        return err->status;
+    mf_status st = mf_run_wait(run, MF_FOREVER, NULL, err);
+    out->adding_ns = made - begin;
+    out->running_ns = read_ns(CLOCK_MONOTONIC) - made;
+    out->cpu_ns = read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    count_read(&out->counts);
+    mf_key key = mf_run_key(run);
+    mf_run_destroy(run);
+    if (st == MF_OK)
+        st = mf_count(client, &key, &counts, err);
+    if (st == MF_OK && counts.done != order->items)
+        st = mf_fail(err, MF_E_STATE, "%llu of %llu items are done", (unsigned long long)counts.done, order->items);
+    return st;
+}
+
+bool run_here(const run_order *order, run_figures *out)
+{
+    mf_client *client = NULL;
+    mf_error err = {.text = ""};
+    mf_message *item = mf_msg("{s:i, s:s}", "width", 640, "owner", "alice");
+    numbers source = {.total = order->items, .item = item};
+    memset(out, 0, sizeof *out);
+    mf_status st = open_client(order, &client, &err);
+    if (st == MF_OK)
+        st = declare(client, &source, &err);
+    if (st == MF_OK)
+        st = run_swarm(client, order, &source, out, &err);
+    mf_client_destroy(client);
+    mf_message_unref(item);
+    if (st != MF_OK)
+        fprintf(stderr, "bench_swarm: %s of %llu: %s\n", run_kind_names[order->kind], order->items, err.text);
+    return st == MF_OK;
+}
+
+/* Nothing of ours has a thread yet when this forks. */
+bool run_in_child(const run_order *order, run_figures *out)
+{
+    int ends[2], status = 1;
+    struct rusage usage;
+    if (pipe(ends) != 0)
+        return false;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        bool good = run_here(order, out) && write(ends[1], out, sizeof *out) == (ssize_t)sizeof *out;
+        _exit(good ? 0 : 1);
+    }
+    close(ends[1]);
+    bool good = child > 0 && read(ends[0], out, sizeof *out) == (ssize_t)sizeof *out;
+    close(ends[0]);
+    if (child > 0 && (wait4(child, &status, 0, &usage) != child || status != 0))
+        good = false;
+    if (good)
+        out->rss_kib = usage.ru_maxrss;
+    return good;
+}

@@ -1,0 +1,152 @@
+/* What an item of a local swarm costs: time, allocations, bytes, store operations, resident memory.
+ *
+ *     bench_swarm [--quick]                       the tables
+ *     bench_swarm --counted                       the tables of what is counted alone
+ *     bench_swarm --one map|added ITEMS THREADS   one swarm and nothing else, for a profiler
+ *
+ * Time and resident memory come from runs that count nothing, each in a process of its own; interleaved rounds, medians.
+ * What is counted comes from one run more. A swarm of START items is subtracted from it, and so is what the first few
+ * items cost once: slots for their messages, first pages, the second segment of the pool's queue. */
+#include "report.h"
+#include "run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIZES = 3, ROUNDS_MAX = 15, THREADS_MAX = 2, START = 1000 };
+static const unsigned long long sizes[SIZES] = {10000, 100000, 1000000};
+
+typedef struct cell {
+    double adding[ROUNDS_MAX], running[ROUNDS_MAX], cpu[ROUNDS_MAX];    /* ns an item */
+    double rss[ROUNDS_MAX];                                             /* KiB */
+} cell;
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sorts what it is given; element rounds / 2 is then the median. */
+static double median(double *values, int rounds)
+{
+    qsort(values, (size_t)rounds, sizeof *values, by_value);
+    return values[rounds / 2];
+}
+
+/* ---- time and resident memory --------------------------------------------------------------------------------- */
+
+static bool time_cell(run_kind kind, unsigned long long items, unsigned threads, cell *c, int round)
+{
+    run_figures f;
+    if (!run_in_child(&(run_order){.kind = kind, .items = items, .threads = threads}, &f))
+        return false;
+    double n = items > 0 ? (double)items : 1;
+    c->adding[round] = f.adding_ns / n;
+    c->running[round] = f.running_ns / n;
+    c->cpu[round] = f.cpu_ns / n;
+    c->rss[round] = (double)f.rss_kib;
+    return true;
+}
+
+static bool time_kind(run_kind kind, int size_count, int rounds)
+{
+    static cell cells[SIZES + 1][THREADS_MAX];      /* the first row without items */
+    for (int r = 0; r < rounds; r++)
+        for (int s = 0; s <= size_count; s++)
+            for (unsigned t = 0; t < THREADS_MAX; t++)
+                if (!time_cell(kind, s == 0 ? 0 : sizes[s - 1], t + 1, &cells[s][t], r))
+                    return false;
+    printf("\n### Time: %s, median of %d rounds\n\n", kind == RUN_MAP ? "a map" : "a swarm of added items", rounds);
+    printf("| items | threads | adding, ns an item | running, ns an item | min | max | CPU of both, ns an item | peak RSS, MiB | of it B an item |\n"
+           "|---|---|---|---|---|---|---|---|---|\n");
+    for (int s = 1; s <= size_count; s++)
+        for (unsigned t = 0; t < THREADS_MAX; t++) {
+            cell *c = &cells[s][t];
+            double rss = median(c->rss, rounds), empty = median(cells[0][t].rss, rounds);
+            double running = median(c->running, rounds);
+            printf("| %llu | %u | %.0f | **%.0f** | %.0f | %.0f | %.0f | %.1f | %.0f |\n", sizes[s - 1], t + 1,
+                   median(c->adding, rounds), running, c->running[0], c->running[rounds - 1], median(c->cpu, rounds),
+                   rss / 1024, (rss - empty) * 1024 / (double)sizes[s - 1]);
+        }
+    return true;
+}
+
+/* ---- what is counted ------------------------------------------------------------------------------------------ */
+
+static double each(unsigned long long with, unsigned long long start, unsigned long long items)
+{
+    return ((double)with - (double)start) / (double)(items - START);
+}
+
+static bool count_kind(run_kind kind, unsigned threads, int size_count)
+{
+    run_figures start, f;
+    printf("\n### Counted: %s, %u thread%s, an item\n\n", kind == RUN_MAP ? "a map" : "a swarm of added items", threads,
+           threads == 1 ? "" : "s");
+    printf("| items | allocations | bytes allocated | bytes held at the end | at most | store operations |");
+    for (int op = 0; op < COUNT_OTHER; op++)
+        printf(" %s |", count_op_names[op]);
+    printf("\n|---|---|---|---|---|---|");
+    for (int op = 0; op < COUNT_OTHER; op++)
+        printf("---|");
+    printf("\n");
+    if (!run_in_child(&(run_order){.kind = kind, .items = START, .threads = threads, .counted = true}, &start))
+        return false;
+    for (int s = 0; s < size_count; s++) {
+        const count_figures *with = &f.counts, *without = &start.counts;
+        unsigned long long n = sizes[s];
+        double sum = 0;
+        if (!run_in_child(&(run_order){.kind = kind, .items = n, .threads = threads, .counted = true}, &f))
+            return false;
+        for (int op = 0; op < COUNT_OPS; op++)
+            sum += each(with->ops[op], without->ops[op], n);
+        printf("| %llu | %.3f | %.1f | %.1f | %.1f | **%.4f** |", n, each(with->allocations, without->allocations, n),
+               each(with->allocated, without->allocated, n), each(with->held, without->held, n),
+               each(with->most, without->most, n), sum);
+        for (int op = 0; op < COUNT_OTHER; op++)
+            printf(" %.4f |", each(with->ops[op], without->ops[op], n));
+        printf("\n");
+    }
+    return true;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------------ */
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: bench_swarm [--quick | --counted] | bench_swarm --one map|added ITEMS THREADS\n");
+    return 2;
+}
+
+static int run_one(char **words)
+{
+    run_figures f;
+    run_order order = {.items = strtoull(words[1], NULL, 10), .threads = (unsigned)atoi(words[2])};
+    for (; order.kind < RUN_KINDS; order.kind++)
+        if (strcmp(words[0], run_kind_names[order.kind]) == 0)
+            return run_here(&order, &f) ? 0 : 1;
+    return usage();
+}
+
+int main(int argc, char **argv)
+{
+    bool quick = argc == 2 && strcmp(argv[1], "--quick") == 0, counted = argc == 2 && strcmp(argv[1], "--counted") == 0;
+    if (argc == 5 && strcmp(argv[1], "--one") == 0)
+        return run_one(argv + 2);
+    if (argc > 1 && !quick && !counted)
+        return usage();
+    int rounds = quick ? 3 : 7, size_count = quick ? 2 : SIZES;
+    bool good = true;
+    if (!counted) {
+        printf("## Swarms of items that do nothing, on local threads\n\n");
+        report_machine(quick ? "script/bench --quick swarm" : "script/bench swarm");
+    }
+    for (run_kind kind = 0; good && !counted && kind < RUN_KINDS; kind++)
+        good = time_kind(kind, size_count, rounds);
+    for (run_kind kind = 0; good && kind < RUN_KINDS; kind++)
+        for (unsigned threads = 1; good && threads <= THREADS_MAX; threads++)
+            good = count_kind(kind, threads, size_count);
+    return good ? 0 : 1;
+}
