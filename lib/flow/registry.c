@@ -64,8 +64,6 @@ static mf_status check_name(const char *what, const char *name, bool own, mf_err
 
 static mf_status check_task(const mf_task_def *def, bool own, mf_error *err)
 {
-    if (def == NULL || def->struct_size == 0)
-        return mf_fail(err, MF_E_INVALID, "task: struct_size is 0; declare it with MF_TASK_DEF(...)");
     mf_status st = check_name("task", def->name, own, err);
     if (st != MF_OK)
         return st;
@@ -78,14 +76,19 @@ static mf_status check_task(const mf_task_def *def, bool own, mf_error *err)
 
 mf_status mfi_registry_add_task(mfi_registry *registry, const mf_task_def *def, bool durable, bool own, mf_error *err)
 {
+    if (def == NULL || def->struct_size == 0)
+        return mf_fail(err, MF_E_INVALID, "task: struct_size is 0; declare it with MF_TASK_DEF(...)");
+    /* A caller with an older header has a shorter struct; what it does not know stays 0. */
+    mf_task_def known = {0};
+    memcpy(&known, def, def->struct_size < sizeof known ? def->struct_size : sizeof known);
+    def = &known;
     mf_status st = check_task(def, own, err);
     if (st != MF_OK)
         return st;
     mfi_task *task = mf_new(registry->allocator, mfi_task);
     if (task == NULL)
         return mf_fail(err, MF_E_NOMEM, "task \"%s\": no memory", def->name);
-    /* A caller with an older header has a shorter struct; what it does not know stays 0. */
-    memcpy(&task->def, def, def->struct_size < sizeof *def ? def->struct_size : sizeof *def);
+    task->def = known;
     task->durable = durable;
     task->name = mf_str_of(mfi_copy_text(registry->allocator, mf_cstr(def->name)), strlen(def->name));
     task->def.name = task->name.at;
