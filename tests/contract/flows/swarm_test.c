@@ -11,7 +11,7 @@ FLOW_TEST(flow_swarm, results_come_in_the_order_of_the_items)
     }
     mf_run *run = start(f, mf_swarm_close(swarm, &f->err), NULL);
     mf_key key = mf_run_key(run);
-    char want[256] = "[", number[8];
+    char want[256] = "[", number[16];
     for (int i = 1; i <= 50; i++) {
         snprintf(number, sizeof number, "%d%s", i, i < 50 ? "," : "]");
         strcat(want, number);
