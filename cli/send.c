@@ -82,14 +82,15 @@ static int print_result(const struct sending *s, const mf_message *result)
 }
 
 /* The run did not end well: one line for people, and the object for programs. */
-static void print_failure(const struct sending *s, const char *status, mf_str type, const char *text)
+/* error: the error map of the task; NULL: the failure is not the task's own. */
+static void print_failure(const struct sending *s, const char *status, mf_str type, mf_str text, mf_message *error)
 {
-    complain("%s: %.*s: %s", s->task, (int)type.len, type.at, text);
+    complain("%s: %.*s: %.*s", s->task, (int)type.len, type.at, (int)text.len, text.at);
     if (!s->options->json)
         return;
-    mf_message *error = mf_msg("{s:T, s:T}", "type", type, "text", mf_cstr(text));
-    (void)!print_object(s, status, "error", error);
-    mf_message_unref(error);
+    mf_message *told = error != NULL ? mf_message_ref(error) : mf_msg("{s:T, s:T}", "type", type, "text", text);
+    (void)!print_object(s, status, "error", told);
+    mf_message_unref(told);
 }
 
 /* ---- the steps ---------------------------------------------------------------------------------------------------- */
@@ -153,16 +154,18 @@ static int start(struct sending *s, mf_message *message)
     return exit_code_of(err.status);
 }
 
-/* The library tells a task's failure as "TYPE: text"; what did not come from the task has its status as type. */
+/* A failure of the task has a type and a text of its own; what did not come from the task has its status as type. */
 static void report_failure(const struct sending *s, const mf_error *err)
 {
-    const char *colon = strstr(err->text, ": ");
-    if (err->status == MF_E_TASK_FAILED && colon != NULL)
-        print_failure(s, "failed", mf_str_of(err->text, (size_t)(colon - err->text)), colon + 2);
+    mf_message *map = NULL;
+    mf_str type, text;
+    if (mf_run_error(s->run, &map) == MF_OK && mf_message_scan(map, NULL, "{s:S, s:S}", "type", &type, "text", &text) == MF_OK)
+        print_failure(s, "failed", type, text, map);
     else if (err->status == MF_E_CANCELED)
-        print_failure(s, "canceled", MF_STR_LIT("Canceled"), err->text);
+        print_failure(s, "canceled", MF_STR_LIT("Canceled"), mf_cstr(err->text), NULL);
     else
-        print_failure(s, "failed", mf_cstr(mf_status_name(err->status)), err->text);
+        print_failure(s, "failed", mf_cstr(mf_status_name(err->status)), mf_cstr(err->text), NULL);
+    mf_message_unref(map);
 }
 
 static int report_end(struct sending *s)
@@ -195,14 +198,14 @@ static int report_timeout(struct sending *s)
              here ? "canceled" : "it goes on elsewhere", s->key.text);
     if (here)
         cancel(s);
-    print_failure(s, here ? "canceled" : "active", MF_STR_LIT("Timeout"), text);
+    print_failure(s, here ? "canceled" : "active", MF_STR_LIT("Timeout"), mf_cstr(text), NULL);
     return EXIT_TIMED_OUT;
 }
 
 static int report_signal(struct sending *s)
 {
     cancel(s);
-    print_failure(s, "canceled", MF_STR_LIT("Interrupted"), "canceled by a signal");
+    print_failure(s, "canceled", MF_STR_LIT("Interrupted"), MF_STR_LIT("canceled by a signal"), NULL);
     return EXIT_SIGNAL + signals_caught();
 }
 

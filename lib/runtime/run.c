@@ -242,6 +242,22 @@ mf_status mf_run_poll(mf_run *run, mf_message **result, mf_error *err)
     return st != MF_OK ? st : tell_end(run, result, err);
 }
 
+mf_status mf_run_error(mf_run *run, mf_message **out)
+{
+    if (run == NULL)
+        return MF_E_INVALID;
+    if (!has_ended(run))
+        return MF_E_AGAIN;
+    mf_record record = {0};
+    mf_status st = mf_store_load(run->client->store, &run->key, 1, &record, NULL);
+    if (st == MF_OK && (record.spec == NULL || record.state.status != MF_STATUS_FAILED || record.state.result == NULL))
+        st = MF_E_NOT_FOUND;
+    if (st == MF_OK)
+        *out = mf_message_ref(record.state.result);
+    mf_record_release(&record);
+    return st;
+}
+
 mf_status mf_cancel(mf_client *client, const mf_key *key, mf_error *err)
 {
     mf_status st = mfi_client_check(client, err);

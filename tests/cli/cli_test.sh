@@ -65,7 +65,7 @@ case_json_option_prints_one_object() {
     says '^\{"key":"task-[a-z0-9]{25}","status":"done","result":3,"seconds":[0-9.e-]+\}$'
     run send --json --load "$TASKS" fail '{"message":"broken: twice"}'
     [ "$code" = 1 ] || complain "expected exit code 1, got $code"
-    says '^\{"key":"task-[a-z0-9]{25}","status":"failed","error":\{"type":"Failed","text":"broken: twice"\},"seconds":'
+    says '^\{"key":"task-[a-z0-9]{25}","status":"failed","error":\{"type":"Failed","text":"broken: twice","attempt":1,"key":"task-[a-z0-9]{25}","index":0,"final":true\},"seconds":'
 }
 
 case_flaky_task_succeeds_with_its_attempt() {

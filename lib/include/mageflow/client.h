@@ -84,9 +84,11 @@ MF_NODISCARD mf_status mf_workflow_open(mf_client *client, const char *task, mf_
 #define MF_MODULE                                                                                                      \
     extern const unsigned mf_module_abi;                                                                               \
     const unsigned        mf_module_abi = MF_MODULE_ABI;                                                               \
+    mf_status             mf_module_init(mf_client *client, mf_error *err);                                            \
     mf_status             mf_module_init(mf_client *client, mf_error *err)
 
-/** Load a module and let it declare its tasks; it stays loaded until the client is destroyed. MF_E_IO: cannot be loaded;
+/** Load a module and let it declare its tasks; it stays loaded until the client is destroyed. file: a path; without a "/"
+ * the dynamic linker looks for it where it looks for libraries. MF_E_IO: cannot be loaded;
  * MF_E_INVALID: no entry, or of another ABI; or what mf_module_init answered. */
 MF_NODISCARD mf_status mf_load(mf_client *client, const char *file, mf_error *err);
 

@@ -104,6 +104,9 @@ mf_run *mf_run_open(mf_client *client, const mf_key *key, mf_error *err);
  * that fits the payload bound, else nil: read it with mf_results. On a thread of the pool other jobs are run meanwhile.
  * MF_OK; MF_E_TASK_FAILED with the task's own text; MF_E_CANCELED; MF_E_TIMEOUT: it still runs. */
 mf_status mf_run_wait(mf_run *run, mf_duration timeout, mf_message **result, mf_error *err);
+/** How a failed run failed: its error map (see mageflow/store.h), whole where the text of an mf_error is cut. *out is the
+ * caller's to unref. MF_E_AGAIN: it still runs; MF_E_NOT_FOUND: it did not fail. */
+MF_NODISCARD mf_status mf_run_error(mf_run *run, mf_message **out);
 /** As mf_run_wait without waiting: MF_E_AGAIN while it runs. */
 mf_status mf_run_poll(mf_run *run, mf_message **result, mf_error *err);
 /** Call fn once when the run has ended, on a thread of the library with no lock held; at once, from this call's own
