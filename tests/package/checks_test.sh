@@ -8,7 +8,7 @@ failed=0
 
 fresh() {
     rm -rf "${tree:?}"/*
-    mkdir -p "$tree"/lib/{base,sync,queue,pool,codec,flow,runtime,include/mageflow} "$tree"/adapters/{local,redis,fleet} "$tree"/cli
+    mkdir -p "$tree"/tests/{unit,stress} "$tree"/lib/{base,sync,queue,pool,codec,flow,runtime,include/mageflow} "$tree"/adapters/{local,redis,fleet} "$tree"/cli
     echo '#include <mageflow/base.h>'  > "$tree/lib/base/memory.h"
     echo 'struct base;'                > "$tree/lib/include/mageflow/base.h"
     echo '#include <mageflow/base.h>'  > "$tree/lib/include/mageflow/pool.h"
@@ -16,6 +16,7 @@ fresh() {
     echo '#include "ring.h"'           > "$tree/lib/pool/pool.c"
     echo 'struct wire;'                > "$tree/adapters/fleet/wire.h"
     echo '#include <mageflow/pool.h>'  > "$tree/adapters/fleet/adapter.c"
+    echo 'int kit;'                     > "$tree/tests/stress/kit.h"
     echo 'enum { MFI_MANAGER_LOCAL, MFI_MANAGER_QUEUEY, MFI_MANAGER_COUNT };' > "$tree/adapters/factory.c"
     echo 'int main(void);'             > "$tree/cli/main.c"
 }
@@ -63,6 +64,8 @@ expect bad  names 'local in an identifier of ours'       lib/flow/chain.c     'i
 expect good names 'local as a word'                      lib/flow/chain.c     'static thread_local int x; int local_max; char *t = "local time"; void *p = localtime;'
 
 expect bad  files 'two headers of one name'              lib/codec/ring.h     'int x;'
+expect bad  files 'a test hides a header of ours'        tests/unit/ring.h    'int x;'
+expect good files 'a header of a test alone'             tests/unit/kit.h     'int x;'
 expect bad  files 'a file that tells too much'           lib/codec/json.c     "$(yes 'int x;' | head -n 601)"
 expect good files 'a file of the last allowed length'    lib/codec/json.c     "$(yes 'int x;' | head -n 600)"
 
