@@ -197,8 +197,8 @@ int main(int argc, char **argv)
         return 1;
     printf("## JSON beside other libraries\n\n");
     report_machine(quick ? "script/bench --quick json" : "script/bench json");
-    printf("- a TaskIQ message of %zu bytes, %zu of msgpack; CPU time, medians of %d rounds of %d each, one thread\n", texts_task.len,
-           mf_message_bytes(message).len, rounds, batch);
+    printf("- a TaskIQ message of %zu bytes, %zu of msgpack; CPU time, medians of %d rounds of %d each, one thread\n",
+           texts_task.len, mf_message_bytes(message).len, rounds, batch);
     print_missing();
     int failed = time_all(message, rounds, batch);
     judge_all();

@@ -59,7 +59,8 @@ static bool time_kind(run_kind kind, int size_count, int rounds)
                 if (!time_cell(kind, s == 0 ? 0 : sizes[s - 1], t + 1, &cells[s][t], r))
                     return false;
     printf("\n### Time: %s, median of %d rounds\n\n", kind == RUN_MAP ? "a map" : "a swarm of added items", rounds);
-    printf("| items | threads | adding, ns an item | running, ns an item | min | max | CPU of both, ns an item | peak RSS, MiB | of it B an item |\n"
+    printf("| items | threads | adding, ns an item | running, ns an item | min | max | CPU of both, ns an item "
+           "| peak RSS, MiB | of it B an item |\n"
            "|---|---|---|---|---|---|---|---|---|\n");
     for (int s = 1; s <= size_count; s++)
         for (unsigned t = 0; t < THREADS_MAX; t++) {
