@@ -5,12 +5,6 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
-
-/* Criterion's own. */
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libcriterion\nleak:libboxfort\n";
-}
 #endif
 
 struct criterion_test_params flow_parameters(void)
