@@ -43,15 +43,54 @@ static mf_status local_bind(mf_adapter *base, mf_host *host, mf_store *store, mf
     return st == MF_OK ? MF_OK : mf_fail(err, st, "local threads: cannot watch the store: %s", mf_status_text(st));
 }
 
+/* What a helping thread must have left of its stack: the jobs it runs stand on top of it, and may help in turn. */
+#define HELP_STACK ((size_t)512 * 1024)
+
+static bool stack_is_short(void)
+{
+    static _Thread_local char *low;     /* where this thread's stack ends */
+    char here;
+    if (low == NULL) {
+        pthread_attr_t attr;
+        void *at;
+        size_t size;
+        if (pthread_getattr_np(pthread_self(), &attr) != 0)
+            return false;
+        if (pthread_attr_getstack(&attr, &at, &size) == 0)
+            low = at;
+        pthread_attr_destroy(&attr);
+    }
+    return low != NULL && (size_t)(&here - low) < HELP_STACK;
+}
+
+struct until {
+    local *l;
+    bool (*done)(void *arg);
+    void  *arg;
+};
+
+/* Once the worker stops, nothing is begun that somebody could wait for. */
+static bool done_or_stopping(void *arg)
+{
+    struct until *u = arg;
+    pthread_mutex_lock(&u->l->lock);
+    bool stopping = !u->l->serving;
+    pthread_mutex_unlock(&u->l->lock);
+    return stopping || u->done(u->arg);
+}
+
 static mf_status local_help(mf_adapter *base, bool (*done)(void *arg), void *arg, int64_t deadline_ns)
 {
     local *l = local_of(base);
     if (l->pool == NULL || !mf_pool_on_worker(l->pool))
         return MF_E_UNSUPPORTED;
+    if (stack_is_short())
+        return MF_E_FULL;
+    struct until until = {l, done, arg};
     local_slot_release(l);
-    mf_status st = mf_pool_help_until(l->pool, done, arg, deadline_ns);
+    mf_status st = mf_pool_help_until(l->pool, done_or_stopping, &until, deadline_ns);
     local_slot_take(l);
-    return st;
+    return st == MF_OK && !done(arg) ? MF_E_CLOSED : st;
 }
 
 static void local_wake_helpers(mf_adapter *base)
@@ -76,13 +115,17 @@ static mf_status local_replace_thread(mf_adapter *base, void *thread_mark, bool 
         mf_pool_restore(thread_mark);
     pthread_mutex_lock(&l->lock);
     bool room = !replace || l->replaced < MAX_REPLACED;
-    if (room)
+    if (room) {     /* the stuck call keeps its slot; its stand-in brings another */
         l->replaced += replace ? 1u : -1u;
+        l->slots += replace ? 1u : -1u;
+    }
     pthread_mutex_unlock(&l->lock);
     if (!room)
         return MF_E_FULL;
-    if (replace)
+    if (replace) {
         (void)mf_pool_compensate(thread_mark);  /* without a spare the pool goes on with one thread less until restore */
+        local_pump(l);
+    }
     return MF_OK;
 }
 

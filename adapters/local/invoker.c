@@ -10,6 +10,7 @@
 #include "memory.h"
 
 #define TAKE_MAX 32
+#define BACKLOG_LOOK_MS 20   /* between looks at delayed entries while slots are short */
 
 struct local_job {
     local      *owner;
@@ -264,13 +265,16 @@ int64_t local_due(mf_adapter *base)
     int64_t next_due = INT64_MAX;
     mf_taken nothing;
     (void)mf_store_take(l->store, 0, &nothing, &none, &next_due, NULL);
-    return next_due;
+    /* What is due and still there waits for a slot, and whoever gives one back takes it: no reason to look at once. */
+    int64_t now = mf_store_now_ms(l->store);
+    return next_due > now ? next_due : now + BACKLOG_LOOK_MS;
 }
 
 void local_slot_release(local *l)
 {
     pthread_mutex_lock(&l->lock);
     l->in_flight--;
+    l->helping++;
     pthread_mutex_unlock(&l->lock);
     local_pump(l);
 }
@@ -279,5 +283,6 @@ void local_slot_take(local *l)
 {
     pthread_mutex_lock(&l->lock);
     l->in_flight++;
+    l->helping--;
     pthread_mutex_unlock(&l->lock);
 }

@@ -43,6 +43,7 @@ typedef struct local {
     bool                starved;        /* L  the last look ended for want of slots */
     unsigned            slots;          /* I */
     unsigned            in_flight;      /* L  taken, and neither ended nor gated */
+    unsigned            helping;        /* L  calls that wait inside, without a slot */
     unsigned            replaced;       /* L  threads that stand in for stuck ones */
     local_gate         *gates;          /* L  additions only */
     local_job          *free_jobs;      /* L */

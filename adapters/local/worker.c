@@ -42,11 +42,12 @@ static mf_status worker_drain(mf_worker *worker, mf_duration timeout)
     for (;;) {
         local_pump(l);      /* takes everything that is due, as far as slots go */
         pthread_mutex_lock(&l->lock);
-        if (l->in_flight == 0 && !l->pumping && !l->again) {
+        bool runs = l->in_flight > 0 || l->helping > 0;
+        if (!runs && !l->pumping && (!l->again || !l->serving)) {
             pthread_mutex_unlock(&l->lock);
             return MF_OK;
         }
-        if ((l->in_flight > 0 || l->pumping) && pthread_cond_timedwait(&l->changed, &l->lock, &until) != 0)
+        if ((runs || l->pumping) && pthread_cond_timedwait(&l->changed, &l->lock, &until) != 0)
             st = MF_E_TIMEOUT;
         pthread_mutex_unlock(&l->lock);
         if (st != MF_OK)
@@ -63,6 +64,7 @@ static void worker_stop(mf_worker *worker)
     while (l->pumping)
         pthread_cond_wait(&l->changed, &l->lock);
     pthread_mutex_unlock(&l->lock);
+    mf_pool_wake_helpers(l->pool);
     (void)mf_pool_destroy(l->pool);     /* runs what is queued: each job sees that nothing is served any more */
     l->pool = NULL;
     if (was_serving && l->options.on_stop != NULL)

@@ -35,10 +35,19 @@ static mf_status send(local_trigger *t, const mf_message *const *messages, size_
     return st;
 }
 
+static mf_status check_fork(const local *l, mf_error *err)
+{
+    mf_pool_counts counts;
+    if (l->pool != NULL && mf_pool_stats(l->pool, &counts) == MF_E_FORKED)
+        return mf_fail(err, MF_E_FORKED, "the workflow was made before a fork; open a new client in the child");
+    return MF_OK;
+}
+
 static mf_status trigger_run_many(mf_workflow *workflow, const mf_message *const *messages, size_t n, mf_duration delay,
                                   mf_error *err)
 {
-    return n == 0 ? MF_OK : send(trigger_of(workflow), messages, n, delay, 0, err);
+    mf_status st = check_fork(trigger_of(workflow)->owner, err);
+    return st != MF_OK || n == 0 ? st : send(trigger_of(workflow), messages, n, delay, 0, err);
 }
 
 static void waiter_remove(local *l, local_waiter *waiter)
@@ -54,11 +63,12 @@ struct wait {
     local_waiter *waiter;
 };
 
+/* Or never will: a task that waits for another must not keep its worker from stopping. */
 static bool has_ended(void *arg)
 {
     struct wait *w = arg;
     pthread_mutex_lock(&w->owner->lock);
-    bool ended = w->waiter->ended;
+    bool ended = w->waiter->ended || !w->owner->serving;
     pthread_mutex_unlock(&w->owner->lock);
     return ended;
 }
@@ -80,6 +90,9 @@ static mf_status trigger_run_and_wait(mf_workflow *workflow, const mf_message *m
     local *l = t->owner;
     local_waiter waiter = {0};
     struct wait wait = {l, &waiter};
+    mf_status forked = check_fork(l, err);
+    if (forked != MF_OK)
+        return forked;
     int64_t deadline = mfi_deadline_ns(mfi_now_ns(NULL), timeout);
     pthread_mutex_lock(&l->lock);
     waiter.id = ++l->next_waiter;
@@ -95,9 +108,13 @@ static mf_status trigger_run_and_wait(mf_workflow *workflow, const mf_message *m
         if (pthread_cond_timedwait(&l->changed, &l->lock, &until) != 0 && !waiter.ended)
             break;
     waiter_remove(l, &waiter);
+    bool stopped = helped == MF_OK && !l->serving;
     pthread_mutex_unlock(&l->lock);
     if (st != MF_OK)
         return st;
+    if (!waiter.ended && stopped)
+        return mf_fail(err, MF_E_CLOSED, "task \"%.*s\" did not end before the worker stopped", (int)t->spec->name.len,
+                       t->spec->name.at);
     if (!waiter.ended)
         return mf_fail(err, MF_E_TIMEOUT, "task \"%.*s\" did not end in time; it still runs", (int)t->spec->name.len,
                        t->spec->name.at);

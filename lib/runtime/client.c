@@ -110,7 +110,12 @@ mf_status mf_client_create(mf_adapter *adapter, mf_store *store, const mf_option
     client->fork_generation = atomic_load_explicit(&fork_generation, memory_order_relaxed);
     client->adapter = adapter;
     client->store = store;
-    pthread_mutex_init(&client->serve_lock, NULL);
+    /* Recursive: a worker's on_start is called under it, and may start flows. */
+    pthread_mutexattr_t attr;
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&client->serve_lock, &attr);
+    pthread_mutexattr_destroy(&attr);
     mfi_registry_init(&client->registry, client->allocator);
     mfi_dispatcher_init(&client->dispatcher);
     mfi_control_init(&client->control);
@@ -133,6 +138,7 @@ void mf_client_destroy(mf_client *client)
     atomic_store(&client->closing, true);
     mfi_control_close(client);
     if (client->worker != NULL) {
+        mf_adapter_wake_helpers(client->adapter);       /* tasks that wait for others: see mf_run_wait */
         mf_worker_stop(client->worker);
         mf_worker_destroy(client->worker);
     }

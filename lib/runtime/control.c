@@ -168,28 +168,42 @@ bool mfi_control_above_runs(mf_client *client, const mf_key *key)
  *
  * Invariant  what begins after S2 reads the records again, or is found by S4; so nothing runs on unnoticed.
  * Why        C1 and S4 are ordered by the list's lock: S4 sees the call, or C2 sees S3. Between S2 and S3 C2 sees S1. */
+static _Thread_local bool owes_stop;     /* this thread commits an early end and has told nobody below it yet */
+
 void mfi_control_stop_begin(mf_client *client)
 {
+    owes_stop = true;
     atomic_fetch_add_explicit(&client->control.stopping, 1, memory_order_seq_cst);
+}
+
+void mfi_control_ended(mf_client *client, const mf_key *key)
+{
+    if (!owes_stop)
+        return;
+    owes_stop = false;
+    atomic_fetch_add_explicit(&client->control.stops, 1, memory_order_seq_cst);
+    stop_below(client, key);
 }
 
 void mfi_control_stop_end(mf_client *client, const mf_key *key, bool committed)
 {
-    if (committed) {
-        atomic_fetch_add_explicit(&client->control.stops, 1, memory_order_seq_cst);
-        stop_below(client, key);
-    }
+    if (committed)
+        mfi_control_ended(client, key);
+    owes_stop = false;
     atomic_fetch_sub_explicit(&client->control.stopping, 1, memory_order_seq_cst);
+}
+
+bool mfi_control_stopped_since(mf_client *client, uint64_t mark)
+{
+    mfi_control *c = &client->control;
+    return atomic_load_explicit(&c->stopping, memory_order_seq_cst) != 0 ||
+           atomic_load_explicit(&c->stops, memory_order_seq_cst) != mark;
 }
 
 bool mfi_control_overtaken(mf_client *client, const mfi_running *running)
 {
-    mfi_control *c = &client->control;
     mf_key at = running->call.delivery->unit.key;
-    if (!mf_key_is_set(&at) || (atomic_load_explicit(&c->stopping, memory_order_seq_cst) == 0 &&
-                                atomic_load_explicit(&c->stops, memory_order_seq_cst) == running->mark))
-        return false;
-    return !runs_from(client, at);
+    return mf_key_is_set(&at) && mfi_control_stopped_since(client, running->mark) && !runs_from(client, at);
 }
 
 void mfi_control_stop_id(mf_client *client, mf_str id)

@@ -39,6 +39,7 @@ struct mfi_mailbox {
     mf_key             key;
     struct posted_list incoming;    /* L */
     bool               busy;        /* L */
+    pthread_t          owner;       /* L  while busy: who processes it */
     struct posted_list batch;
     mf_record          record;      /* spec NULL: not read yet */
     mfi_plan           plan;
@@ -134,6 +135,8 @@ static void resolve_starts(mf_client *client, mfi_plan *plan)
         mf_status st = mf_store_load(client->store, &plan->starts[i].key, 1, &record, &err);
         if (st != MF_OK)
             mfi_plan_fail(plan, st, err.text);
+        else if (record.spec != NULL && mf_signature_status_ended(record.state.status))
+            mfi_flow_ended_before(record.spec, plan);
         else if (record.spec != NULL)
             mfi_flow_start_entry(record.spec, record.state.epoch, &plan->starts[i], plan);
         mf_record_release(&record);
@@ -141,27 +144,33 @@ static void resolve_starts(mf_client *client, mfi_plan *plan)
 }
 
 /* What failed will fail again however often it is tried: the flow itself ends as failed, with this as its error. */
-static void fail_flow(mfi_mailbox *box, mf_state *state, int64_t now_ms)
+static void fail_flow(mfi_mailbox *box, mf_state *state, const mf_error *why, int64_t now_ms)
 {
-    mf_error why = box->plan.error;
-    mfi_plan_reset(&box->plan);
     mf_message *map = NULL;
-    mfi_failure failure = {.type = mf_cstr(mf_status_name(why.status)), .text = mf_cstr(why.text), .attempt = 1,
+    mfi_failure failure = {.type = mf_cstr(mf_status_name(why->status)), .text = mf_cstr(why->text), .attempt = 1,
                            .key = box->key, .final = true};
     mf_status st = mfi_compose_error(&failure, box->plan.allocator, &map);
     if (st != MF_OK) {
         mfi_plan_fail(&box->plan, st, "no memory for an error");
         return;
     }
+    mfi_flow_event end = {.kind = MFI_EV_FAIL, .value = map};
+    mfi_flow_apply(box->record.spec, state, &end, now_ms, &box->plan);
+    mf_message_unref(map);
+}
+
+/* The same where a transition failed in the middle: from the record as it was, with the deliveries settled. */
+static void fail_flow_anew(mfi_mailbox *box, mf_state *state, int64_t now_ms)
+{
+    mf_error why = box->plan.error;
+    mfi_plan_reset(&box->plan);
     mf_state_unref(state);
     *state = box->record.state;
     mf_state_ref(state);
     for (size_t i = 0; i < box->batch.count; i++)
         if (!box->batch.at[i].stale)
             mfi_plan_settle(&box->plan, box->batch.at[i].event.settle);
-    mfi_flow_event end = {.kind = MFI_EV_FAIL, .value = map};
-    mfi_flow_apply(box->record.spec, state, &end, now_ms, &box->plan);
-    mf_message_unref(map);
+    fail_flow(box, state, &why, now_ms);
 }
 
 static bool is_passing(mf_status st)
@@ -183,16 +192,22 @@ static mf_status prepare(mf_client *client, mfi_mailbox *box, bool may_draw, mf_
         if (plan->status == MF_OK)
             mfi_flow_apply(box->record.spec, state, &p->event, now_ms, plan);
     }
-    if (plan->status == MF_OK)
+    if (plan->status == MF_OK) {
         mfi_draw(client, box->record.spec, state, may_draw, plan);
+        if (plan->status != MF_OK && !is_passing(plan->status)) {    /* what the batch told before stays told */
+            mf_error why = plan->error;
+            plan->status = MF_OK;
+            fail_flow(box, state, &why, now_ms);
+        }
+    }
     resolve_starts(client, plan);
     if (plan->status != MF_OK && !is_passing(plan->status)) {
-        fail_flow(box, state, now_ms);
+        fail_flow_anew(box, state, now_ms);
         resolve_starts(client, plan);
     }
     if (plan->status != MF_OK && !is_passing(plan->status)) {
         mfi_log(client, MF_LOG_ERROR, "%s: a callback cannot be started: %s", box->key.text, plan->error.text);
-        fail_flow(box, state, now_ms);      /* and its callbacks are left out */
+        fail_flow_anew(box, state, now_ms);     /* and its callbacks are left out */
     }
     if (plan->status != MF_OK)
         *err = plan->error;
@@ -374,6 +389,7 @@ static void process_until_idle(mf_client *client, mfi_mailbox *box, bool may_dra
 void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw, mfi_ticket *ticket)
 {
     mfi_dispatcher *d = &client->dispatcher;
+    may_draw = may_draw && !mfi_keeper_is_here();
     mf_error none = {.status = MF_E_NOMEM, .text = "no memory for an event"};
     unsigned tries = 0;
     pthread_mutex_lock(&d->lock);
@@ -385,9 +401,16 @@ void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, b
         mfi_pause_before_retry(client, MF_E_NOMEM, &none, &tries);
         pthread_mutex_lock(&d->lock);
     }
+    /* From a source or an on_end callback, which runs while this thread processes the record: the event is next in turn,
+     * and whoever waited for it here would wait for itself. */
+    if (ticket != NULL && box->busy && pthread_equal(box->owner, pthread_self())) {
+        mfi_ticket_done(ticket, MF_OK);
+        ticket = NULL;
+    }
     box->incoming.at[box->incoming.count++] = (struct posted){.event = *event, .ticket = ticket};
     if (!box->busy) {
         box->busy = true;
+        box->owner = pthread_self();
         process_until_idle(client, box, may_draw);
     }
     pthread_mutex_unlock(&d->lock);

@@ -28,10 +28,12 @@ static size_t draw_from_source(mf_client *client, const mf_spec *spec, mf_state 
                                         source->def.user, &err);
         if (st == MF_OK && items[got].message != NULL)
             st = mf_message_status(items[got].message);
+        if (st == MF_OK && state->cursor.len > MF_CURSOR_MAX)
+            st = mf_fail(&err, MF_E_INVALID, "expected a cursor of at most %d bytes, got %u", MF_CURSOR_MAX, state->cursor.len);
         if (st != MF_OK) {
             char text[MF_ERROR_TEXT_MAX + 64];
             snprintf(text, sizeof text, "source \"%s\": %s", source->def.name, err.text);
-            mfi_plan_fail(plan, st == MF_E_NOMEM ? MF_E_NOMEM : MF_E_INVALID, text);
+            mfi_plan_fail(plan, MF_E_INVALID, text);
             mf_message_unref(items[got].message);
             break;
         }

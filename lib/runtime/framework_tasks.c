@@ -64,8 +64,9 @@ static mfi_flow_event event_of(mf_client *client, mfi_framework_task task, const
 void mfi_framework_deliver(mf_client *client, mfi_framework_task task, const mf_delivery *delivery)
 {
     mfi_flow_event event = event_of(client, task, delivery);
-    bool above = delivery->claim != NULL ? mf_signature_status_runs(delivery->claim->above)
-                                         : mfi_control_above_runs(client, &delivery->unit.key);
+    bool above = delivery->claim != NULL && !mfi_control_stopped_since(client, delivery->mark)
+                     ? mf_signature_status_runs(delivery->claim->above)
+                     : mfi_control_above_runs(client, &delivery->unit.key);
     if (!above) {   /* what it stands in has ended: so does it, before it could start or end otherwise */
         mfi_flow_event cancel = {.kind = MFI_EV_CANCEL};
         mfi_dispatch(client, &delivery->unit.key, &cancel, true, NULL);

@@ -57,9 +57,17 @@ static int64_t tick_retry(mf_client *client, int64_t now_ns)
     return retry ? now_ns + PUBLISH_RETRY : INT64_MAX;
 }
 
+static _Thread_local bool on_keeper;
+
+bool mfi_keeper_is_here(void)
+{
+    return on_keeper;
+}
+
 static void *keep(void *arg)
 {
     mf_client *client = arg;
+    on_keeper = true;
     mfi_keeper *k = &client->keeper;
     int64_t publish_at = INT64_MAX;
     for (;;) {
@@ -82,7 +90,8 @@ static void *keep(void *arg)
         next = at < next ? at : next;
         at = tick_delayed(client, now);
         next = at < next ? at : next;
-        mfi_futex_wait(&k->changed, seen, next);
+        /* `next` is in the client's time, the futex knows the system's. */
+        mfi_futex_wait(&k->changed, seen, next == INT64_MAX ? next : mfi_deadline_ns(mfi_now_ns(NULL), next - now));
     }
 }
 

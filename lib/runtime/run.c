@@ -212,6 +212,13 @@ static bool has_ended(void *arg)
     return atomic_load_explicit(&run->ended, memory_order_acquire) != 0;
 }
 
+/* A task that waits for another must not keep its worker from closing. */
+static bool is_over(void *arg)
+{
+    mf_run *run = arg;
+    return has_ended(run) || atomic_load(&run->client->closing);
+}
+
 mf_status mf_run_wait(mf_run *run, mf_duration timeout, mf_message **result, mf_error *err)
 {
     if (run == NULL)
@@ -223,10 +230,12 @@ mf_status mf_run_wait(mf_run *run, mf_duration timeout, mf_message **result, mf_
         return mf_fail(err, MF_E_INVALID, "run: expected a timeout of 0 or more, got %lld ns", (long long)timeout);
     int64_t deadline = mfi_deadline_ns(mfi_now_ns(NULL), timeout);
     if (!has_ended(run))
-        st = mf_adapter_help(run->client->adapter, has_ended, run, deadline);
+        st = mf_adapter_help(run->client->adapter, is_over, run, deadline);
     if (st == MF_E_UNSUPPORTED)     /* no thread of the worker: sleep */
         while (!has_ended(run) && mfi_now_ns(NULL) < deadline)
             mfi_futex_wait(&run->ended, 0, deadline);
+    if (!has_ended(run) && atomic_load(&run->client->closing))
+        return mf_fail(err, MF_E_CLOSED, "%s did not end before its client was closed", run->key.text);
     if (!has_ended(run))
         return mf_fail(err, MF_E_TIMEOUT, "%s did not end in time; it still runs", run->key.text);
     return tell_end(run, result, err);

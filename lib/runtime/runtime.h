@@ -109,6 +109,10 @@ void mfi_control_stop_end(mf_client *client, const mf_key *key, bool committed);
 bool mfi_control_overtaken(mf_client *client, const mfi_running *running);
 /** Whether everything the record stands in still runs. */
 bool mfi_control_above_runs(mf_client *client, const mf_key *key);
+/** Inside that commit: the store tells the end. What runs below is asked to stop before any callback hears of it. */
+void mfi_control_ended(mf_client *client, const mf_key *key);
+/** Whether anything was stopped, or is being stopped, since the host's mark was `mark`: what a claim then said may be old. */
+bool mfi_control_stopped_since(mf_client *client, uint64_t mark);
 void mfi_control_stop_id(mf_client *client, mf_str id);
 /** Ask everything to stop, also what begins later. */
 void mfi_control_close(mf_client *client);
@@ -134,6 +138,8 @@ void mfi_keeper_delayed(mf_client *client, int64_t due_ms);
 void mfi_keeper_retry(mf_client *client);
 void mfi_keeper_look(mf_client *client);
 void mfi_keeper_stop(mf_client *client);
+/** Whether the calling thread is a keeper, on which no source runs. */
+bool mfi_keeper_is_here(void);
 
 /* ---- outbox ---------------------------------------------------------------------------------------------------- */
 

@@ -45,6 +45,7 @@ static mf_signature *container_create(mf_client *client, mf_kind kind, const cha
         mf_message_unref(kwargs);
         return NULL;
     }
+    sig->depth = 1;
     const char *word = kind == MF_KIND_CHAIN ? "chain" : "swarm";
     sig->kwargs = kwargs;       /* released with it until its spec holds them */
     if (mfi_check_kwargs(word, &sig->kwargs, err) != MF_OK)
@@ -68,12 +69,15 @@ mf_signature *mf_chain(mf_client *client, const char *name, mf_message *kwargs, 
 
 mf_signature *mf_chain_add(mf_signature *chain, mf_signature *step, mf_error *err)
 {
-    if (chain == NULL || step == NULL || mfi_signature_check_pair(chain, step, MF_KIND_CHAIN, "mf_chain_add", err) != MF_OK)
-        return mfi_signature_fail(chain, chain == step ? NULL : step);
+    if (chain == NULL || step == NULL)
+        return mfi_signature_fail(chain, step);
     pthread_mutex_lock(&chain->lock);
-    mf_status st = mfi_signature_add_item(chain, step, err);
+    mf_status st = mfi_signature_check_pair(chain, step, MF_KIND_CHAIN, "mf_chain_add", err);
+    if (st == MF_OK)
+        st = mfi_signature_add_item(chain, step, err);
     pthread_mutex_unlock(&chain->lock);
-    mf_signature_destroy(step);
+    if (chain != step)
+        mf_signature_destroy(step);
     return st == MF_OK ? chain : mfi_signature_fail(chain, NULL);
 }
 

@@ -22,6 +22,7 @@ struct mf_signature {
     size_t           on_success_count, on_success_capacity, on_error_count, on_error_capacity;
     mfi_draft       *below;         /* L  every record below this one */
     size_t           below_count, below_capacity;
+    unsigned         depth;         /* L  containers within each other, its own included; 0: a task */
     bool             started;       /* L */
 };
 

@@ -7,6 +7,9 @@
 #include "memory.h"
 #include "record.h"
 
+/* As deep as claims and stops look upward (a task's own record and its containers are 32 records). */
+#define NESTING_MAX 31
+
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
 static void draft_fini(mf_client *client, mfi_draft *draft)
@@ -126,10 +129,12 @@ static mf_status copy_keys(const mf_spec *spec, mf_key **to, size_t *to_count, c
 {
     if (n == 0)
         return MF_OK;
-    *to = mfi_alloc_array(spec->allocator, n, sizeof *from);
-    if (*to == NULL)
+    mf_key *copy = mfi_alloc_array(spec->allocator, n, sizeof *from);
+    if (copy == NULL)
         return MF_E_NOMEM;
-    memcpy(*to, from, n * sizeof *from);
+    memcpy(copy, from, n * sizeof *from);
+    mfi_release(spec->allocator, *to, *to_count * sizeof *from);    /* of a start that was refused before */
+    *to = copy;
     *to_count = n;
     return MF_OK;
 }
@@ -144,9 +149,13 @@ static mf_status freeze_chain(mf_signature *sig, mf_error *err)
     if (spec->return_field.at == NULL &&
         !mfi_spec_set_text(spec, &spec->return_field, sig->own.items[0].spec->return_field))
         return mf_fail(err, MF_E_NOMEM, "chain: no memory");
-    spec->steps = mfi_alloc_array(spec->allocator, n, sizeof *spec->steps);
-    if (spec->steps == NULL)
+    mf_item *steps = mfi_alloc_array(spec->allocator, n, sizeof *steps);
+    if (steps == NULL)
         return mf_fail(err, MF_E_NOMEM, "chain: no memory for %zu steps", n);
+    for (size_t i = 0; i < spec->step_count; i++)       /* of a start that was refused before */
+        mfi_item_unref(&spec->steps[i]);
+    mfi_release(spec->allocator, spec->steps, spec->step_count * sizeof *steps);
+    spec->steps = steps;
     for (size_t i = 0; i < n; i++) {
         spec->steps[i] = sig->own.items[i];
         mfi_item_ref(&spec->steps[i]);
@@ -161,7 +170,6 @@ static mf_status freeze_callbacks(mf_signature *sig, mf_error *err)
     mf_status st = copy_keys(spec, &spec->on_success, &spec->on_success_count, sig->on_success, sig->on_success_count);
     if (st == MF_OK)
         st = copy_keys(spec, &spec->on_error, &spec->on_error_count, sig->on_error, sig->on_error_count);
-    sig->on_success_count = sig->on_error_count = 0;
     return st == MF_OK ? MF_OK : mf_fail(err, st, "signature: no memory for its callbacks");
 }
 
@@ -171,7 +179,7 @@ mf_status mfi_signature_freeze(mf_signature *sig, mf_error *err)
     if (st != MF_OK)
         return st;
     mf_spec *spec = sig->own.spec;
-    if (spec->kind == MF_KIND_CHAIN && spec->step_count == 0)
+    if (spec->kind == MF_KIND_CHAIN)
         st = freeze_chain(sig, err);
     else if (spec->kind == MF_KIND_SWARM && spec->source.len == 0 && !sig->own.closed)
         st = mf_fail(err, MF_E_INVALID, "swarm \"%.*s\" is not closed: close it with mf_swarm_close after the last item",
@@ -217,6 +225,10 @@ mf_status mfi_signature_add_item(mf_signature *container, mf_signature *child, m
         mf_status st = mfi_signature_freeze(child, err);
         if (st != MF_OK)
             return st;
+        if (child->depth + 1 > NESTING_MAX)
+            return mf_fail(err, MF_E_TOO_BIG, "signature: expected at most %d chains and swarms within each other", NESTING_MAX);
+        if (container->depth < child->depth + 1)
+            container->depth = child->depth + 1;
         child->own.spec->container = own->spec->key;
         child->own.spec->index = own->item_count;
         mf_spec *spec = child->own.spec;

@@ -32,6 +32,7 @@ static void store_delayed(void *user, int64_t due_ms)
 
 static void store_ended(void *user, const mf_key *key)
 {
+    mfi_control_ended(user, key);
     mfi_observers_ended(user, key);
 }
 
