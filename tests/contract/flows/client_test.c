@@ -223,6 +223,36 @@ FLOW_TEST(flow_client, destroying_it_asks_what_runs_to_stop_and_frees_what_waits
     f->mage = NULL;
 }
 
+typedef struct wait_seen {
+    fixture  *f;
+    mf_status run;
+} wait_seen;
+
+/* Waits, as a task, for what ends by being asked to stop and then has no outcome. */
+static mf_status waits_for_linger(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    wait_seen *seen = user;
+    mf_error err;
+    (void)ctx, (void)in, (void)out;
+    mf_signature *sig = mf_sign(seen->f->mage, "linger", NULL, &err);
+    mf_run *run = mf_start(sig, NULL, &err);
+    mf_signature_destroy(sig);
+    seen->run = mf_run_wait(run, MF_FOREVER, NULL, &err);
+    mf_run_destroy(run);
+    return MF_OK;
+}
+
+FLOW_TEST(flow_client, destroying_it_ends_the_waits_of_its_tasks)
+{
+    wait_seen seen = {.f = f};
+    is_status(mf_task(f->mage, MF_TASK_DEF(.name = "waits", .run = waits_for_linger, .user = &seen), &f->err), MF_OK);
+    mf_run_destroy(start(f, sign(f, "waits", NULL), NULL));
+    wait_calls(f, "linger", 1);
+    mf_client_destroy(f->mage);
+    f->mage = NULL;
+    is_status(seen.run, MF_E_CLOSED);
+}
+
 FLOW_TEST(flow_client, destroying_it_under_load_loses_no_memory)
 {
     mf_signature *swarm = mf_swarm(f->mage, "swarm", NULL, &f->err);

@@ -63,7 +63,7 @@ static bool has_answer(void *arg)
 {
     struct wait *wait = arg;
     pthread_mutex_lock(&wait->queue->lock);
-    bool answered = wait->waiter->status != MF_E_TIMEOUT;
+    bool answered = wait->waiter->status != MF_E_TIMEOUT || wait->queue->stopping;     /* then there will be none */
     pthread_mutex_unlock(&wait->queue->lock);
     return answered;
 }
@@ -98,6 +98,8 @@ static mf_status run_and_wait(mf_workflow *base, const mf_message *message, mf_d
     wait_for_answer(q, &w, st == MF_OK ? timeout : 0);
     if (st != MF_OK)
         return st;
+    if (w.status == MF_E_TIMEOUT)
+        return mf_fail(err, w.status, "queue: no answer in time");
     if (w.status == MF_OK) {
         *result = w.value != NULL ? w.value : mf_message_nil();
         return MF_OK;

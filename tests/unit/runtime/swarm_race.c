@@ -1,7 +1,9 @@
-/* The whole runtime over local threads: swarms of items that do nothing, watched, canceled and let go meanwhile. */
+/* The whole runtime, over every way to run a flow: swarms of items that do nothing, watched, canceled and let go meanwhile. */
 #include "scenario.h"
 
 #include <mageflow/mageflow.h>
+
+#include "makers.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -12,7 +14,7 @@ enum { ITEMS = 20000, THREADS = 4 };
 static mf_client *mage;
 static atomic_uint calls;
 static atomic_uint bodies_after_end;
-static atomic_bool ended;
+static atomic_bool ended, holding;      /* holding: from the middle on, bodies wait for `ended` */
 
 static mf_status noop(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
 {
@@ -20,6 +22,8 @@ static mf_status noop(mf_context *ctx, const mf_message *in, mf_message **out, v
     atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
     if (atomic_load(&ended))
         atomic_fetch_add(&bodies_after_end, 1);
+    while (atomic_load(&holding) && atomic_load(&calls) > ITEMS / 2 && !atomic_load(&ended))
+        sched_yield();
     return MF_OK;
 }
 
@@ -37,13 +41,17 @@ static mf_status next(const mf_message *message, mf_cursor *cursor, mf_message *
     return MF_OK;
 }
 
-static void open_client(bool by_message)
+static void open_client(size_t maker)
 {
     mf_error err;
+    mf_store *store = NULL;
+    mf_options options = {.struct_size = sizeof options, .threads = THREADS};
     atomic_store(&calls, 0);
     atomic_store(&ended, false);
+    atomic_store(&holding, false);
     atomic_store(&bodies_after_end, 0);
-    CHECK_EQ(mf_open(NULL, MF_OPTIONS(.threads = THREADS, .no_fast_path = by_message), &mage, &err), MF_OK);
+    CHECK_EQ(mf_memory_store_create(NULL, NULL, &store, &err), MF_OK);
+    CHECK_EQ(flow_makers[maker].open(&options, store, &mage, &err), MF_OK);
     CHECK_EQ(mf_task(mage, MF_TASK_DEF(.name = "noop", .run = noop), &err), MF_OK);
     CHECK_EQ(mf_source(mage, MF_SOURCE_DEF(.name = "many", .next = next), &err), MF_OK);
 }
@@ -58,11 +66,11 @@ static mf_run *start_map(mf_signature *each, unsigned max_concurrency)
     return run;
 }
 
-static void run_to_the_end(bool by_message)
+static void run_to_the_end(size_t maker)
 {
     mf_error err;
     mf_counts counts;
-    open_client(by_message);
+    open_client(maker);
     mf_run *run = start_map(mf_sign(mage, "noop", NULL, &err), 64);
     mf_key key = mf_run_key(run);
     CHECK_EQ(mf_run_wait(run, MF_FOREVER, NULL, &err), MF_OK);
@@ -76,12 +84,8 @@ static void run_to_the_end(bool by_message)
 
 static void a_swarm_runs_each_item_once(void)
 {
-    run_to_the_end(false);
-}
-
-static void so_it_does_with_outcomes_by_message(void)
-{
-    run_to_the_end(true);
+    for (size_t maker = 0; maker < flow_maker_count; maker++)
+        run_to_the_end(maker);
 }
 
 static void *cancel(void *arg)
@@ -89,8 +93,7 @@ static void *cancel(void *arg)
     mf_error err;
     while (atomic_load_explicit(&calls, memory_order_relaxed) < ITEMS / 4)
         sched_yield();
-    mf_status st = mf_cancel(mage, arg, &err);
-    CHECK(st == MF_OK || st == MF_E_STATE);
+    CHECK_EQ(mf_cancel(mage, arg, &err), MF_OK);
     atomic_store(&ended, true);     /* from here on no body begins */
     return NULL;
 }
@@ -116,10 +119,11 @@ static void *watch(void *arg)
 /* A body that had begun before may still count itself after `ended` was set: at most one a thread. */
 static void after_a_cancel_nothing_begins(void)
 {
-    for (long round = 0; round < scenario_rounds(3); round++) {
+    for (size_t round = 0; round < (size_t)scenario_rounds(2) * flow_maker_count; round++) {
         mf_error err;
         pthread_t canceler, watcher;
-        open_client(round % 2 == 1);
+        open_client(round % flow_maker_count);
+        atomic_store(&holding, true);
         mf_run *run = start_map(mf_sign(mage, "noop", NULL, &err), 32);
         mf_key key = mf_run_key(run);
         CHECK_EQ(pthread_create(&canceler, NULL, cancel, &key), 0);
@@ -161,10 +165,10 @@ static void *start_many(void *arg)
     return NULL;
 }
 
-static void chains_are_started_waited_for_canceled_and_let_go_by_many(void)
+static void start_by_many(size_t maker)
 {
     pthread_t starters[THREADS];
-    open_client(false);
+    open_client(maker);
     for (int i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_create(&starters[i], NULL, start_many, NULL), 0);
     for (int i = 0; i < THREADS; i++)
@@ -173,11 +177,17 @@ static void chains_are_started_waited_for_canceled_and_let_go_by_many(void)
     mf_client_destroy(mage);
 }
 
+static void chains_are_started_waited_for_canceled_and_let_go_by_many(void)
+{
+    for (size_t maker = 0; maker < flow_maker_count; maker++)
+        start_by_many(maker);
+}
+
 static void a_client_may_be_destroyed_in_the_middle(void)
 {
-    for (long round = 0; round < scenario_rounds(10); round++) {
+    for (size_t round = 0; round < (size_t)scenario_rounds(4) * flow_maker_count; round++) {
         mf_error err;
-        open_client(round % 2 == 1);
+        open_client(round % flow_maker_count);
         mf_run_destroy(start_map(mf_sign(mage, "noop", NULL, &err), 32));
         while (atomic_load_explicit(&calls, memory_order_relaxed) < 100 * (unsigned)round)
             sched_yield();
@@ -187,7 +197,6 @@ static void a_client_may_be_destroyed_in_the_middle(void)
 
 const scenario scenarios[] = {
     {"a_swarm_runs_each_item_once", a_swarm_runs_each_item_once},
-    {"so_it_does_with_outcomes_by_message", so_it_does_with_outcomes_by_message},
     {"after_a_cancel_nothing_begins", after_a_cancel_nothing_begins},
     {"chains_are_started_waited_for_canceled_and_let_go_by_many", chains_are_started_waited_for_canceled_and_let_go_by_many},
     {"a_client_may_be_destroyed_in_the_middle", a_client_may_be_destroyed_in_the_middle},
