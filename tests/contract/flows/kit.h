@@ -70,7 +70,7 @@ void close_fixture(fixture *f);
  *     echo     its message is its result
  *     add      {n: its return field, by: 1} → n + by
  *     note     no result; for callbacks
- *     fail     fails for good, type "Boom", text "it broke"
+ *     fail     fails for good, although it has retries 3: type "Boom", text "it broke"
  *     flaky    {good} fails until attempt `good`, then gives its attempt; retries 3, backoff 10 ms
  *     gate     waits for open_gate, whatever it is asked; gives its message
  *     linger   sleeps until it is asked to stop

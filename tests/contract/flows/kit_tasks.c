@@ -110,7 +110,7 @@ void declare_kit_tasks(fixture *f)
         {.name = "echo", .run = echo},
         {.name = "add", .run = add, .in = &add_in},
         {.name = "note", .run = note},
-        {.name = "fail", .run = fail},
+        {.name = "fail", .run = fail, .retries = 3},
         {.name = "flaky", .run = flaky, .retries = 3, .backoff = mf_milliseconds(10)},
         {.name = "gate", .run = gate},
         {.name = "linger", .run = linger},
