@@ -6,9 +6,12 @@
 
 #include <stdlib.h>
 
+typedef mf_signature *make_fn(mf_client *mage, mf_error *err);
+
 typedef struct trial {
     counting_allocator counting;
     const flow_maker  *maker;
+    make_fn           *make;
     mf_status          st;          /* the first that was not MF_OK */
     char               where[32];
     char               result[64];
@@ -39,6 +42,24 @@ static bool well(trial *t, mf_status st, const char *where)
     return t->st == MF_OK;
 }
 
+/* Draws 1 and 2, as {mageflow_results}. */
+static mf_status next(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
+{
+    (void)message, (void)user;
+    if (cursor->len == 2)
+        return MF_OK;
+    *item = mf_msg("{s:i}", "mageflow_results", cursor->len + 1);
+    cursor->bytes[cursor->len++] = 0;
+    return mf_message_status(*item) == MF_OK ? MF_OK : mf_fail(err, MF_E_NOMEM, "no memory for a number");
+}
+
+static mf_signature *map_of(mf_client *mage, mf_error *err)
+{
+    mf_signature *each = mf_on_success(mf_sign(mage, "plus_one", NULL, err), mf_sign(mage, "plus_one", NULL, err), err);
+    mf_signature *map = mf_map(mage, "map", "two", each, NULL, err);
+    return mf_on_success(map, mf_sign(mage, "breaks", NULL, err), err);
+}
+
 /* A chain of a task and a swarm of two, one of which fails, with a callback. */
 static mf_signature *flow_of(mf_client *mage, mf_error *err)
 {
@@ -54,7 +75,7 @@ static void run_flow(trial *t, mf_client *mage)
 {
     mf_error err = {0};
     mf_message *result = NULL;
-    mf_signature *sig = flow_of(mage, &err);
+    mf_signature *sig = t->make(mage, &err);
     mf_run *run = mf_start(sig, mf_msg("{s:i}", "mageflow_results", 1), &err);
     if (well(t, run != NULL ? MF_OK : err.status, "start")) {
         mf_status st = mf_run_wait(run, PATIENCE, &result, &err);
@@ -80,7 +101,8 @@ static void try_flow(trial *t)
         !well(t, t->maker->open(&options, store, &mage, &err), "open"))
         return;
     if (well(t, mf_task(mage, MF_TASK_DEF(.name = "plus_one", .run = plus_one), &err), "task") &&
-        well(t, mf_task(mage, MF_TASK_DEF(.name = "breaks", .run = breaks), &err), "task"))
+        well(t, mf_task(mage, MF_TASK_DEF(.name = "breaks", .run = breaks), &err), "task") &&
+        well(t, mf_source(mage, MF_SOURCE_DEF(.name = "two", .next = next), &err), "source"))
         run_flow(t, mage);
     (void)mf_drain(mage, PATIENCE);
     mf_client_destroy(mage);
@@ -92,23 +114,19 @@ static void is_released(const trial *t, long n)
     cr_assert(eq(long, atomic_load(&t->counting.wrong_size), 0));
 }
 
-ParameterizedTestParameters(flow_nomem, each_failing_allocation_is_a_clear_status_or_no_matter)
-{
-    return flow_parameters();
-}
-
-ParameterizedTest(size_t *maker, flow_nomem, each_failing_allocation_is_a_clear_status_or_no_matter, .timeout = 170)
+static void fail_each(size_t maker, make_fn *make, const char *result)
 {
     long worked = 0, refused = 0, n = 1;
     for (bool reached = true; reached; n++) {
         trial *t = calloc(1, sizeof *t);
-        t->maker = &flow_makers[*maker];
+        t->maker = &flow_makers[maker];
+        t->make = make;
         counting_init(&t->counting);
         atomic_store(&t->counting.fail_at, n);
         try_flow(t);
         is_released(t, n);
         if (t->st == MF_OK)
-            is_text(t->result, "[3,null]");
+            is_text(t->result, result);
         else
             cr_assert(eq(str, (char *)mf_status_name(t->st), "MF_E_NOMEM"), "%s, allocation %ld, %s: %s", t->maker->name, n,
                       t->where, t->result);
@@ -118,4 +136,24 @@ ParameterizedTest(size_t *maker, flow_nomem, each_failing_allocation_is_a_clear_
         free(t);
     }
     cr_assert(all(gt(long, worked, 20), gt(long, refused, 20)), "%ld worked, %ld were refused", worked, refused);
+}
+
+ParameterizedTestParameters(flow_nomem, a_chain_around_a_swarm_works_or_is_refused_clearly)
+{
+    return flow_parameters();
+}
+
+ParameterizedTest(size_t *maker, flow_nomem, a_chain_around_a_swarm_works_or_is_refused_clearly, .timeout = 170)
+{
+    fail_each(*maker, flow_of, "[3,null]");
+}
+
+ParameterizedTestParameters(flow_nomem, a_map_works_or_is_refused_clearly)
+{
+    return flow_parameters();
+}
+
+ParameterizedTest(size_t *maker, flow_nomem, a_map_works_or_is_refused_clearly, .timeout = 170)
+{
+    fail_each(*maker, map_of, "[2,3]");
 }
