@@ -152,8 +152,10 @@ static mf_status find_manager(const mfi_url *url, mfi_manager *out, mf_error *er
     }
     struct text known = {.len = 0};
     add_schemes(&known, ", ");
+    /* What is no scheme at all may be a secret: "password@host:6379". */
+    bool plain = url->scheme.len < 40 && strspn(url->scheme.at, "abcdefghijklmnopqrstuvwxyz+") >= url->scheme.len;
     return mf_fail(err, MF_E_INVALID, "url: unknown scheme \"%.*s\"; expected one of %s",
-                   (int)(url->scheme.len < 40 ? url->scheme.len : 40), url->scheme.at, known.at);
+                   plain ? (int)url->scheme.len : 3, plain ? url->scheme.at : "...", known.at);
 }
 
 static mf_status find_parameters(const mfi_url *url, mfi_manager manager, url_setting *setting, mf_error *err)
@@ -220,21 +222,14 @@ static mf_status detect(const char *text, mf_options *o, mf_error *err)
     return o->store != NULL ? MF_OK : make_store(NULL, o, &o->store, err);
 }
 
-static mf_status check_options(const mf_options *options, mf_error *err)
-{
-    return options->struct_size == 0 ? mf_fail(err, MF_E_INVALID, "options: struct_size is 0; make them with MF_OPTIONS(...)")
-                                     : MF_OK;
-}
-
 mf_status mf_options_from_url(const char *url, mf_options *options, mf_error *err)
 {
-    mf_status st = check_options(options, err);
-    if (st == MF_OK && options->struct_size < sizeof *options)
-        st = mf_fail(err, MF_E_UNSUPPORTED, "options: made for an older mageflow/client.h; build again");
+    if (options->struct_size < sizeof *options)     /* its fields cannot be trusted to be there: nothing is touched */
+        return mf_fail(err, MF_E_INVALID, "options: struct_size is %zu, expected %zu; make them with MF_OPTIONS(...) of this "
+                       "mageflow/client.h", options->struct_size, sizeof *options);
+    mf_status st = detect(url != NULL ? url : "local:", options, err);
     if (st == MF_OK)
-        st = detect(url != NULL ? url : "local:", options, err);
-    if (st == MF_OK || options->struct_size < sizeof *options)
-        return st;
+        return MF_OK;
     mf_adapter_destroy(options->adapter);
     mf_store_destroy(options->store);
     options->adapter = NULL;
@@ -246,9 +241,8 @@ mf_status mf_open(const char *url, const mf_options *options, mf_client **out, m
 {
     mf_options o = {.struct_size = sizeof o};
     if (options != NULL) {
-        mf_status st = check_options(options, err);
-        if (st != MF_OK)
-            return st;
+        if (options->struct_size == 0)
+            return mf_fail(err, MF_E_INVALID, "options: struct_size is 0; make them with MF_OPTIONS(...)");
         memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
         o.struct_size = sizeof o;
     }

@@ -63,22 +63,6 @@ static bool stack_is_short(void)
     return low != NULL && (size_t)(&here - low) < HELP_STACK;
 }
 
-struct until {
-    local *l;
-    bool (*done)(void *arg);
-    void  *arg;
-};
-
-/* Once the worker stops, nothing is begun that somebody could wait for. */
-static bool done_or_stopping(void *arg)
-{
-    struct until *u = arg;
-    pthread_mutex_lock(&u->l->lock);
-    bool stopping = !u->l->serving;
-    pthread_mutex_unlock(&u->l->lock);
-    return stopping || u->done(u->arg);
-}
-
 static mf_status local_help(mf_adapter *base, bool (*done)(void *arg), void *arg, int64_t deadline_ns)
 {
     local *l = local_of(base);
@@ -86,11 +70,10 @@ static mf_status local_help(mf_adapter *base, bool (*done)(void *arg), void *arg
         return MF_E_UNSUPPORTED;
     if (stack_is_short())
         return MF_E_FULL;
-    struct until until = {l, done, arg};
     local_slot_release(l);
-    mf_status st = mf_pool_help_until(l->pool, done_or_stopping, &until, deadline_ns);
+    mf_status st = mf_pool_help_until(l->pool, done, arg, deadline_ns);
     local_slot_take(l);
-    return st == MF_OK && !done(arg) ? MF_E_CLOSED : st;
+    return st;
 }
 
 static void local_wake_helpers(mf_adapter *base)

@@ -35,6 +35,12 @@ static void tell_container(const mf_spec *spec, bool well, const mf_message *val
     mfi_plan_entry(plan, task, &unit, 1, message);
 }
 
+void mfi_flow_ended_before(const mf_spec *spec, mfi_plan *plan)
+{
+    if (mf_key_is_set(&spec->container))
+        tell_container(spec, false, NULL, NULL, plan);      /* before its start it can only have been canceled */
+}
+
 void mfi_end(const mf_spec *spec, mf_state *state, mf_signature_status status, const mf_message *value,
              const mf_message *sent, int64_t now_ms, mfi_plan *plan)
 {

@@ -8,7 +8,6 @@
 #include <mageflow/task.h>
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <uthash.h>
 
 typedef struct mfi_task {
@@ -16,7 +15,6 @@ typedef struct mfi_task {
     mf_str         name;
     bool           durable;
     mf_spec       *plain;        /* the spec that all its plain calls without kwargs share */
-    atomic_uint    calls;        /* A  running now, for max_concurrency */
     UT_hash_handle hh;
 } mfi_task;
 

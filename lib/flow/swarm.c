@@ -46,6 +46,8 @@ void mfi_swarm_publish(const mf_spec *spec, mf_state *state, const mf_item *item
         /* A drawn message is handed to the one task; an added item receives the swarm's message below its own. */
         const mf_message *handed = drawn ? items[i].message : state->input;
         mfi_item_publish(spec, state, drawn ? &spec->each : &items[i], state->next, handed, false, plan);
+        if (plan->status != MF_OK)
+            return;     /* what was published before it stays published */
         state->next++;
         state->running++;
     }

@@ -4,7 +4,7 @@
  * record. That a container's child ended is an event to the container; that a signature is to be started is an effect.
  * Whoever runs transitions may apply many events of one record before committing them together.
  *
- * Every rule stands where it is used: task.c-like cases in transition.c, chain.c, swarm.c; what happens at an end in
+ * Every rule stands where it is used: tasks in transition.c, chains and swarms in files of their own; what happens at an end in
  * lifecycle.c and callbacks.c; how messages are put together in compose.c. */
 #ifndef MFI_TRANSITION_H
 #define MFI_TRANSITION_H
@@ -51,6 +51,8 @@ bool mfi_swarm_is_complete(const mf_spec *spec, const mf_state *state);
 
 /* ---- starts ------------------------------------------------------------------------------------------------------ */
 
+/** A signature that is to be started has ended already: its container, which was not waiting for it then, is told now. */
+void mfi_flow_ended_before(const mf_spec *spec, mfi_plan *plan);
 /** Turn a start into the entry that does it, now that the record of the signature was read (spec; epoch of its state). */
 void mfi_flow_start_entry(const mf_spec *spec, uint32_t epoch, const mfi_start *start, mfi_plan *plan);
 

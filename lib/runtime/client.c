@@ -46,6 +46,9 @@ static mf_status check_options(const mf_options *options, mf_error *err)
 {
     if (options != NULL && options->struct_size == 0)
         return mf_fail(err, MF_E_INVALID, "options: struct_size is 0; make them with MF_OPTIONS(...)");
+    if (options != NULL && options->struct_size > offsetof(mf_options, limits) && options->limits != NULL &&
+        options->limits->struct_size == 0)
+        return mf_fail(err, MF_E_INVALID, "options: the limits' struct_size is 0; make them with MF_LIMITS(...)");
     return MF_OK;
 }
 
@@ -61,9 +64,9 @@ static void take_options(mf_client *client, const mf_options *options)
     client->threads = o.threads;
     client->fast_path = !o.no_fast_path;
     if (o.limits != NULL)
-        client->limits = *o.limits;
-    else
-        client->limits = (mf_limits){.struct_size = sizeof(mf_limits)};
+        memcpy(&client->limits, o.limits,
+               o.limits->struct_size < sizeof client->limits ? o.limits->struct_size : sizeof client->limits);
+    client->limits.struct_size = sizeof client->limits;
 }
 
 static void client_free(mf_client *client)
@@ -208,11 +211,14 @@ mf_status mf_workflow_open(mf_client *client, const char *task, mf_workflow **ou
         return st;
     if (mfi_registry_task(&client->registry, mf_cstr(task)) == NULL)
         return mfi_registry_unknown_task(&client->registry, mf_cstr(task), err);
-    st = mf_adapter_workflow(client->adapter, mf_cstr(task), out, err);
-    if (st == MF_OK) {
-        st = mfi_serve_here(client, err);
-        if (st != MF_OK)
-            mf_workflow_destroy(*out);
-    }
+    mf_workflow *workflow;
+    st = mf_adapter_workflow(client->adapter, mf_cstr(task), &workflow, err);
+    if (st != MF_OK)
+        return st;
+    st = mfi_serve_here(client, err);
+    if (st == MF_OK)
+        *out = workflow;
+    else
+        mf_workflow_destroy(workflow);
     return st;
 }

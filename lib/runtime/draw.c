@@ -5,7 +5,7 @@
 
 #include "compose.h"
 
-#define DRAW_PAGE   64      /* items published by one commit */
+#define DRAW_PAGE   64      /* items read at a time; one commit takes as many pages as there is room for */
 #define RESULT_PAGE 256
 
 /* Draw from the source; the state's cursor moves along and is committed with the items. */

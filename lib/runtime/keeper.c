@@ -1,4 +1,5 @@
-/* One thread that takes no user lock and runs no user code: it sleeps until a timeout, a delayed message or a failed
+/* One thread that takes no user lock, runs no task and draws from no source (an on_end callback it may call, where a timeout
+ * ends a run): it sleeps until a timeout, a delayed message or a failed
  * publish is due. It is started by the first of them, and wakes for nothing else.
  *
  *    somebody new to wait for           the keeper
@@ -99,12 +100,13 @@ static void changed(mf_client *client)
 {
     mfi_keeper *k = &client->keeper;
     pthread_mutex_lock(&k->lock);
-    if (!k->started && !k->stop) {
+    bool starts = !k->started && !k->stop;
+    if (starts)
         k->started = pthread_create(&k->thread, NULL, keep, client) == 0;
-        if (!k->started)
-            mfi_log(client, MF_LOG_ERROR, "no thread for timers: timeouts and delays wait until the next one can be started");
-    }
+    bool failed = starts && !k->started;
     pthread_mutex_unlock(&k->lock);
+    if (failed)
+        mfi_log(client, MF_LOG_ERROR, "no thread for timers: timeouts and delays wait until the next one can be started");
     atomic_fetch_add_explicit(&k->changed, 1, memory_order_release);
     mfi_futex_wake(&k->changed, 1);
 }

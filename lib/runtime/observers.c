@@ -110,26 +110,35 @@ static void mark_ended(mf_run *run)
         (void)!write(run->fd, &(uint64_t){1}, sizeof(uint64_t));
 }
 
+/* Everybody who waits is woken before the first callback runs, which may take its time. */
 void mfi_observers_ended(mf_client *client, const mf_key *key)
 {
     mfi_observers *o = &client->observers;
+    mfi_watch *watch = NULL;
     bool any = false;
     pthread_mutex_lock(&o->lock);
+    HASH_FIND(hh, o->watches, key, sizeof *key, watch);
+    for (mf_run *run = watch != NULL ? watch->first : NULL; run != NULL; run = run->next)
+        if (atomic_load_explicit(&run->ended, memory_order_relaxed) == 0) {
+            any = true;
+            mark_ended(run);
+        }
+    pthread_mutex_unlock(&o->lock);
+    if (!any)
+        return;
+    mf_adapter_wake_helpers(client->adapter);
+
+    pthread_mutex_lock(&o->lock);
     for (;;) {
-        mfi_watch *watch = NULL;
         HASH_FIND(hh, o->watches, key, sizeof *key, watch);
         mf_run *run = watch != NULL ? watch->first : NULL;
-        while (run != NULL && atomic_load_explicit(&run->ended, memory_order_relaxed) != 0)
+        while (run != NULL && run->on_end == NULL)
             run = run->next;
         if (run == NULL)
             break;
-        any = true;
-        mark_ended(run);
         call_on_end(o, run);    /* the list may be another one afterwards: look again from its start */
     }
     pthread_mutex_unlock(&o->lock);
-    if (any)
-        mf_adapter_wake_helpers(client->adapter);
 }
 
 mf_status mf_run_on_end(mf_run *run, void (*fn)(void *user, const mf_key *key), void *user)

@@ -38,9 +38,14 @@ mf_status mf_progress(mf_client *client, const mf_key *key, mf_message **out)
 
 mf_status mf_log_line(mf_client *client, const mf_key *key, uint64_t n, char **out)
 {
-    size_t len;
+    size_t len = 0;
     mf_status st = mfi_client_check(client, NULL);
-    return st != MF_OK ? st : mf_store_read_log(client->store, key, n, client->allocator, out, &len);
+    if (st == MF_OK)
+        st = mf_store_read_log(client->store, key, n, client->allocator, out, &len);
+    for (size_t i = 0; st == MF_OK && i < len; i++)     /* what a person reads holds no NUL */
+        if ((*out)[i] == '\0')
+            (*out)[i] = ' ';
+    return st;
 }
 
 void mf_text_free(mf_client *client, char *text)

@@ -43,8 +43,9 @@ static mf_status put_record(mf_client *client, const mfi_draft *draft, const mf_
     return st;
 }
 
-/* What stands below is stored first, and the beginning is sent with the last commit: a start is whole or never was. */
-static mf_status store_flow(mf_client *client, const mf_signature *sig, mf_message *message, mf_error *err)
+/* What stands below is stored first, and the beginning is sent with the last commit: nothing of a start that failed half-way
+ * ever runs. */
+static mf_status store_flow(mf_client *client, mf_signature *sig, mf_message *message, mf_error *err)
 {
     mfi_plan plan;
     mfi_plan_init(&plan, client->allocator, &client->limits, &client->framework);
@@ -55,6 +56,8 @@ static mf_status store_flow(mf_client *client, const mf_signature *sig, mf_messa
     if (st == MF_OK && sig->task != NULL && sig->task->def.in != NULL)
         st = mf_fields_validate(sig->task->def.in,
                                 plan.entries[0].message != NULL ? plan.entries[0].message : mf_message_nil(), err);
+    /* From the first record on there is no second start: what is stored stands, and must not be changed any more. */
+    sig->started = sig->started || st == MF_OK;
     for (size_t i = 0; st == MF_OK && i < sig->below_count; i++)
         st = put_record(client, &sig->below[i], NULL, err);
     if (st == MF_OK)
@@ -115,7 +118,6 @@ mf_run *mf_start(mf_signature *sig, mf_message *message, mf_error *err)
             st = MF_E_NOMEM;
         if (st == MF_OK)
             st = store_flow(client, sig, message, err);
-        sig->started = sig->started || st == MF_OK;
         pthread_mutex_unlock(&sig->lock);
     }
     mf_message_unref(message);
@@ -236,6 +238,9 @@ mf_status mf_run_wait(mf_run *run, mf_duration timeout, mf_message **result, mf_
             mfi_futex_wait(&run->ended, 0, deadline);
     if (!has_ended(run) && atomic_load(&run->client->closing))
         return mf_fail(err, MF_E_CLOSED, "%s did not end before its client was closed", run->key.text);
+    if (!has_ended(run) && st == MF_E_FULL)
+        return mf_fail(err, MF_E_FULL, "too many calls wait on this thread, one on top of the other: wait for fewer at once, "
+                       "or let a chain do it");
     if (!has_ended(run))
         return mf_fail(err, MF_E_TIMEOUT, "%s did not end in time; it still runs", run->key.text);
     return tell_end(run, result, err);

@@ -47,8 +47,8 @@ typedef struct mfi_ticket {
 void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw, mfi_ticket *ticket);
 /** Post and wait until it is committed. */
 mf_status mfi_dispatch_wait(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw);
-/** Commit a batch that touches no record, until it is done or can never be. Tells which settles were stale by returning
- * MF_E_STALE; nothing else of the batch is then done. */
+/** Commit a batch that touches no record, trying until it is done. MF_E_STALE: the settled token was no longer current;
+ * nothing was done. */
 mf_status mfi_commit_plain(mf_client *client, const uint64_t *settle, const mf_entry *entry);
 
 /** What cannot be done for want of memory or of a store that answers, and must not be lost, is tried again after this.

@@ -47,7 +47,8 @@ typedef struct mf_settlement {
 typedef struct mf_host mf_host;
 typedef struct mf_host_ops {
     size_t struct_size;
-    /* Run the delivered task in this thread, record its outcome, settle it. Returns when all of that is done. */
+    /* Run the delivered task in this thread, record its outcome, settle it. With a claim it may return before the outcome is
+     * committed; nothing of the delivery is needed for that any more. Else all of it is done. */
     void (*deliver)(mf_host *host, const mf_delivery *delivery);
     /* A task that somebody else runs ended: done with its result, or failed with its error map. */
     mf_status (*outcome)(mf_host *host, const mf_unit *unit, mf_signature_status status, const mf_message *value);
@@ -188,7 +189,8 @@ typedef struct mf_adapter_ops {
      * store's clock; INT64_MAX: none. */
     int64_t (*due)(mf_adapter *self);
     /* Optional. On a thread of the adapter's worker: run other deliveries until done(arg) or the deadline
-     * (CLOCK_MONOTONIC, ns). MF_E_UNSUPPORTED where the thread is none of the worker's. */
+     * (CLOCK_MONOTONIC, ns). MF_E_UNSUPPORTED where the thread is none of the worker's; MF_E_FULL: so many calls wait on top
+     * of each other there that the stack is nearly used up. */
     mf_status (*help)(mf_adapter *self, bool (*done)(void *arg), void *arg, int64_t deadline_ns);
     /* Optional. Something that a helping thread may wait for has changed. */
     void (*wake_helpers)(mf_adapter *self);

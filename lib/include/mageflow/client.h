@@ -21,7 +21,7 @@ typedef struct mf_options {
     size_t              struct_size;
     const mf_allocator *allocator;      /* NULL: malloc and friends */
     const mf_clock     *clock;          /* NULL: the system's */
-    mf_adapter         *adapter;        /* an instance of the caller's, consumed; the URL then names no manager */
+    mf_adapter         *adapter;        /* an instance of the caller's, consumed; the URL is then not looked at */
     mf_store           *store;          /* an instance of the caller's, consumed */
     mf_log_fn          *log;            /* NULL: the library's log goes nowhere */
     void               *log_user;
@@ -40,7 +40,8 @@ MF_NODISCARD mf_status mf_open(const char *url, const mf_options *options, mf_cl
 
 /** The first half of mf_open: put the adapter and the store that the URL names into options (made with MF_OPTIONS, in the
  * caller's memory), where they are missing, and what else the URL says. For who wants to wrap one of them, a recording
- * adapter around the local one for instance, before mf_client_create. On failure both are gone and set to NULL. */
+ * adapter around the local one for instance, before mf_client_create. On failure both are gone and set to NULL; but with a wrong struct_size (MF_E_INVALID) nothing is
+ * touched, neither here nor in mf_open. */
 MF_NODISCARD mf_status mf_options_from_url(const char *url, mf_options *options, mf_error *err);
 
 /** The same with an adapter and a store at hand (both consumed, on failure too); what mf_open ends in. */
@@ -48,7 +49,7 @@ MF_NODISCARD mf_status mf_client_create(mf_adapter *adapter, mf_store *store, co
                                         mf_error *err);
 
 /** Stop the worker (what runs is asked to stop and waited for; what waits is lost with a store that is not durable; see
- * mf_drain), free everything. NULL is allowed. Not from a task. */
+ * mf_drain), free everything. NULL is allowed. Not from a task, a source or an on_end callback. */
 void mf_client_destroy(mf_client *client);
 /** After fork, in the child: forget the client without touching what it shares with the parent. Leaks on purpose. */
 void mf_client_abandon(mf_client *client);
@@ -71,7 +72,8 @@ MF_NODISCARD mf_status mf_source(mf_client *client, const mf_source_def *def, mf
 
 /** Serve the declared tasks. Where the manager is this process the first mf_start does it. MF_E_STATE: serves already. */
 MF_NODISCARD mf_status mf_serve(mf_client *client, const mf_worker_options *options, mf_error *err);
-/** Wait until nothing that is due waits and nothing runs in this process's worker. MF_E_TIMEOUT. */
+/** Wait until nothing that is due waits and nothing runs in this process's worker. Not from a task, which would wait for
+ * itself. MF_OK; MF_E_TIMEOUT; MF_E_FORKED. */
 mf_status mf_drain(mf_client *client, mf_duration timeout);
 
 /** A handle for triggering a task by name, without a signature (see mageflow/adapter.h); mf_workflow_destroy it. */

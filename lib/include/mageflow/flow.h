@@ -4,7 +4,8 @@
  * and a NULL signature is passed through, so that a chain of calls is checked once, at its end: mf_start(NULL, …)
  * answers NULL and leaves the error of the call that failed first in err.
  *
- * Threads   every call on a signature or run is thread-safe.
+ * Threads   every call on a run is thread-safe, and so is reading a signature. What adds to a signature or consumes one
+ *           is for one thread at a time.
  */
 #ifndef MAGEFLOW_FLOW_H
 #define MAGEFLOW_FLOW_H
@@ -26,7 +27,7 @@ typedef struct mf_context mf_context;   /* see mageflow/task.h */
 
 /** A call of a declared task. kwargs: a map (or nil, or NULL) that is merged deeply over the message it will receive;
  * consumed. Checked against the task's field table as far as it goes: a field of the wrong type is refused here.
- * NULL: MF_E_UNKNOWN_TASK, MF_E_INVALID, MF_E_NOMEM. */
+ * NULL: MF_E_UNKNOWN_TASK, MF_E_INVALID, MF_E_TYPE (kwargs are no map), MF_E_NOMEM. */
 mf_signature *mf_sign(mf_client *client, const char *task, mf_message *kwargs, mf_error *err);
 
 /** A chain: each step receives the result of the one before in its return field. Two steps at least, checked when it is
@@ -41,7 +42,8 @@ typedef struct mf_swarm_options {
     unsigned      max_concurrency;       /* items running at once; 0: 30 */
     uint64_t      stop_after_failures;   /* so many failed items end the swarm as failed; 0: no number does */
     mf_message   *kwargs;                /* merged over the message of each item; consumed */
-    mf_signature *on_success;            /* started once when the swarm is done; consumed */
+    mf_signature *on_success;            /* started once when the swarm is done; consumed. NULL: none, also where its
+                                            constructor failed: mf_on_success tells */
     mf_signature *on_error;              /* started once when the swarm fails; consumed */
 } mf_swarm_options;
 #define MF_SWARM_OPTIONS(...) (&(const mf_swarm_options){ .struct_size = sizeof(mf_swarm_options), __VA_ARGS__ })
@@ -80,8 +82,8 @@ mf_signature *mf_map(mf_client *client, const char *name, const char *source, mf
 
 /** Start `callback` when sig is done / has failed. A success callback receives the result in its return field (a swarm's:
  * the list of results, as long as that fits the payload bound, and always `mageflow_swarm`: {swarm, total, done,
- * failed}); an error callback receives the message its task was sent, and the error through mf_context_error. Callbacks
- * may be chains or swarms. Returns sig; NULL as mf_chain_add. */
+ * failed}); an error callback receives the message its task was sent, and, where it is a task, the error through
+ * mf_context_error. Callbacks may be chains or swarms. Returns sig; NULL as mf_chain_add. */
 mf_signature *mf_on_success(mf_signature *sig, mf_signature *callback, mf_error *err);
 mf_signature *mf_on_error(mf_signature *sig, mf_signature *callback, mf_error *err);
 
@@ -93,8 +95,9 @@ void mf_signature_destroy(mf_signature *sig);
 /* ---- running --------------------------------------------------------------------------------------------------- */
 
 /** Store the signature with everything below it and send its beginning. message (a map, nil or NULL) is consumed; sig is
- * borrowed. NULL: MF_E_INVALID (a chain of fewer than two, a message that does not fit the fields), MF_E_STATE (started
- * already), MF_E_CLOSED, MF_E_NOMEM; or sig was NULL. */
+ * borrowed. NULL: MF_E_INVALID (a chain of fewer than two, a swarm that is not closed, a message that does not fit the
+ * fields), MF_E_TYPE (the message is no map), MF_E_TOO_BIG, MF_E_STATE (started already); MF_E_NOMEM, MF_E_IO: nothing runs,
+ * and if some of it was stored the signature cannot be started again; or sig was NULL. */
 mf_run *mf_start(mf_signature *sig, mf_message *message, mf_error *err);
 
 /** A run of something that was started, by its key, perhaps by another process. NULL: MF_E_NOT_FOUND. */
@@ -103,15 +106,17 @@ mf_run *mf_run_open(mf_client *client, const mf_key *key, mf_error *err);
 /** Wait for the end. *result (unref it; may be NULL if not wanted) is the result; a swarm's is the list of results while
  * that fits the payload bound, else nil: read it with mf_results. On a thread of the pool other jobs are run meanwhile.
  * MF_OK; MF_E_TASK_FAILED with the task's own text; MF_E_CANCELED; MF_E_TIMEOUT: it still runs; MF_E_CLOSED: in a task,
- * whose client is being destroyed. */
+ * whose client is being destroyed; MF_E_FULL: in a task, on a thread whose stack is full of calls that wait. */
 mf_status mf_run_wait(mf_run *run, mf_duration timeout, mf_message **result, mf_error *err);
 /** How a failed run failed: its error map (see mageflow/store.h), whole where the text of an mf_error is cut. *out is the
  * caller's to unref. MF_E_AGAIN: it still runs; MF_E_NOT_FOUND: it did not fail. */
 MF_NODISCARD mf_status mf_run_error(mf_run *run, mf_message **out);
 /** As mf_run_wait without waiting: MF_E_AGAIN while it runs. */
 mf_status mf_run_poll(mf_run *run, mf_message **result, mf_error *err);
-/** Call fn once when the run has ended, on a thread of the library with no lock held; at once, from this call's own
- * thread, when it has ended already. One callback a run. */
+/** Call fn once when the run has ended, with no lock held, on the thread that records the end: a worker's, the one that keeps
+ * timeouts, or one inside mf_cancel; at once, from this call's own thread, when it has ended already. fn may start, cancel
+ * and destroy runs, this one too, and must not wait for runs or destroy the client. One callback a run. MF_E_STATE: it has
+ * one; MF_E_INVALID, MF_E_FORKED. */
 mf_status mf_run_on_end(mf_run *run, void (*fn)(void *user, const mf_key *key), void *user);
 /** An eventfd that becomes readable at the end; owned by the run. Negative: none could be made. */
 int    mf_run_fd(mf_run *run);

@@ -24,10 +24,10 @@ typedef struct mf_context mf_context;
  * may be tried again. */
 typedef mf_status mf_task_fn(mf_context *ctx, const mf_message *in, mf_message **out, void *user);
 
-/** The number of retries that a zero in mf_task_def means is 0; this is how none is spelled where a default exists. */
+/** What is declared of a task. Zero in a field means its default, which stands beside it. */
 typedef struct mf_task_def {
     size_t           struct_size;
-    const char      *name;             /* 1 to 255 bytes of UTF-8, no control characters; "mageflow." is ours */
+    const char      *name;             /* 1 to 255 bytes, no control characters; "mageflow." is ours */
     mf_task_fn      *run;
     void            *user;             /* handed to run; must outlive the client */
     const mf_fields *in;               /* NULL: any message. Checked before run and, for signatures, when they are made */

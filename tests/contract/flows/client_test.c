@@ -17,7 +17,7 @@ static mf_status talker(mf_context *ctx, const mf_message *in, mf_message **out,
     if (st == MF_OK)
         st = mf_context_progress(ctx, progress);
     mf_message_unref(progress);
-    progress = mf_msg("{s");
+    progress = mf_msg("{oops");
     if (mf_context_progress(ctx, progress) != MF_E_INVALID)
         st = MF_E_FINAL;
     mf_message_unref(progress);
