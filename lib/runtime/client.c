@@ -141,7 +141,6 @@ void mf_client_destroy(mf_client *client)
     atomic_store(&client->closing, true);
     mfi_control_close(client);
     if (client->worker != NULL) {
-        mf_adapter_wake_helpers(client->adapter);       /* tasks that wait for others: see mf_run_wait */
         mf_worker_stop(client->worker);
         mf_worker_destroy(client->worker);
     }

@@ -27,8 +27,17 @@ void mfi_control_fini(mfi_control *c)
     pthread_mutex_destroy(&c->lock);
 }
 
+static _Thread_local mfi_running *current;
+
+mfi_running *mfi_control_current(void)
+{
+    return current;
+}
+
 void mfi_control_enter(mf_client *client, mfi_running *running)
 {
+    running->below = current;
+    current = running;
     mfi_control *c = &client->control;
     bool timed = running->deadline_ns != INT64_MAX;
     if (timed)
@@ -51,6 +60,7 @@ void mfi_control_enter(mf_client *client, mfi_running *running)
 
 bool mfi_control_leave(mf_client *client, mfi_running *running)
 {
+    current = running->below;
     mfi_control *c = &client->control;
     pthread_mutex_lock(&c->lock);
     if (running->prev != NULL)
@@ -128,6 +138,7 @@ static void stop_below(mf_client *client, const mf_key *key)
         pthread_mutex_unlock(&c->lock);
     }
     mfi_release(client->allocator, keys.at, keys.capacity * sizeof *keys.at);
+    mf_adapter_wake_helpers(client->adapter);       /* a call that waits inside sees its stop, too */
     mf_adapter_request_stop(client->adapter, &(mf_unit){.key = *key});
 }
 
@@ -214,6 +225,7 @@ void mfi_control_stop_id(mf_client *client, mf_str id)
         if (mf_str_eq(r->call.delivery->id, id))
             mfi_call_stop(&r->call, MFI_STOP_CANCEL);
     pthread_mutex_unlock(&c->lock);
+    mf_adapter_wake_helpers(client->adapter);
 }
 
 void mfi_control_close(mf_client *client)
@@ -224,6 +236,7 @@ void mfi_control_close(mf_client *client)
     for (mfi_running *r = c->running; r != NULL; r = r->next)
         mfi_call_stop(&r->call, MFI_STOP_CLOSING);
     pthread_mutex_unlock(&c->lock);
+    mf_adapter_wake_helpers(client->adapter);
 }
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */
@@ -260,6 +273,7 @@ int64_t mfi_control_tick(mf_client *client, int64_t now_ns)
     mfi_control *c = &client->control;
     int64_t next;
     mfi_running *voided;
+    bool asked = false;
     do {
         next = INT64_MAX;
         voided = NULL;
@@ -269,6 +283,7 @@ int64_t mfi_control_tick(mf_client *client, int64_t now_ns)
                 r->out_of_time = true;
                 r->deadline_ns = mfi_deadline_ns(now_ns, GRACE);
                 mfi_call_stop(&r->call, MFI_STOP_TIMEOUT);
+                asked = true;
             } else if (r->deadline_ns <= now_ns) {
                 r->deadline_ns = INT64_MAX;
                 uint32_t expected = MFI_CALL_RUNNING;
@@ -284,5 +299,7 @@ int64_t mfi_control_tick(mf_client *client, int64_t now_ns)
         if (voided != NULL)
             tell_timeout(client, voided);
     } while (voided != NULL);
+    if (asked)
+        mf_adapter_wake_helpers(client->adapter);
     return next;
 }

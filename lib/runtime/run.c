@@ -9,7 +9,8 @@
 #include "memory.h"
 #include "sign.h"
 
-#define ITEM_PAGE 4096      /* items stored by one commit */
+#define ITEM_PAGE 4096                  /* items stored by one commit */
+#define LOOK_UP   mf_milliseconds(50)   /* how often a waiting task that cannot help looks at its stop */
 
 /* ---- storing ----------------------------------------------------------------------------------------------------- */
 
@@ -214,11 +215,27 @@ static bool has_ended(void *arg)
     return atomic_load_explicit(&run->ended, memory_order_acquire) != 0;
 }
 
-/* A task that waits for another must not keep its worker from closing. */
+/* A task that waits for another must still hear that it should stop itself. */
+static bool asked_to_stop(void)
+{
+    const mfi_running *here = mfi_control_current();
+    return here != NULL && mf_context_stop_requested(&here->call.ctx);
+}
+
 static bool is_over(void *arg)
 {
-    mf_run *run = arg;
-    return has_ended(run) || atomic_load(&run->client->closing);
+    return has_ended(arg) || asked_to_stop();
+}
+
+/* On a thread that cannot help. In a task, whose stop is another word than the one slept on, it looks up now and then. */
+static mf_status sleep_until_over(mf_run *run, int64_t deadline)
+{
+    int64_t now;
+    while (!is_over(run) && (now = mfi_now_ns(NULL)) < deadline) {
+        int64_t until = mfi_control_current() != NULL ? mfi_deadline_ns(now, LOOK_UP) : deadline;
+        mfi_futex_wait(&run->ended, 0, until < deadline ? until : deadline);
+    }
+    return is_over(run) ? MF_OK : MF_E_TIMEOUT;
 }
 
 mf_status mf_run_wait(mf_run *run, mf_duration timeout, mf_message **result, mf_error *err)
@@ -233,11 +250,10 @@ mf_status mf_run_wait(mf_run *run, mf_duration timeout, mf_message **result, mf_
     int64_t deadline = mfi_deadline_ns(mfi_now_ns(NULL), timeout);
     if (!has_ended(run))
         st = mf_adapter_help(run->client->adapter, is_over, run, deadline);
-    if (st == MF_E_UNSUPPORTED)     /* no thread of the worker: sleep */
-        while (!has_ended(run) && mfi_now_ns(NULL) < deadline)
-            mfi_futex_wait(&run->ended, 0, deadline);
-    if (!has_ended(run) && atomic_load(&run->client->closing))
-        return mf_fail(err, MF_E_CLOSED, "%s did not end before its client was closed", run->key.text);
+    if (st == MF_E_UNSUPPORTED)
+        st = sleep_until_over(run, deadline);
+    if (!has_ended(run) && st == MF_OK)
+        return mf_fail(err, MF_E_CANCELED, "this task was asked to stop while it waited for %s", run->key.text);
     if (!has_ended(run) && st == MF_E_FULL)
         return mf_fail(err, MF_E_FULL, "too many calls wait on this thread, one on top of the other: wait for fewer at once, "
                        "or let a chain do it");

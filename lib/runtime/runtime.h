@@ -85,6 +85,7 @@ typedef struct mfi_running {
     bool                out_of_time;    /* L  asked to stop by its timeout; deadline_ns is then the end of the grace */
     bool                replaced;       /* keeper: its thread was replaced */
     void               *thread_mark;
+    struct mfi_running *below;          /* O  the call that this one runs on top of, where its thread helps */
     struct mfi_running *prev, *next;    /* L */
 } mfi_running;
 
@@ -102,6 +103,8 @@ void mfi_control_fini(mfi_control *c);
 /** Begin and end of a call. leave returns true where the outcome is the caller's to tell; false: the keeper told it. */
 void mfi_control_enter(mf_client *client, mfi_running *running);
 bool mfi_control_leave(mf_client *client, mfi_running *running);
+/** The call that the calling thread is in; NULL: none. */
+mfi_running *mfi_control_current(void);
 /** Around the commit that ends `key` early. end: ask everything below it that runs here to stop, if it was committed. */
 void mfi_control_stop_begin(mf_client *client);
 void mfi_control_stop_end(mf_client *client, const mf_key *key, bool committed);

@@ -250,7 +250,22 @@ FLOW_TEST(flow_client, destroying_it_ends_the_waits_of_its_tasks)
     wait_calls(f, "linger", 1);
     mf_client_destroy(f->mage);
     f->mage = NULL;
-    is_status(seen.run, MF_E_CLOSED);
+    is_status(seen.run, MF_E_CANCELED);
+}
+
+FLOW_TEST(flow_client, a_task_that_waits_hears_that_it_is_canceled)
+{
+    wait_seen seen = {.f = f};
+    is_status(mf_task(f->mage, MF_TASK_DEF(.name = "waits", .run = waits_for_linger, .user = &seen), &f->err), MF_OK);
+    mf_run *run = start(f, sign(f, "waits", NULL), NULL);
+    mf_key key = mf_run_key(run);
+    wait_calls(f, "linger", 1);
+    is_status(mf_cancel(f->mage, &key, &f->err), MF_OK);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_E_CANCELED);
+    mf_run_destroy(run);
+    mf_client_destroy(f->mage);     /* ends what it waited for, which still ran */
+    f->mage = NULL;
+    is_status(seen.run, MF_E_CANCELED);
 }
 
 FLOW_TEST(flow_client, destroying_it_under_load_loses_no_memory)

@@ -64,11 +64,11 @@ FLOW_TEST(flow_invalid, messages_must_be_maps)
 
 FLOW_TEST(flow_invalid, a_message_that_could_not_be_built_is_told_by_who_receives_it)
 {
-    cr_assert(eq(ptr, mf_sign(f->mage, "echo", mf_msg("{s"), &f->err), NULL));
+    cr_assert(eq(ptr, mf_sign(f->mage, "echo", mf_msg("{oops"), &f->err), NULL));
     is_status(f->err.status, MF_E_INVALID);
     has_text(f->err.text, "task \"echo\": the message could not be built");
     mf_signature *sig = sign(f, "echo", NULL);
-    cr_assert(eq(ptr, mf_start(sig, mf_msg("{s"), &f->err), NULL));
+    cr_assert(eq(ptr, mf_start(sig, mf_msg("{oops"), &f->err), NULL));
     is_status(f->err.status, MF_E_INVALID);
     mf_signature_destroy(sig);
 }
