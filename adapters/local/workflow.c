@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "compose.h"
 #include "memory.h"
 
 typedef struct local_trigger {
@@ -73,16 +74,6 @@ static bool has_ended(void *arg)
     return ended;
 }
 
-static mf_status failure(mf_message *map, mf_error *err)
-{
-    mf_str type = MF_STR_LIT("Error"), text = MF_STR_LIT("");
-    mf_status st = mf_message_scan(map, NULL, "{s?:S, s?:S}", "type", &type, "text", &text);
-    (void)st;
-    st = mf_fail(err, MF_E_TASK_FAILED, "%.*s: %.*s", (int)type.len, type.at, (int)text.len, text.at);
-    mf_message_unref(map);
-    return st;
-}
-
 static mf_status trigger_run_and_wait(mf_workflow *workflow, const mf_message *message, mf_duration timeout,
                                       mf_message **result, mf_error *err)
 {
@@ -118,8 +109,11 @@ static mf_status trigger_run_and_wait(mf_workflow *workflow, const mf_message *m
     if (!waiter.ended)
         return mf_fail(err, MF_E_TIMEOUT, "task \"%.*s\" did not end in time; it still runs", (int)t->spec->name.len,
                        t->spec->name.at);
-    if (waiter.status == MF_STATUS_FAILED)
-        return failure(waiter.value, err);
+    if (waiter.status == MF_STATUS_FAILED) {
+        st = mfi_compose_failed(waiter.value, err);
+        mf_message_unref(waiter.value);
+        return st;
+    }
     if (waiter.status == MF_STATUS_CANCELED) {
         mf_message_unref(waiter.value);
         return mf_fail(err, MF_E_CANCELED, "task \"%.*s\" was canceled", (int)t->spec->name.len, t->spec->name.at);

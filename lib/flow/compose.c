@@ -157,3 +157,10 @@ mf_status mfi_compose_error(const mfi_failure *failure, const mf_allocator *allo
     mf_builder_fini(&b);
     return st;
 }
+
+mf_status mfi_compose_failed(const mf_message *map, mf_error *err)
+{
+    mf_str type = MF_STR_LIT("Error"), text = MF_STR_LIT("");
+    (void)!mf_message_scan(map, NULL, "{s?:S, s?:S}", "type", &type, "text", &text);
+    return mf_fail(err, MF_E_TASK_FAILED, "%.*s: %.*s", (int)type.len, type.at, (int)text.len, text.at);
+}

@@ -40,5 +40,7 @@ typedef struct mfi_failure {
 } mfi_failure;
 /** The error map (see mageflow/store.h). */
 mf_status mfi_compose_error(const mfi_failure *failure, const mf_allocator *allocator, mf_message **out);
+/** The other way: MF_E_TASK_FAILED, with the map's type and text in err. */
+mf_status mfi_compose_failed(const mf_message *map, mf_error *err);
 
 #endif

@@ -158,19 +158,6 @@ mf_key mf_run_key(const mf_run *run)
 
 /* ---- the end ----------------------------------------------------------------------------------------------------- */
 
-static mf_status failure_text(const mf_message *error, mf_error *err)
-{
-    mf_str type = MF_STR_LIT("Error"), text = MF_STR_LIT("");
-    mf_value map = mf_message_value(error), value;
-    if (mf_value_type(map) == MF_TYPE_MAP) {
-        if (mf_value_get(map, MF_STR_LIT("type"), &value))
-            (void)!mf_value_str(value, &type);
-        if (mf_value_get(map, MF_STR_LIT("text"), &value))
-            (void)!mf_value_str(value, &text);
-    }
-    return mf_fail(err, MF_E_TASK_FAILED, "%.*s: %.*s", (int)type.len, type.at, (int)text.len, text.at);
-}
-
 static mf_status result_of(mf_client *client, const mf_record *record, mf_message **result, mf_error *err)
 {
     mf_value list;
@@ -200,7 +187,7 @@ static mf_status tell_end(mf_run *run, mf_message **result, mf_error *err)
     if (record.spec == NULL)
         st = mf_fail(err, MF_E_NOT_FOUND, "%s is gone", run->key.text);
     else if (record.state.status == MF_STATUS_FAILED)
-        st = failure_text(record.state.result, err);
+        st = mfi_compose_failed(record.state.result, err);
     else if (record.state.status == MF_STATUS_CANCELED)
         st = mf_fail(err, MF_E_CANCELED, "%s was canceled", run->key.text);
     else if (result != NULL)
