@@ -100,7 +100,11 @@ static mf_status worker_start(mf_worker *worker, mf_error *err)
     return MF_OK;
 }
 
-/* What is due and not published yet is on its way here: the store tells. */
+/* Longer than the store keeps rows for whoever publishes them. */
+#define SOON_MS 10000
+
+/* What is due and not published yet is on its way here. In the store a row in its publisher's hands looks like one that is
+ * due soon, so what is due soon is waited for too. */
 static bool is_idle(queue_manager *q)
 {
     if (q->first != NULL || q->running > 0)
@@ -111,7 +115,7 @@ static bool is_idle(queue_manager *q)
     mf_store_load_counts(q->store, &waiting, &claimed);
     if (mf_store_take(q->store, 0, &nothing, &got, &next_due, NULL) != MF_OK)
         return false;
-    return waiting == 0 || next_due > mf_store_now_ms(q->store);
+    return waiting == 0 || next_due > mf_store_now_ms(q->store) + SOON_MS;
 }
 
 static mf_status worker_drain(mf_worker *worker, mf_duration timeout)
