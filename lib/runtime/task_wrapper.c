@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "compose.h"
+#include "record.h"
 
 #define BACKOFF_FIRST mf_milliseconds(100)
 #define BACKOFF_MAX   mf_minutes(1)
@@ -74,15 +75,29 @@ static mf_duration backoff(const mfi_task *task, uint32_t attempt)
     return wait < BACKOFF_MAX || wait == task->def.backoff ? wait : BACKOFF_MAX;
 }
 
+/* What an attempt calls: what the entry named; from elsewhere the record's own spec, or for an item the task's plain one. */
+static mf_spec *spec_of(mf_client *client, const mf_delivery *d, const mfi_task *task)
+{
+    mf_record record = {0};
+    const mf_spec *spec = d->spec;
+    if (spec == NULL && mfi_key_kind(&d->unit.key) == MF_KIND_TASK &&
+        mf_store_load(client->store, &d->unit.key, 1, &record, NULL) == MF_OK)
+        spec = record.spec;
+    mf_spec *held = mf_spec_ref(spec != NULL ? spec : task->plain);
+    mf_record_release(&record);
+    return held;
+}
+
 static void try_again(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_task *task)
 {
     mf_entry entry = {
-        .spec = (mf_spec *)(uintptr_t)(d->spec != NULL ? d->spec : task->plain),
+        .spec = spec_of(client, d, task),
         .unit = d->unit, .attempt = d->attempt + 1,
         .due_ms = mf_store_now_ms(client->store) + backoff(task, d->attempt) / 1000000,
         .message = (mf_message *)(uintptr_t)d->message, .error = (mf_message *)(uintptr_t)d->error,
     };
     mfi_commit_plain(client, token != 0 ? &token : NULL, &entry);
+    mf_spec_unref(entry.spec);
     /* A call without a signature has no record to wait for: its manager keeps waiting for the last attempt. */
     settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
 }
