@@ -6,6 +6,7 @@
 # identifiers of ours with that part, mfi_local_create.
 use strict;
 use warnings;
+use File::Glob 'bsd_glob';
 use FindBin;
 use lib $FindBin::Bin;
 use source;
@@ -13,7 +14,7 @@ use source;
 my $root = $ARGV[0] or die "usage: names.pl ROOT\n";
 
 my %names = map { $_ => 1 } qw(taskiq celery hatchet);
-$names{ (m{([^/]+)/adapter\.c$})[0] } = 1 for glob("$root/adapters/*/adapter.c");
+$names{ (m{([^/]+)/adapter\.c$})[0] } = 1 for bsd_glob("$root/adapters/*/adapter.c");
 if (-f "$root/adapters/factory.c") {
     my $factory = slurp("$root/adapters/factory.c");
     $names{ lc $1 } = 1 while $factory =~ /\bMFI_MANAGER_(?!COUNT\b|NONE\b|MAX\b)([A-Z]+)\b/g;
