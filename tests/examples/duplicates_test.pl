@@ -34,7 +34,7 @@ sub begin {
     return $pid if $pid;
     open STDOUT, '>', "$work/out" or die;
     open STDERR, '>', "$work/err" or die;
-    exec @command or die "@command: $!";
+    exec { $command[0] } @command or die "@command: $!";
 }
 
 sub finish {
@@ -71,7 +71,10 @@ sub has_open {
     return grep { (readlink($_) // '') eq $path } glob "/proc/$pid/fd/*";
 }
 
-sub left_behind { return glob "$ENV{TMPDIR}/*" }
+sub left_behind {
+    opendir my $dir, $ENV{TMPDIR} or die;
+    return grep { !/^\.\.?$/ } readdir $dir;
+}
 
 # ---- what is found -------------------------------------------------------------------------------------------------------
 
@@ -117,7 +120,9 @@ sub case_empty_directory_has_nothing {
 }
 
 sub case_many_files_in_one_pass {
-    my $want = decode_json(`$ENV{MAKE_TREE} $tree/many 3000`);
+    open my $made, '-|', $ENV{MAKE_TREE}, "$tree/many", 3000 or die;
+    my $want = decode_json(do { local $/; <$made> });
+    close $made or die;
     my ($code, $out) = run('-j', '-t', 4, '-c', 100, $tree);
     my ($sum) = parse($out);
     is $code, 0, 'exit code';
@@ -274,7 +279,7 @@ sub case_terminal_shows_a_bar {
         open STDIN, '<&', $keys or die;
         open STDOUT, '>&', $paint or die;
         close $press;
-        exec 'script', '-qefc', "stty cols 70; exec $ENV{DUPLICATES} $tree", '/dev/null' or die;
+        exec 'script', '-qefc', "stty cols 70; exec '$ENV{DUPLICATES}' '$tree'", '/dev/null' or die;
     }
     close $_ for $keys, $paint;
     my $seen = '';
