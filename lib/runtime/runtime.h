@@ -3,7 +3,7 @@
  *   startup.c          bind adapter and store, register mageflow's own tasks, bring up a worker
  *   task_wrapper.c     the one path from a delivery to user code and its outcome
  *   framework_tasks.c  mageflow's own tasks: messages that are events
- *   dispatcher.c       events of one record → transition → one commit; draw.c feeds swarms meanwhile
+ *   dispatcher.c       gathers the events of one record; step.c makes one commit of them; draw.c feeds swarms meanwhile
  *   outbox.c           hands committed messages to managers with a queue of their own
  *   control.c          the calls that run here: stop requests, timeouts
  *   keeper.c           one thread that sleeps until something is due

@@ -1,0 +1,33 @@
+/* runtime/mailbox.h: the events of one record, while it is busy. Shared by dispatcher.c, which gathers them, and step.c, which
+ * commits a batch of them. */
+#ifndef MFI_MAILBOX_H
+#define MFI_MAILBOX_H
+
+#include "runtime.h"
+
+struct mfi_posted {
+    mfi_flow_event event;
+    mfi_ticket    *ticket;
+    bool           stale;       /* its claim was taken over: nothing of it counts */
+};
+
+struct mfi_posted_list {
+    struct mfi_posted *at;
+    size_t         count, capacity;
+};
+
+struct mfi_mailbox {
+    mf_key             key;
+    struct mfi_posted_list incoming;    /* L */
+    bool               busy;        /* L */
+    pthread_t          owner;       /* L  while busy: who processes it */
+    struct mfi_posted_list batch;
+    mf_record          record;      /* spec NULL: not read yet */
+    mfi_plan           plan;
+    UT_hash_handle     hh;
+};
+
+/** Process the batch of a mailbox that the calling thread made busy, until it is committed. */
+void mfi_mailbox_process(mf_client *client, mfi_mailbox *box, bool may_draw);
+
+#endif

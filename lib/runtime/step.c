@@ -1,0 +1,260 @@
+/* One batch of events of one record: read → transitions → one commit, again while a guard refuses.
+ *
+ * What cannot be done now (no memory, a store that does not answer) is tried until it can: an outcome must not be lost. What
+ * can never be done (a message above the limits, a source that fails) ends the flow as failed, with the reason as error. */
+#include "mailbox.h"
+
+#include <time.h>
+
+#include "compose.h"
+
+/* Without memory, or with a store that answers no more, an outcome must still not be lost: it is kept and tried again. */
+void mfi_pause_before_retry(mf_client *client, mf_status st, const mf_error *err, unsigned *tries)
+{
+    if ((*tries)++ == 0)
+        mfi_log(client, MF_LOG_ERROR, "cannot commit, trying again: %s: %s", mf_status_name(st), err->text);
+    unsigned shift = *tries < 7 ? *tries : 7;
+    nanosleep(&(struct timespec){.tv_nsec = 1000000L << shift}, NULL);
+}
+
+static mf_status read_record(mf_client *client, mfi_mailbox *box, mf_error *err)
+{
+    if (box->record.spec != NULL)
+        return MF_OK;
+    return mf_store_load(client->store, &box->key, 1, &box->record, err);
+}
+
+static void forget_record(mfi_mailbox *box)
+{
+    mf_record_release(&box->record);
+    memset(&box->record, 0, sizeof box->record);
+}
+
+/* A complete swarm's end needs its results: they are read before the transition, which reads nothing. */
+static void gather_for_fill(mf_client *client, mfi_mailbox *box, const mf_state *state, mfi_flow_event *event)
+{
+    const mf_spec *spec = box->record.spec;
+    if (event->kind != MFI_EV_FILL || event->value != NULL || !mfi_swarm_is_complete(spec, state))
+        return;
+    bool wanted = spec->on_success_count > 0 || mf_key_is_set(&spec->container);
+    mf_error err;
+    mf_status st = mfi_gather_end(client, spec, state, wanted, &box->plan, &event->value, &err);
+    if (st != MF_OK)
+        mfi_plan_fail(&box->plan, st, err.text);
+}
+
+/* Starts become entries now that the records they name can be read. A record that is gone has nothing to start. */
+static void resolve_starts(mf_client *client, mfi_plan *plan)
+{
+    for (size_t i = 0; i < plan->start_count && plan->status == MF_OK; i++) {
+        mf_record record = {0};
+        mf_error err;
+        mf_status st = mf_store_load(client->store, &plan->starts[i].key, 1, &record, &err);
+        if (st != MF_OK)
+            mfi_plan_fail(plan, st, err.text);
+        else if (record.spec != NULL && mf_signature_status_ended(record.state.status))
+            mfi_flow_ended_before(record.spec, plan);
+        else if (record.spec != NULL)
+            mfi_flow_start_entry(record.spec, record.state.epoch, &plan->starts[i], plan);
+        mf_record_release(&record);
+    }
+}
+
+/* What failed will fail again however often it is tried: the flow itself ends as failed, with this as its error. */
+static void fail_flow(mfi_mailbox *box, mf_state *state, const mf_error *why, int64_t now_ms)
+{
+    mf_message *map = NULL;
+    mfi_failure failure = {.type = mf_cstr(mf_status_name(why->status)), .text = mf_cstr(why->text), .attempt = 1,
+                           .key = box->key, .final = true};
+    mf_status st = mfi_compose_error(&failure, box->plan.allocator, &map);
+    if (st != MF_OK) {
+        mfi_plan_fail(&box->plan, st, "no memory for an error");
+        return;
+    }
+    mfi_flow_event end = {.kind = MFI_EV_FAIL, .value = map};
+    mfi_flow_apply(box->record.spec, state, &end, now_ms, &box->plan);
+    mf_message_unref(map);
+}
+
+/* The same where a transition failed in the middle, or its commit was refused for good: from the record as it was, with
+ * the deliveries settled. */
+static void fail_flow_anew(mfi_mailbox *box, mf_state *state, mf_error why, int64_t now_ms)
+{
+    mfi_plan_reset(&box->plan);
+    mf_state_unref(state);
+    *state = box->record.state;
+    mf_state_ref(state);
+    for (size_t i = 0; i < box->batch.count; i++)
+        if (!box->batch.at[i].stale)
+            mfi_plan_settle(&box->plan, box->batch.at[i].event.settle);
+    fail_flow(box, state, &why, now_ms);
+}
+
+static bool is_passing(mf_status st)
+{
+    return st == MF_E_NOMEM || st == MF_E_IO || st == MF_E_TIMEOUT;
+}
+
+/* What the batch's events make of the state. */
+static void apply_events(mf_client *client, mfi_mailbox *box, bool may_draw, mf_state *state, int64_t now_ms)
+{
+    mfi_plan *plan = &box->plan;
+    for (size_t i = 0; i < box->batch.count && plan->status == MF_OK; i++) {
+        struct mfi_posted *p = &box->batch.at[i];
+        if (p->stale)
+            continue;
+        gather_for_fill(client, box, state, &p->event);
+        if (plan->status == MF_OK)
+            mfi_flow_apply(box->record.spec, state, &p->event, now_ms, plan);
+    }
+    if (plan->status == MF_OK) {
+        mfi_draw(client, box->record.spec, state, may_draw, plan);
+        if (plan->status != MF_OK && !is_passing(plan->status)) {    /* what the batch told before stays told */
+            mf_error why = plan->error;
+            plan->status = MF_OK;
+            fail_flow(box, state, &why, now_ms);
+        }
+    }
+}
+
+/* Everything up to the commit: the new state and a complete plan. refused: the store will never take what the events make
+ * of the record; NULL: it was not asked yet. */
+static mf_status prepare(mf_client *client, mfi_mailbox *box, bool may_draw, const mf_error *refused, mf_state *state,
+                         mf_error *err)
+{
+    mfi_plan *plan = &box->plan;
+    int64_t now_ms = mf_store_now_ms(client->store);
+    mfi_plan_reset(plan);
+    if (refused != NULL)
+        fail_flow_anew(box, state, *refused, now_ms);
+    else
+        apply_events(client, box, may_draw, state, now_ms);
+    resolve_starts(client, plan);
+    if (plan->status != MF_OK && !is_passing(plan->status)) {
+        fail_flow_anew(box, state, plan->error, now_ms);
+        resolve_starts(client, plan);
+    }
+    if (plan->status != MF_OK && !is_passing(plan->status)) {
+        mfi_log(client, MF_LOG_ERROR, "%s: a callback cannot be started: %s", box->key.text, plan->error.text);
+        fail_flow_anew(box, state, plan->error, now_ms);    /* and its callbacks are left out */
+    }
+    if (plan->status != MF_OK)
+        *err = plan->error;
+    return plan->status;
+}
+
+static mf_status commit(mf_client *client, mfi_mailbox *box, const mf_state *state, mf_refusal *refusal, mf_error *err)
+{
+    mfi_plan *plan = &box->plan;
+    mf_batch batch = {
+        .key = box->key, .version = box->record.state.version, .state = plan->changed ? state : NULL,
+        .outcomes = plan->outcomes, .outcome_count = plan->outcome_count,
+        .settles = plan->settles, .settle_count = plan->settle_count,
+        .entries = plan->entries, .entry_count = plan->entry_count,
+    };
+    if (!plan->changed && batch.settle_count == 0 && batch.entry_count == 0)
+        return MF_OK;
+    return mf_store_commit(client->store, &batch, refusal, err);
+}
+
+static bool is_item(const mfi_flow_event *event)
+{
+    return event->kind == MFI_EV_ITEM_DONE || event->kind == MFI_EV_ITEM_FAILED || event->kind == MFI_EV_ITEM_CANCELED;
+}
+
+/* A guard refused. A record that moved on is read again; an outcome that is known already leaves only its delivery to
+ * settle; a claim that was taken over leaves nothing. */
+static void after_refusal(mfi_mailbox *box, const mf_refusal *refusal)
+{
+    struct mfi_posted *at = box->batch.at;
+    struct mfi_posted *second = NULL;
+    switch (refusal->guard) {
+    case MF_GUARD_OUTCOME:
+        for (size_t i = 0; i < box->batch.count; i++)
+            if (!at[i].stale && is_item(&at[i].event) &&
+                at[i].event.index == box->plan.outcomes[refusal->index].index)
+                second = &at[i];    /* the last one, where the same outcome came twice in this batch */
+        if (second != NULL)
+            second->event.kind = MFI_EV_SETTLE;
+        break;
+    case MF_GUARD_SETTLE:
+        for (size_t i = 0; i < box->batch.count; i++)
+            if (at[i].event.settle == box->plan.settles[refusal->index])
+                at[i].stale = true;
+        break;
+    default:
+        forget_record(box);
+        break;
+    }
+}
+
+static void remember(mfi_mailbox *box, mf_state *state)
+{
+    if (box->plan.changed) {
+        mf_state_unref(&box->record.state);
+        box->record.state = *state;
+        box->record.state.version++;
+    } else {
+        mf_state_unref(state);
+    }
+}
+
+/* The record is gone: nothing to count, only deliveries to settle. */
+static void settle_only(mf_client *client, mfi_mailbox *box)
+{
+    for (size_t i = 0; i < box->batch.count; i++) {
+        if (box->batch.at[i].event.settle != 0)
+            mfi_commit_plain(client, &box->batch.at[i].event.settle, NULL);
+        mfi_ticket_done(box->batch.at[i].ticket, MF_E_NOT_FOUND);
+    }
+}
+
+static void tell_tickets(mfi_mailbox *box, bool had_ended)
+{
+    for (size_t i = 0; i < box->batch.count; i++)
+        mfi_ticket_done(box->batch.at[i].ticket,
+                        box->batch.at[i].stale ? MF_E_STALE : had_ended ? MF_E_STATE : MF_OK);
+}
+
+void mfi_mailbox_process(mf_client *client, mfi_mailbox *box, bool may_draw)
+{
+    mf_error err = {0}, refused = {0};
+    mf_refusal refusal = {0};
+    unsigned tries = 0;
+    for (;;) {
+        mf_status st = read_record(client, box, &err);
+        if (st == MF_OK && box->record.spec == NULL) {
+            settle_only(client, box);
+            return;
+        }
+        if (st == MF_OK) {
+            bool had_ended = mf_signature_status_ended(box->record.state.status);
+            mf_state state = box->record.state;
+            mf_state_ref(&state);
+            st = prepare(client, box, may_draw, refused.status != MF_OK ? &refused : NULL, &state, &err);
+            bool ends_early = st == MF_OK && !had_ended && mf_signature_status_ended(state.status) &&
+                              state.status != MF_STATUS_DONE;
+            if (ends_early)
+                mfi_control_stop_begin(client);
+            if (st == MF_OK)
+                st = commit(client, box, &state, &refusal, &err);
+            if (ends_early)
+                mfi_control_stop_end(client, &box->key, st == MF_OK);
+            if (st == MF_OK) {
+                remember(box, &state);
+                mfi_plan_reset(&box->plan);
+                tell_tickets(box, had_ended);
+                return;
+            }
+            mf_state_unref(&state);
+        }
+        if (st == MF_E_CONFLICT)
+            after_refusal(box, &refusal);
+        else if (st == MF_E_NOT_FOUND)
+            forget_record(box);
+        else if (!is_passing(st) && refused.status == MF_OK)
+            refused = err, refused.status = st;
+        else
+            mfi_pause_before_retry(client, st, &err, &tries);
+    }
+}
