@@ -69,3 +69,25 @@ Test(flow_path, a_manager_that_was_not_reachable_gets_its_messages_later, .timeo
     mf_client_destroy(mage);
     close_fixture(&f);
 }
+
+static void refuse_outcomes(fixture *f, int times, mf_status with)
+{
+    atomic_store(&f->store->refusal, with);
+    atomic_store(&f->store->refusals, times);
+}
+
+FLOW_TEST(flow_path, a_store_that_does_not_answer_for_a_while_loses_nothing)
+{
+    refuse_outcomes(f, 3, MF_E_IO);
+    ends_done(f, start(f, SWARM(f, NULL, sign(f, "add", NULL), sign(f, "add", NULL), sign(f, "add", NULL)), NULL), "[1,1,1]");
+    cr_assert(eq(int, atomic_load(&f->store->refusals), 0));
+}
+
+FLOW_TEST(flow_path, what_a_store_refuses_for_good_ends_the_flow_with_its_reason)
+{
+    refuse_outcomes(f, 1000, MF_E_TOO_BIG);
+    ends_failed(f, start(f, SWARM(f, NULL, sign(f, "add", NULL), sign(f, "add", NULL)), NULL),
+                "MF_E_TOO_BIG: refused on purpose");
+    atomic_store(&f->store->refusals, 0);
+    settle_down(f);
+}

@@ -76,6 +76,10 @@ static mf_status spy_commit(mf_store *self, const mf_batch *batch, mf_refusal *r
 {
     spy_store *spy = spy_store_of(self);
     atomic_fetch_add(&spy->commits, 1);
+    if (batch->outcome_count > 0 && atomic_load(&spy->refusals) > 0) {
+        atomic_fetch_sub(&spy->refusals, 1);
+        return mf_fail(err, (mf_status)atomic_load(&spy->refusal), "refused on purpose");
+    }
     mf_status st = mf_store_commit(spy->inner, batch, refusal, err);
     for (size_t i = 0; st == MF_OK && i < batch->entry_count; i++)
         note_sent(spy, &batch->entries[i]);

@@ -22,6 +22,8 @@ typedef struct spy_store {
     mf_store        base;
     mf_store       *inner;
     atomic_ulong    loads, reads, commits, claims, takes, others;     /* calls that passed */
+    atomic_int      refusals;               /* so many commits of outcomes are refused, */
+    atomic_int      refusal;                /* with this mf_status */
     pthread_mutex_t lock;
     spy_sent        sent[SPY_SENT_MAX];     /* L  the first so many, about in the order of their commits */
     size_t          sent_count;             /* L  all of them */
