@@ -1,10 +1,11 @@
 #!/bin/bash
-# install_test.sh BUILD CONSUMER [FLAGS]: install, move the tree, and let somebody else's project use it.
+# install_test.sh BUILD SOURCE [FLAGS]: install, move the tree, and let somebody else's project use it.
 #
 # Once through find_package and once through pkg-config, shared and static, C and C++. FLAGS are the compiler's, for a
 # build with sanitizers, whose programs need the same.
 set -euo pipefail
-build=$1 consumer=$2 flags=${3:-}
+build=$1 source=$2 flags=${3:-}
+consumer=$source/tests/package/consumer
 cc=${CC:-cc} cxx=${CXX:-c++}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -53,6 +54,20 @@ echo "pkg-config:"
 quietly "$cxx" -std=c++17 $flags $(pkg-config --cflags mageflow) -c -o "$work/every.o" "$work/consumer/every_header.cpp"
 by_pkg_config shared      mageflow      shared "$consumer/use_mageflow.c" "$work/every.o"
 by_pkg_config static      mageflow      static "$consumer/use_mageflow.c" "$work/every.o"
+by_pkg_config task_manager mageflow     shared -D_POSIX_C_SOURCE=200809L "$source/examples/mock_adapter.c"
+# The README's first program, as it stands there, with the task's body and a main around its calls.
+awk '/^```c$/ { in_c = 1; next } /^```$/ { exit } in_c' "$source/README.md" | awk '
+    /^mf_client \*mage;/ {
+        print "static mf_status resize(mf_context *ctx, const struct resize_in *in, struct resize_out *out, void *user)"
+        print "{ (void)ctx, (void)user; out->path = in->path; out->bytes = in->width; return MF_OK; }"
+        print "int main(void) { mf_error err; mf_message *result = NULL;"
+    }
+    { print }
+    END {
+        print "if (st == MF_OK) puts(\"the swarm is done\"); mf_message_unref(result); mf_run_destroy(run);"
+        print "mf_signature_destroy(swarm); mf_client_destroy(mage); return st != MF_OK; }"
+    }' | sed '1i #include <stdio.h>\n#include <stdlib.h>' > "$work/readme.c"
+by_pkg_config readme      mageflow      shared "$work/readme.c"
 by_pkg_config pool        mageflow-pool shared "$consumer/use_pool.c"
 by_pkg_config pool_static mageflow-pool static "$consumer/use_pool.c"
 
