@@ -104,7 +104,8 @@ mf_run *mf_start(mf_signature *sig, mf_message *message, mf_error *err);
 mf_run *mf_run_open(mf_client *client, const mf_key *key, mf_error *err);
 
 /** Wait for the end. *result (unref it; may be NULL if not wanted) is the result; a swarm's is the list of results while
- * that fits the payload bound, else nil: read it with mf_results. On a thread of the pool other jobs are run meanwhile.
+ * that fits the payload bound, else nil: read it with mf_results. On a thread of the pool other jobs are run meanwhile,
+ * on top of this call: what they wait for must not depend on the end of the task that called.
  * MF_OK; MF_E_TASK_FAILED with the task's own text; MF_E_TIMEOUT: it still runs; MF_E_CANCELED: it was canceled, or the
  * task that waits for it was itself asked to stop; MF_E_FULL: in a task, on a thread whose stack is full of calls that wait. */
 mf_status mf_run_wait(mf_run *run, mf_duration timeout, mf_message **result, mf_error *err);
