@@ -20,6 +20,7 @@ static size_t draw_from_source(mf_client *client, const mf_spec *spec, mf_state 
         return 0;
     }
     mf_message *nil = state->input == NULL ? mf_message_nil() : NULL;
+    mf_cursor before = state->cursor;
     size_t got = 0;
     while (got < want && !*exhausted) {
         mf_error err = {.status = MF_OK, .text = "the source gave no reason"};
@@ -35,6 +36,7 @@ static size_t draw_from_source(mf_client *client, const mf_spec *spec, mf_state 
             snprintf(text, sizeof text, "source \"%s\": %s", source->def.name, err.text);
             mfi_plan_fail(plan, MF_E_INVALID, text);
             mf_message_unref(items[got].message);
+            state->cursor = before;     /* nothing of this page is published */
             break;
         }
         if (items[got].message == NULL)

@@ -215,3 +215,34 @@ FLOW_TEST(flow_cancel, an_item_that_cancels_itself_is_one_canceled_item)
     ends_done(f, run, "[null,1]");
     is_text(counted(f, &key), "done: total 2, running 0, done 1, failed 0, canceled 1");
 }
+
+FLOW_TEST(flow_cancel, a_step_canceled_before_its_turn_ends_its_chain)
+{
+    mf_signature *second = sign(f, "add", NULL);
+    mf_key key = mf_signature_key(second);
+    mf_run *run = start(f, CHAIN(f, sign(f, "gate", NULL), second), NULL);
+    wait_calls(f, "gate", 1);
+    cancel(f, &key);
+    open_gate(f);
+    ends_canceled(f, run);
+    settle_down(f);
+    called(f, "add", 0);
+}
+
+static void cancel_again(void *user, const mf_key *key)
+{
+    fixture *f = user;
+    mf_error err;
+    (void)!mf_cancel(f->mage, key, &err);
+}
+
+FLOW_TEST(flow_cancel, a_callback_of_the_end_may_cancel_and_does_not_wait_for_itself)
+{
+    mf_run *run = start(f, sign(f, "linger", NULL), NULL);
+    mf_key key = mf_run_key(run);
+    is_status(mf_run_on_end(run, cancel_again, f), MF_OK);
+    wait_calls(f, "linger", 1);
+    cancel(f, &key);
+    ends_canceled(f, run);
+    settle_down(f);
+}

@@ -232,3 +232,33 @@ FLOW_TEST(flow_map, each_must_be_a_task_and_its_callbacks_plain)
     is_status(f->err.status, MF_E_UNSUPPORTED);
     has_text(f->err.text, "a callback of its items must be a plain task");
 }
+
+static mf_status cursor_too_long(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
+{
+    (void)message, (void)err;
+    atomic_fetch_add((atomic_ulong *)user, 1);
+    cursor->len = MF_CURSOR_MAX + 1;
+    *item = mf_msg("{}");
+    return MF_OK;
+}
+
+static mf_status without_memory(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
+{
+    (void)message, (void)cursor, (void)item;
+    atomic_fetch_add((atomic_ulong *)user, 1);
+    return mf_fail(err, MF_E_NOMEM, "no memory for a number");
+}
+
+FLOW_TEST(flow_map, a_source_that_can_never_be_drawn_is_not_drawn_for_ever)
+{
+    atomic_ulong draws = 0;
+    is_status(mf_source(f->mage, MF_SOURCE_DEF(.name = "long", .next = cursor_too_long, .user = &draws), &f->err), MF_OK);
+    is_status(mf_source(f->mage, MF_SOURCE_DEF(.name = "poor", .next = without_memory, .user = &draws), &f->err), MF_OK);
+    mf_signature *map = mf_map(f->mage, "map", "long", sign(f, "add", NULL), NULL, &f->err);
+    ends_failed(f, start(f, map, NULL), "MF_E_INVALID: source \"long\": expected a cursor of at most 230 bytes, got 231");
+    map = mf_map(f->mage, "map", "poor", sign(f, "add", NULL), NULL, &f->err);
+    ends_failed(f, start(f, map, NULL), "MF_E_INVALID: source \"poor\": no memory for a number");
+    settle_down(f);
+    called(f, "add", 0);
+    cr_assert(le(ulong, atomic_load(&draws), 4), "drawn again and again");
+}
