@@ -105,14 +105,18 @@ bool mfi_segq_init(mfi_segq *q, const mf_allocator *allocator, size_t cells, siz
     q->cells = cells > 0 ? cells : MFI_SEGQ_CELLS;
     if (!mfi_guards_init(&q->guards, allocator, guards))
         return false;
-    struct segment *seg = segment_get(q);
-    if (seg == NULL) {
+    /* Two: a cell is used once, so that whatever serves for long needs the next segment, and then passes the two back and
+     * forth. It belongs to the start, not to the first job that comes past the end. */
+    struct segment *seg = segment_get(q), *spare = seg != NULL ? segment_get(q) : NULL;
+    if (spare == NULL) {
+        mfi_release(allocator, seg, segment_size(q));
         mfi_guards_fini(&q->guards);
         return false;
     }
     seg->number = 0;
     atomic_init(&q->head, (uintptr_t)seg);
     atomic_init(&q->tail, (uintptr_t)seg);
+    atomic_init(&q->reserve[0], (uintptr_t)spare);
     return true;
 }
 

@@ -12,8 +12,8 @@
  *   - A segment that was unlinked comes back into the chain only after no guard holds it; so a thread that compares a
  *     pointer to its guarded segment compares with the same use of it (no ABA).
  * Progress
- *   push  lock-free while a segment is in reserve (four are kept); else it asks the allocator, which may lock, once for
- *         each segment's worth of items.
+ *   push  lock-free while a segment is in reserve (one is from the beginning, four are kept); else it asks the allocator,
+ *         which may lock, once for each segment's worth of items.
  *   pop   lock-free, the release of used-up segments to the allocator excepted. Empty is exact: there was a moment
  *         during the pop when every push that had returned was taken.
  *   A halted thread keeps the segment it is in, and a halted popper the one item it was taking.
@@ -29,7 +29,7 @@
 #include "item.h"
 
 #ifndef MFI_SEGQ_CELLS
-#define MFI_SEGQ_CELLS 256      /* 8 KiB a segment */
+#define MFI_SEGQ_CELLS 256      /* 8 KiB a segment; a queue begins with two */
 #endif
 #define MFI_SEGQ_RESERVE 4
 

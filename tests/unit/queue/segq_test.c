@@ -62,11 +62,7 @@ Test(queue_segq, gives_memory_back_after_a_burst)
 Test(queue_segq, a_steady_state_allocates_nothing)
 {
     begin(4, 4);
-    for (uintptr_t n = 0; n < 100; n++) {
-        push(n);
-        expect(n);
-    }
-    long calls = atomic_load(&counter.calls);
+    long calls = atomic_load(&counter.calls);   /* from the first item on: a busy queue costs no more than one that waits */
     for (uintptr_t n = 0; n < 10000; n++) {
         push(n);
         expect(n);
@@ -98,7 +94,7 @@ Test(queue_segq, without_memory_it_refuses_and_loses_nothing)
     uintptr_t in = 0;
     while (push(in) == 1)
         in++;
-    cr_assert(eq(sz, in, 4));
+    cr_assert(eq(sz, in, 8), "the two segments it begins with");
     atomic_store(&counter.fail_at, 0);
     cr_assert(eq(sz, push(in), 1));
     for (uintptr_t n = 0; n <= in; n++)
@@ -117,7 +113,7 @@ Test(queue_segq, each_allocation_may_fail_at_init)
             mfi_segq_fini(&q);
         cr_assert(zero(long, atomic_load(&counter.live)), "call %ld", n);
         if (made) {
-            cr_assert(ge(long, n, 3));
+            cr_assert(ge(long, n, 4));
             break;
         }
     }
