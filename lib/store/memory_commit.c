@@ -18,6 +18,7 @@ struct step {
     int64_t            now_ms;
     struct mfi_head   *head;       /* the record that b->key names, there before or put by this batch; NULL: none */
     size_t             puts_made, settles_marked, outcomes_made;
+    size_t             slots_back;     /* what the settled claims leave to the entries */
     uint64_t           outcome_end;
     struct mfi_kept    old;        /* what the state held before; dropped without the lock */
     struct mfi_news    news;
@@ -102,6 +103,7 @@ static mf_status prepare_settles(struct step *s)
             return refuse(s, MF_GUARD_SETTLE, i);
         slot->settling = true;
         s->settles_marked++;
+        s->slots_back += mfi_slot_comes_back(slot);
     }
     return MF_OK;
 }
@@ -153,12 +155,14 @@ static mf_status prepare_outcomes(struct step *s)
     return MF_OK;
 }
 
+/* Settled claims free their slots before entries are written: a swarm that publishes an item for each that ended needs no
+ * slots beyond its max_concurrency. */
 static mf_status prepare_entries(struct step *s)
 {
-    size_t delayed = 0;
+    size_t delayed = 0, slots = s->b->entry_count > s->slots_back ? s->b->entry_count - s->slots_back : 0;
     for (size_t i = 0; i < s->b->entry_count; i++)
         delayed += s->b->entries[i].due_ms != 0;
-    return mfi_queue_reserve(&s->m->queue, s->m->allocator, s->b->entry_count, delayed) ? MF_OK : no_memory(s);
+    return mfi_queue_reserve(&s->m->queue, s->m->allocator, slots, delayed) ? MF_OK : no_memory(s);
 }
 
 static mf_status prepare(struct step *s)

@@ -169,8 +169,9 @@ static void slot_free(struct mfi_queue *q, struct mfi_slot *slot)
 {
     slot->state = MFI_SLOT_FREE;
     slot->settling = false;
-    if (++slot->generation == 0)
+    if (!mfi_slot_comes_back(slot))
         return;    /* all its tokens were given: never again */
+    slot->generation++;
     slot->next = q->free;
     q->free = slot;
     q->free_count++;

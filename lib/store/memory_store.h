@@ -110,6 +110,11 @@ int64_t mfi_queue_next_due(const struct mfi_queue *q);
 void mfi_queue_delay(struct mfi_queue *q, struct mfi_slot *slot, int64_t due_ms);
 struct mfi_slot *mfi_queue_find(const struct mfi_queue *q, uint64_t id);
 
+/** Whether the slot is free for others once it ends: not when that was the last of its generations. */
+static inline bool mfi_slot_comes_back(const struct mfi_slot *slot)
+{
+    return slot->generation < UINT32_MAX;
+}
 /** A free slot for a claim without a message of ours. One was reserved. */
 struct mfi_slot *mfi_queue_slot(struct mfi_queue *q);
 /** Make a detached slot, whose references somebody took, a claim: on its unit of head, or on the message alone (head NULL).

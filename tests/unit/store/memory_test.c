@@ -62,6 +62,56 @@ Test(store_memory, an_item_costs_the_same_in_a_swarm_of_any_size, .init = setup,
     cr_assert(large < small * 1.1 && small < large * 1.1, "%.2f and %.2f bytes", small, large);
 }
 
+/* One commit of n entries that settles the claims taken before it. */
+static void exchange(const uint64_t *settles, size_t settle_count, size_t n)
+{
+    mf_entry entries[MFI_PAGE];
+    for (size_t i = 0; i < n; i++)
+        entries[i] = (mf_entry){.spec = call};
+    mf_batch batch = {.settles = settles, .settle_count = settle_count, .entries = entries, .entry_count = n};
+    cr_assert(eq(int, mf_store_commit(store, &batch, NULL, NULL), MF_OK));
+}
+
+static size_t take_all(uint64_t *claims)
+{
+    mf_taken taken[MFI_PAGE];
+    size_t got = 0;
+    int64_t next_due;
+    cr_assert(eq(int, mf_store_take(store, MFI_PAGE, taken, &got, &next_due, NULL), MF_OK));
+    for (size_t i = 0; i < got; i++) {
+        claims[i] = taken[i].claim.token;
+        mf_entry_release(&taken[i].entry);
+    }
+    return got;
+}
+
+Test(store_memory, what_is_settled_makes_room_for_what_is_queued_with_it, .init = setup, .fini = teardown)
+{
+    uint64_t claims[MFI_PAGE];
+    exchange(NULL, 0, 1);
+    cr_assert(eq(sz, take_all(claims), 1));
+    long calls = atomic_load(&counting.calls);
+    exchange(claims, 1, MFI_PAGE);      /* as a swarm's beginning is settled by its first items */
+    cr_assert(eq(sz, take_all(claims), MFI_PAGE));
+    exchange(claims, MFI_PAGE, MFI_PAGE);
+    cr_assert(eq(sz, take_all(claims), MFI_PAGE));
+    cr_assert(eq(long, atomic_load(&counting.calls), calls), "one page of slots is enough");
+    exchange(claims, MFI_PAGE, 0);
+}
+
+Test(store_memory, a_claim_of_the_last_generation_makes_no_room, .init = setup, .fini = teardown)
+{
+    uint64_t claims[MFI_PAGE];
+    struct mfi_queue *q = &mfi_memory_of(store)->queue;
+    exchange(NULL, 0, MFI_PAGE);
+    for (struct mfi_slot *slot = q->first; slot != NULL; slot = slot->next)
+        slot->generation = UINT32_MAX;
+    cr_assert(eq(sz, take_all(claims), MFI_PAGE));
+    exchange(claims, MFI_PAGE, MFI_PAGE);
+    cr_assert(eq(sz, take_all(claims), MFI_PAGE));
+    exchange(claims, MFI_PAGE, 0);
+}
+
 Test(store_memory, a_record_and_an_entry_stay_small)
 {
     cr_assert(le(sz, sizeof(struct mfi_head), 320));
