@@ -46,19 +46,25 @@ mf_status mfi_plan_fail(mfi_plan *plan, mf_status st, const char *what)
     return plan->status;
 }
 
-/* Room for one more element of a list, or a failed plan. */
+/* Room for that many elements in a list, or a failed plan. */
 static bool has_room(mfi_plan *plan, void **list, size_t count, size_t *capacity, size_t size)
 {
     if (plan->status != MF_OK)
         return false;
-    if (mfi_array_reserve(plan->allocator, list, capacity, count + 1, size))
+    if (mfi_array_reserve(plan->allocator, list, capacity, count, size))
         return true;
     mfi_plan_fail(plan, MF_E_NOMEM, "flow: no memory for the effects of a step");
     return false;
 }
 
-#define HAS_ROOM(plan, list, counter, limit)                                                                           \
-    has_room((plan), (void **)&(plan)->list, (plan)->counter, &(plan)->limit, sizeof *(plan)->list)
+#define HAS_ROOM_FOR(plan, n, list, counter, limit)                                                                    \
+    has_room((plan), (void **)&(plan)->list, (plan)->counter + (n), &(plan)->limit, sizeof *(plan)->list)
+#define HAS_ROOM(plan, list, counter, limit) HAS_ROOM_FOR(plan, 1, list, counter, limit)
+
+bool mfi_plan_reserve_entries(mfi_plan *plan, size_t n)
+{
+    return HAS_ROOM_FOR(plan, n, entries, entry_count, entry_capacity);
+}
 
 void mfi_plan_entry(mfi_plan *plan, const mf_spec *spec, const mf_unit *unit, uint32_t attempt, mf_message *message)
 {

@@ -44,6 +44,9 @@ void mfi_plan_fini(mfi_plan *plan);
 /** Note a failure; the first one stays. Returns the plan's status. */
 mf_status mfi_plan_fail(mfi_plan *plan, mf_status st, const char *what);
 
+/** Have room for n more entries at once, where so many are about to come. False: the plan has failed. */
+bool mfi_plan_reserve_entries(mfi_plan *plan, size_t n);
+
 /* Each adds one effect and takes references of its own, but for the message of mfi_plan_entry, which is consumed, on
  * failure too. */
 void mfi_plan_entry(mfi_plan *plan, const mf_spec *spec, const mf_unit *unit, uint32_t attempt, mf_message *message);

@@ -42,6 +42,8 @@ void mfi_swarm_start(const mf_spec *spec, mf_state *state, const mfi_flow_event 
 void mfi_swarm_publish(const mf_spec *spec, mf_state *state, const mf_item *items, size_t n, bool exhausted, mfi_plan *plan)
 {
     bool drawn = spec->source.len > 0;
+    if (!mfi_plan_reserve_entries(plan, n))
+        return;
     for (size_t i = 0; i < n; i++) {
         /* A drawn message is handed to the one task; an added item receives the swarm's message below its own. */
         const mf_message *handed = drawn ? items[i].message : state->input;
