@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include "world.h"
+
 static int64_t read_clock(clockid_t id)
 {
     struct timespec ts;
@@ -24,7 +26,7 @@ static int64_t system_wall_ms(void *user)
 const mf_clock *mf_clock_default(void)
 {
     static const mf_clock system_clock = {system_monotonic_ns, system_wall_ms, NULL};
-    return &system_clock;
+    return mfi_world_here != NULL ? mfi_world_here->clock : &system_clock;
 }
 
 int64_t mfi_now_ns(const mf_clock *clock)

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "world.h"
+
 static void *heap_alloc(void *user, size_t size)
 {
     (void)user;
@@ -25,7 +27,7 @@ static void heap_release(void *user, void *at, size_t size)
 const mf_allocator *mf_allocator_default(void)
 {
     static const mf_allocator heap = {heap_alloc, heap_resize, heap_release, NULL};
-    return &heap;
+    return mfi_world_here != NULL ? mfi_world_here->allocator : &heap;
 }
 
 static const mf_allocator *or_default(const mf_allocator *a)

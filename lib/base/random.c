@@ -3,8 +3,12 @@
 #include <errno.h>
 #include <sys/random.h>
 
+#include "world.h"
+
 mf_status mfi_random_fill(const mfi_random *source, void *at, size_t len)
 {
+    if (source == NULL && mfi_world_here != NULL)
+        source = mfi_world_here->random;
     if (source != NULL)
         return source->fill(source->user, at, len);
     for (size_t done = 0; done < len;) {

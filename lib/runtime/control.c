@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "futex.h"
+#include "here.h"
 #include "memory.h"
 
 #define GRACE           mf_seconds(3)
@@ -27,17 +28,17 @@ void mfi_control_fini(mfi_control *c)
     pthread_mutex_destroy(&c->lock);
 }
 
-static _Thread_local mfi_running *current;
+_Thread_local struct mfi_here mfi_here;
 
 mfi_running *mfi_control_current(void)
 {
-    return current;
+    return mfi_here.running;
 }
 
 void mfi_control_enter(mf_client *client, mfi_running *running)
 {
-    running->below = current;
-    current = running;
+    running->below = mfi_here.running;
+    mfi_here.running = running;
     mfi_control *c = &client->control;
     bool timed = running->deadline_ns != INT64_MAX;
     if (timed)
@@ -60,7 +61,7 @@ void mfi_control_enter(mf_client *client, mfi_running *running)
 
 bool mfi_control_leave(mf_client *client, mfi_running *running)
 {
-    current = running->below;
+    mfi_here.running = running->below;
     mfi_control *c = &client->control;
     pthread_mutex_lock(&c->lock);
     if (running->prev != NULL)
@@ -179,19 +180,17 @@ bool mfi_control_above_runs(mf_client *client, const mf_key *key)
  *
  * Invariant  what begins after S2 reads the records again, or is found by S4; so nothing runs on unnoticed.
  * Why        C1 and S4 are ordered by the list's lock: S4 sees the call, or C2 sees S3. Between S2 and S3 C2 sees S1. */
-static _Thread_local bool owes_stop;     /* this thread commits an early end and has told nobody below it yet */
-
 void mfi_control_stop_begin(mf_client *client)
 {
-    owes_stop = true;
+    mfi_here.owes_stop = true;
     atomic_fetch_add_explicit(&client->control.stopping, 1, memory_order_seq_cst);
 }
 
 void mfi_control_ended(mf_client *client, const mf_key *key)
 {
-    if (!owes_stop)
+    if (!mfi_here.owes_stop)
         return;
-    owes_stop = false;
+    mfi_here.owes_stop = false;
     atomic_fetch_add_explicit(&client->control.stops, 1, memory_order_seq_cst);
     stop_below(client, key);
 }
@@ -200,7 +199,7 @@ void mfi_control_stop_end(mf_client *client, const mf_key *key, bool committed)
 {
     if (committed)
         mfi_control_ended(client, key);
-    owes_stop = false;
+    mfi_here.owes_stop = false;
     atomic_fetch_sub_explicit(&client->control.stopping, 1, memory_order_seq_cst);
 }
 

@@ -16,6 +16,7 @@
 
 #include "futex.h"
 #include "memory.h"
+#include "thread.h"
 
 #define KEPT_MAILBOXES 1024     /* idle ones beyond these are closed */
 
@@ -136,14 +137,14 @@ void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, b
     }
     /* From a source or an on_end callback, which runs while this thread processes the record: the event is next in turn,
      * and whoever waited for it here would wait for itself. */
-    if (ticket != NULL && box->busy && pthread_equal(box->owner, pthread_self())) {
+    if (ticket != NULL && box->busy && box->owner == mfi_thread_self()) {
         mfi_ticket_done(ticket, MF_OK);
         ticket = NULL;
     }
     box->incoming.at[box->incoming.count++] = (struct mfi_posted){.event = *event, .ticket = ticket};
     if (!box->busy) {
         box->busy = true;
-        box->owner = pthread_self();
+        box->owner = mfi_thread_self();
         process_until_idle(client, box, may_draw);
     }
     pthread_mutex_unlock(&d->lock);

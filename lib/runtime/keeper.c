@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "futex.h"
+#include "here.h"
 
 #define PUBLISH_RETRY mf_milliseconds(500)
 
@@ -58,17 +59,15 @@ static int64_t tick_retry(mf_client *client, int64_t now_ns)
     return retry ? now_ns + PUBLISH_RETRY : INT64_MAX;
 }
 
-static _Thread_local bool on_keeper;
-
 bool mfi_keeper_is_here(void)
 {
-    return on_keeper;
+    return mfi_here.on_keeper;
 }
 
 static void *keep(void *arg)
 {
     mf_client *client = arg;
-    on_keeper = true;
+    mfi_here.on_keeper = true;
     mfi_keeper *k = &client->keeper;
     int64_t publish_at = INT64_MAX;
     for (;;) {
@@ -102,7 +101,7 @@ static void changed(mf_client *client)
     pthread_mutex_lock(&k->lock);
     bool starts = !k->started && !k->stop;
     if (starts)
-        k->started = pthread_create(&k->thread, NULL, keep, client) == 0;
+        k->started = mfi_thread_start(&k->thread, keep, client);
     bool failed = starts && !k->started;
     pthread_mutex_unlock(&k->lock);
     if (failed)
@@ -147,5 +146,5 @@ void mfi_keeper_stop(mf_client *client)
         return;
     atomic_fetch_add_explicit(&k->changed, 1, memory_order_release);
     mfi_futex_wake(&k->changed, 1);
-    pthread_join(k->thread, NULL);
+    mfi_thread_join(&k->thread);
 }

@@ -20,7 +20,7 @@ struct mfi_mailbox {
     mf_key             key;
     struct mfi_posted_list incoming;    /* L */
     bool               busy;        /* L */
-    pthread_t          owner;       /* L  while busy: who processes it */
+    uintptr_t          owner;       /* L  while busy: who processes it */
     struct mfi_posted_list batch;
     mf_record          record;      /* spec NULL: not read yet */
     mfi_plan           plan;

@@ -18,13 +18,12 @@ struct mfi_watch {
 void mfi_observers_init(mfi_observers *o)
 {
     pthread_mutex_init(&o->lock, NULL);
-    pthread_cond_init(&o->called, NULL);
+    atomic_init(&o->called, 0);
     o->watches = NULL;
 }
 
 void mfi_observers_fini(mfi_observers *o)
 {
-    pthread_cond_destroy(&o->called);
     pthread_mutex_destroy(&o->lock);
 }
 
@@ -61,8 +60,12 @@ void mfi_unobserve_run(mf_run *run)
     mfi_watch *watch = NULL;
     pthread_mutex_lock(&o->lock);
     /* Its callback may be running: its user pointer must outlive that. From inside the callback there is no waiting. */
-    while (run->calling && !pthread_equal(run->caller, pthread_self()))
-        pthread_cond_wait(&o->called, &o->lock);
+    while (run->calling && run->caller != mfi_thread_self()) {
+        uint32_t seen = atomic_load_explicit(&o->called, memory_order_relaxed);     /* it grows under the lock */
+        pthread_mutex_unlock(&o->lock);
+        mfi_futex_wait(&o->called, seen, INT64_MAX);
+        pthread_mutex_lock(&o->lock);
+    }
     HASH_FIND(hh, o->watches, &run->key, sizeof run->key, watch);
     if (watch != NULL) {
         mf_run **at = &watch->first;
@@ -88,7 +91,7 @@ static void call_on_end(mfi_observers *o, mf_run *run)
     mf_key key = run->key;
     run->on_end = NULL;
     run->calling = true;
-    run->caller = pthread_self();
+    run->caller = mfi_thread_self();
     bool gone = false;
     run->gone = &gone;      /* set if the callback destroys its own run */
     pthread_mutex_unlock(&o->lock);
@@ -97,7 +100,8 @@ static void call_on_end(mfi_observers *o, mf_run *run)
     if (!gone) {
         run->calling = false;
         run->gone = NULL;
-        pthread_cond_broadcast(&o->called);
+        atomic_fetch_add_explicit(&o->called, 1, memory_order_relaxed);
+        mfi_futex_wake(&o->called, UINT32_MAX);
     }
 }
 

@@ -15,7 +15,7 @@ struct mf_run {
     mfi_run_end_fn  *on_end;        /* L  NULL: none, or called already */
     void            *on_end_user;   /* L */
     bool             calling;       /* L  on_end runs, on the thread `caller` */
-    pthread_t        caller;        /* L */
+    uintptr_t        caller;        /* L */
     bool            *gone;          /* L  where the caller learns that the run was destroyed by its callback */
     mf_run          *next;          /* L  of the same key */
 };

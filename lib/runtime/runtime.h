@@ -24,6 +24,7 @@
 #include "call.h"
 #include "framework.h"
 #include "registry.h"
+#include "thread.h"
 #include "transition.h"
 
 /* ---- dispatcher ------------------------------------------------------------------------------------------------ */
@@ -126,7 +127,7 @@ int64_t mfi_control_tick(mf_client *client, int64_t now_ns);
 /* ---- keeper ---------------------------------------------------------------------------------------------------- */
 
 typedef struct mfi_keeper {
-    pthread_t        thread;
+    mfi_thread       thread;
     pthread_mutex_t  lock;
     int64_t          delayed_ms;    /* L  store clock: when delayed entries may be due; INT64_MAX: none */
     bool             started;       /* L */
@@ -164,7 +165,7 @@ typedef struct mfi_watch mfi_watch;
 
 typedef struct mfi_observers {
     pthread_mutex_t lock;
-    pthread_cond_t  called;     /* a callback has returned */
+    _Atomic uint32_t called;    /* A  callbacks that have returned; a futex word */
     mfi_watch      *watches;    /* L  the runs of this process, by key */
 } mfi_observers;
 

@@ -4,9 +4,9 @@
  * can never be done (a message above the limits, a source that fails) ends the flow as failed, with the reason as error. */
 #include "mailbox.h"
 
-#include <time.h>
-
 #include "compose.h"
+#include "here.h"
+#include "thread.h"
 
 /* Without memory, or with a store that answers no more, an outcome must still not be lost: it is kept and tried again. */
 void mfi_pause_before_retry(mf_client *client, mf_status st, const mf_error *err, unsigned *tries)
@@ -14,7 +14,7 @@ void mfi_pause_before_retry(mf_client *client, mf_status st, const mf_error *err
     if ((*tries)++ == 0)
         mfi_log(client, MF_LOG_ERROR, "cannot commit, trying again: %s: %s", mf_status_name(st), err->text);
     unsigned shift = *tries < 7 ? *tries : 7;
-    nanosleep(&(struct timespec){.tv_nsec = 1000000L << shift}, NULL);
+    mfi_thread_sleep(mf_milliseconds(1) << shift);
 }
 
 static mf_status read_record(mf_client *client, mfi_mailbox *box, mf_error *err)
@@ -216,7 +216,7 @@ static void tell_tickets(mfi_mailbox *box, bool had_ended)
                         box->batch.at[i].stale ? MF_E_STALE : had_ended ? MF_E_STATE : MF_OK);
 }
 
-void mfi_mailbox_process(mf_client *client, mfi_mailbox *box, bool may_draw)
+static void process(mf_client *client, mfi_mailbox *box, bool may_draw)
 {
     mf_error err = {0}, refused = {0};
     mf_refusal refusal = {0};
@@ -257,4 +257,12 @@ void mfi_mailbox_process(mf_client *client, mfi_mailbox *box, bool may_draw)
         else
             mfi_pause_before_retry(client, st, &err, &tries);
     }
+}
+
+void mfi_mailbox_process(mf_client *client, mfi_mailbox *box, bool may_draw)
+{
+    struct mfi_mailbox *outer = mfi_here.box;   /* a watcher of an outer commit may lead here */
+    mfi_here.box = box;
+    process(client, box, may_draw);
+    mfi_here.box = outer;
 }

@@ -1,0 +1,3 @@
+#include "world.h"
+
+_Thread_local mfi_world *mfi_world_here;

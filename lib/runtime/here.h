@@ -1,0 +1,16 @@
+/* runtime/here.h: what the runtime knows of the calling thread. One struct, so that a simulator can give each of its strands
+ * its own. */
+#ifndef MFI_HERE_H
+#define MFI_HERE_H
+
+#include <mageflow/base.h>
+
+struct mfi_here {
+    struct mfi_running *running;    /* the innermost call that this thread is in; NULL: none */
+    struct mfi_mailbox *box;        /* the mailbox that it processes at the moment; NULL: none */
+    bool                owes_stop;  /* it commits an early end and has told nobody below it yet */
+    bool                on_keeper;  /* it is a keeper */
+};
+extern _Thread_local struct mfi_here mfi_here;
+
+#endif
