@@ -6,8 +6,6 @@
 #include "memory.h"
 #include "record.h"
 
-#define DEFAULT_CONCURRENCY 30
-
 /* ---- tasks and chains ---------------------------------------------------------------------------------------------- */
 
 mf_signature *mf_sign(mf_client *client, const char *task, mf_message *kwargs, mf_error *err)
@@ -94,7 +92,7 @@ static mf_signature *swarm_create(mf_client *client, const char *name, const mf_
     }
     mf_signature *sig = container_create(client, MF_KIND_SWARM, name, o.kwargs, err);
     if (sig != NULL) {
-        sig->own.spec->max_concurrency = o.max_concurrency == 0 ? DEFAULT_CONCURRENCY : o.max_concurrency;
+        sig->own.spec->max_concurrency = o.max_concurrency == 0 ? MFI_DEFAULT_CONCURRENCY : o.max_concurrency;
         sig->own.spec->stop_after_failures = o.stop_after_failures;
         if (!mfi_spec_set_text(sig->own.spec, &sig->own.spec->return_field, mf_fields_return_name(NULL))) {
             mf_fail(err, MF_E_NOMEM, "swarm: no memory");

@@ -4,6 +4,8 @@
 
 #include "runtime.h"
 
+#define MFI_DEFAULT_CONCURRENCY 30    /* items of a swarm that run at once, where nobody says how many */
+
 /** A record to be: its spec, and for a chain or swarm what was added. */
 typedef struct mfi_draft {
     mf_spec *spec;

@@ -10,6 +10,7 @@
 #include <mageflow/client.h>
 #include <mageflow/fields.h>
 #include <mageflow/flow.h>
+#include <mageflow/flow_data.h>
 #include <mageflow/message.h>
 #include <mageflow/pool.h>
 #include <mageflow/task.h>
