@@ -8,6 +8,10 @@
  * The mailbox of an active chain or swarm stays, and with it the record as it was committed last: an outcome then costs
  * one store operation, the commit.
  *
+ * A plan is needed while a record is processed, and not between: it lies on a desk, and there are as many desks as threads
+ * have processed at the same time. So a record that waits for its items keeps no room for effects, and a swarm that
+ * begins finds it.
+ *
  * Locks      the dispatcher's mutex guards the table, and each mailbox's `incoming`, `busy`. Everything else of a mailbox
  *            belongs to the thread that made it busy.
  */
@@ -19,13 +23,65 @@
 #include "thread.h"
 
 #define KEPT_MAILBOXES 1024     /* idle ones beyond these are closed */
+#define KEPT_ENTRIES   1024     /* a larger plan gives its room back */
 
 void mfi_dispatcher_init(mfi_dispatcher *d)
 {
     pthread_mutex_init(&d->lock, NULL);
     d->boxes = NULL;
     d->count = 0;
+    d->desks = NULL;
 }
+
+/* ---- desks ------------------------------------------------------------------------------------------------------- */
+
+/* A new one has room for a page of a swarm's items, which is what a swarm begins with. The lock is held. */
+static mfi_plan *desk_take(mf_client *client)
+{
+    struct mfi_desk *desk = client->dispatcher.desks;
+    if (desk != NULL) {
+        client->dispatcher.desks = desk->next;
+        return &desk->plan;
+    }
+    desk = mf_new(client->allocator, struct mfi_desk);
+    if (desk == NULL)
+        return NULL;
+    mfi_plan_init(&desk->plan, client->allocator, &client->limits, &client->framework);
+    if (mfi_plan_reserve_entries(&desk->plan, MFI_DRAW_PAGE))
+        return &desk->plan;
+    mf_delete(client->allocator, desk);
+    return NULL;
+}
+
+/* The plan is empty. The lock is held. */
+static void desk_give(mfi_dispatcher *d, mfi_plan *plan)
+{
+    struct mfi_desk *desk = (struct mfi_desk *)(void *)plan;    /* its first member */
+    desk->next = d->desks;
+    d->desks = desk;
+}
+
+/* Drop what was planned, and the room of an uncommonly large plan, which few of the next ones need. */
+static void desk_clear(mf_client *client, mfi_plan *plan)
+{
+    mfi_plan_reset(plan);
+    if (plan->entry_capacity <= KEPT_ENTRIES && plan->outcome_capacity <= KEPT_ENTRIES)
+        return;
+    mfi_plan_fini(plan);
+    mfi_plan_init(plan, client->allocator, &client->limits, &client->framework);
+}
+
+static void desks_free(mf_client *client)
+{
+    while (client->dispatcher.desks != NULL) {
+        struct mfi_desk *desk = client->dispatcher.desks;
+        client->dispatcher.desks = desk->next;
+        mfi_plan_fini(&desk->plan);
+        mf_delete(client->allocator, desk);
+    }
+}
+
+/* ---- mailboxes --------------------------------------------------------------------------------------------------- */
 
 static void list_free(mf_client *client, struct mfi_posted_list *list)
 {
@@ -39,7 +95,6 @@ static void mailbox_free(mf_client *client, mfi_mailbox *box)
     list_free(client, &box->incoming);
     list_free(client, &box->batch);
     mf_record_release(&box->record);
-    mfi_plan_fini(&box->plan);
     mf_delete(client->allocator, box);
 }
 
@@ -50,6 +105,7 @@ void mfi_dispatcher_fini(mf_client *client)
         HASH_DEL(client->dispatcher.boxes, box);
         mailbox_free(client, box);
     }
+    desks_free(client);
     pthread_mutex_destroy(&client->dispatcher.lock);
 }
 
@@ -76,7 +132,6 @@ static mfi_mailbox *mailbox_of(mf_client *client, const mf_key *key)
     if (box == NULL)
         return NULL;
     box->key = *key;
-    mfi_plan_init(&box->plan, client->allocator, &client->limits, &client->framework);
     HASH_ADD(hh, d->boxes, key, sizeof box->key, box);
     if (box->hh.tbl == NULL) {
         mailbox_free(client, box);
@@ -93,10 +148,11 @@ static bool keeps(const mf_client *client, const mfi_mailbox *box)
            box->record.state.status == MF_STATUS_ACTIVE && client->dispatcher.count <= KEPT_MAILBOXES;
 }
 
+/* The lock is held at both ends, and box, made busy, has a plan. */
 static void process_until_idle(mf_client *client, mfi_mailbox *box, bool may_draw)
 {
     mfi_dispatcher *d = &client->dispatcher;
-    for (;;) {      /* the lock is held at the top */
+    for (;;) {
         if (box->incoming.count == 0)
             break;
         struct mfi_posted_list taken = box->incoming;
@@ -105,12 +161,15 @@ static void process_until_idle(mf_client *client, mfi_mailbox *box, bool may_dra
         box->batch = taken;
         pthread_mutex_unlock(&d->lock);
         mfi_mailbox_process(client, box, may_draw);
+        desk_clear(client, box->plan);
         for (size_t i = 0; i < box->batch.count; i++)
             mfi_flow_event_release(&box->batch.at[i].event);
         box->batch.count = 0;
         pthread_mutex_lock(&d->lock);
     }
     box->busy = false;
+    desk_give(d, box->plan);
+    box->plan = NULL;
     if (!keeps(client, box)) {
         HASH_DEL(d->boxes, box);
         d->count--;
@@ -130,7 +189,8 @@ void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, b
     mfi_mailbox *box;
     while ((box = mailbox_of(client, key)) == NULL ||
            !mfi_array_reserve(client->allocator, (void **)&box->incoming.at, &box->incoming.capacity,
-                              box->incoming.count + 1, sizeof *box->incoming.at)) {
+                              box->incoming.count + 1, sizeof *box->incoming.at) ||
+           (!box->busy && (box->plan = desk_take(client)) == NULL)) {
         pthread_mutex_unlock(&d->lock);
         mfi_pause_before_retry(client, MF_E_NOMEM, &none, &tries);
         pthread_mutex_lock(&d->lock);

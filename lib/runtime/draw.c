@@ -5,7 +5,6 @@
 
 #include "compose.h"
 
-#define DRAW_PAGE   64      /* items read at a time; one commit takes as many pages as there is room for */
 #define RESULT_PAGE 256
 
 /* Draw from the source; the state's cursor moves along and is committed with the items. */
@@ -69,9 +68,9 @@ void mfi_draw(mf_client *client, const mf_spec *spec, mf_state *state, bool may_
     }
     uint64_t room;
     while (plan->status == MF_OK && (room = mfi_swarm_room(spec, state)) > 0) {
-        mf_item items[DRAW_PAGE];
+        mf_item items[MFI_DRAW_PAGE];
         bool exhausted = false;
-        size_t want = room < DRAW_PAGE ? (size_t)room : DRAW_PAGE;
+        size_t want = room < MFI_DRAW_PAGE ? (size_t)room : MFI_DRAW_PAGE;
         size_t got = from_source ? draw_from_source(client, spec, state, want, items, &exhausted, plan)
                                  : read_added(client, spec, state, want, items, plan);
         if (plan->status == MF_OK)

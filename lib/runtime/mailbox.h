@@ -16,6 +16,12 @@ struct mfi_posted_list {
     size_t         count, capacity;
 };
 
+/* What a thread fills while it processes a record. No record keeps one: there are as many as threads process at once. */
+struct mfi_desk {
+    mfi_plan         plan;
+    struct mfi_desk *next;          /* L  free: the next free one */
+};
+
 struct mfi_mailbox {
     mf_key             key;
     struct mfi_posted_list incoming;    /* L */
@@ -23,7 +29,7 @@ struct mfi_mailbox {
     uintptr_t          owner;       /* L  while busy: who processes it */
     struct mfi_posted_list batch;
     mf_record          record;      /* spec NULL: not read yet */
-    mfi_plan           plan;
+    mfi_plan          *plan;        /* while busy: the processing thread's */
     UT_hash_handle     hh;
 };
 

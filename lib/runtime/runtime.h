@@ -35,6 +35,7 @@ typedef struct mfi_dispatcher {
     pthread_mutex_t lock;
     mfi_mailbox    *boxes;      /* L  by key */
     unsigned        count;      /* L */
+    struct mfi_desk *desks;     /* L  free ones */
 } mfi_dispatcher;
 
 /** Where the end of an event's commit is told to somebody who waits for it. */
@@ -60,6 +61,8 @@ void mfi_dispatcher_init(mfi_dispatcher *d);
 void mfi_dispatcher_fini(mf_client *client);
 
 /* ---- draw ------------------------------------------------------------------------------------------------------ */
+
+#define MFI_DRAW_PAGE 64    /* items read at a time; one commit takes as many pages as there is room for */
 
 /** Publish as many items of a swarm as there is room for. */
 void mfi_draw(mf_client *client, const mf_spec *spec, mf_state *state, bool may_draw, mfi_plan *plan);

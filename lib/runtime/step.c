@@ -38,9 +38,9 @@ static void gather_for_fill(mf_client *client, mfi_mailbox *box, const mf_state 
         return;
     bool wanted = spec->on_success_count > 0 || mf_key_is_set(&spec->container);
     mf_error err;
-    mf_status st = mfi_gather_end(client, spec, state, wanted, &box->plan, &event->value, &err);
+    mf_status st = mfi_gather_end(client, spec, state, wanted, box->plan, &event->value, &err);
     if (st != MF_OK)
-        mfi_plan_fail(&box->plan, st, err.text);
+        mfi_plan_fail(box->plan, st, err.text);
 }
 
 /* Starts become entries now that the records they name can be read. A record that is gone has nothing to start. */
@@ -66,13 +66,13 @@ static void fail_flow(mfi_mailbox *box, mf_state *state, const mf_error *why, in
     mf_message *map = NULL;
     mfi_failure failure = {.type = mf_cstr(mf_status_name(why->status)), .text = mf_cstr(why->text), .attempt = 1,
                            .key = box->key, .final = true};
-    mf_status st = mfi_compose_error(&failure, box->plan.allocator, &map);
+    mf_status st = mfi_compose_error(&failure, box->plan->allocator, &map);
     if (st != MF_OK) {
-        mfi_plan_fail(&box->plan, st, "no memory for an error");
+        mfi_plan_fail(box->plan, st, "no memory for an error");
         return;
     }
     mfi_flow_event end = {.kind = MFI_EV_FAIL, .value = map};
-    mfi_flow_apply(box->record.spec, state, &end, now_ms, &box->plan);
+    mfi_flow_apply(box->record.spec, state, &end, now_ms, box->plan);
     mf_message_unref(map);
 }
 
@@ -80,13 +80,13 @@ static void fail_flow(mfi_mailbox *box, mf_state *state, const mf_error *why, in
  * the deliveries settled. */
 static void fail_flow_anew(mfi_mailbox *box, mf_state *state, mf_error why, int64_t now_ms)
 {
-    mfi_plan_reset(&box->plan);
+    mfi_plan_reset(box->plan);
     mf_state_unref(state);
     *state = box->record.state;
     mf_state_ref(state);
     for (size_t i = 0; i < box->batch.count; i++)
         if (!box->batch.at[i].stale)
-            mfi_plan_settle(&box->plan, box->batch.at[i].event.settle);
+            mfi_plan_settle(box->plan, box->batch.at[i].event.settle);
     fail_flow(box, state, &why, now_ms);
 }
 
@@ -98,7 +98,7 @@ static bool is_passing(mf_status st)
 /* What the batch's events make of the state. */
 static void apply_events(mf_client *client, mfi_mailbox *box, bool may_draw, mf_state *state, int64_t now_ms)
 {
-    mfi_plan *plan = &box->plan;
+    mfi_plan *plan = box->plan;
     for (size_t i = 0; i < box->batch.count && plan->status == MF_OK; i++) {
         struct mfi_posted *p = &box->batch.at[i];
         if (p->stale)
@@ -122,7 +122,7 @@ static void apply_events(mf_client *client, mfi_mailbox *box, bool may_draw, mf_
 static mf_status prepare(mf_client *client, mfi_mailbox *box, bool may_draw, const mf_error *refused, mf_state *state,
                          mf_error *err)
 {
-    mfi_plan *plan = &box->plan;
+    mfi_plan *plan = box->plan;
     int64_t now_ms = mf_store_now_ms(client->store);
     mfi_plan_reset(plan);
     if (refused != NULL)
@@ -145,7 +145,7 @@ static mf_status prepare(mf_client *client, mfi_mailbox *box, bool may_draw, con
 
 static mf_status commit(mf_client *client, mfi_mailbox *box, const mf_state *state, mf_refusal *refusal, mf_error *err)
 {
-    mfi_plan *plan = &box->plan;
+    mfi_plan *plan = box->plan;
     mf_batch batch = {
         .key = box->key, .version = box->record.state.version, .state = plan->changed ? state : NULL,
         .outcomes = plan->outcomes, .outcome_count = plan->outcome_count,
@@ -172,14 +172,14 @@ static void after_refusal(mfi_mailbox *box, const mf_refusal *refusal)
     case MF_GUARD_OUTCOME:
         for (size_t i = 0; i < box->batch.count; i++)
             if (!at[i].stale && is_item(&at[i].event) &&
-                at[i].event.index == box->plan.outcomes[refusal->index].index)
+                at[i].event.index == box->plan->outcomes[refusal->index].index)
                 second = &at[i];    /* the last one, where the same outcome came twice in this batch */
         if (second != NULL)
             second->event.kind = MFI_EV_SETTLE;
         break;
     case MF_GUARD_SETTLE:
         for (size_t i = 0; i < box->batch.count; i++)
-            if (at[i].event.settle == box->plan.settles[refusal->index])
+            if (at[i].event.settle == box->plan->settles[refusal->index])
                 at[i].stale = true;
         break;
     default:
@@ -190,7 +190,7 @@ static void after_refusal(mfi_mailbox *box, const mf_refusal *refusal)
 
 static void remember(mfi_mailbox *box, mf_state *state)
 {
-    if (box->plan.changed) {
+    if (box->plan->changed) {
         mf_state_unref(&box->record.state);
         box->record.state = *state;
         box->record.state.version++;
@@ -242,7 +242,7 @@ static void process(mf_client *client, mfi_mailbox *box, bool may_draw)
                 mfi_control_stop_end(client, &box->key, st == MF_OK);
             if (st == MF_OK) {
                 remember(box, &state);
-                mfi_plan_reset(&box->plan);
+                mfi_plan_reset(box->plan);
                 tell_tickets(box, had_ended);
                 return;
             }

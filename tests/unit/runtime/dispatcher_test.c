@@ -1,0 +1,82 @@
+/* What the dispatcher keeps between events. Who meets whom in it is dispatcher_race.c's. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "bench.h"
+#include "mailbox.h"
+
+static bench b;
+
+static void init(void)
+{
+    cr_assert(bench_open(&b));
+}
+
+static void fini(void)
+{
+    cr_assert(bench_close(&b));
+}
+
+TestSuite(runtime_dispatcher, .init = init, .fini = fini);
+
+/* Its items, if it has any, are all published at once. */
+static void put_swarm(unsigned n, uint32_t items)
+{
+    mf_spec *spec = bench_spec(&b, MF_KIND_SWARM, "many", n);
+    spec->max_concurrency = items > 0 ? items : 1;
+    cr_assert(eq(int, bench_put(&b, spec, &(mf_state){.status = MF_STATUS_ACTIVE, .total = items}), MF_OK));
+}
+
+/* As the swarm's own message does: look for items that can be published. */
+static void fill(unsigned n)
+{
+    mf_key key = bench_key(MF_KIND_SWARM, n);
+    cr_assert(eq(int, mfi_dispatch_wait(b.client, &key, &(mfi_flow_event){.kind = MFI_EV_FILL}, false), MF_OK));
+}
+
+static size_t desks(void)
+{
+    size_t n = 0;
+    for (const struct mfi_desk *desk = b.client->dispatcher.desks; desk != NULL; desk = desk->next)
+        n++;
+    return n;
+}
+
+Test(runtime_dispatcher, records_that_wait_share_the_plan_of_the_thread_that_served_them)
+{
+    enum { SWARMS = 20 };
+    for (unsigned n = 1; n <= SWARMS; n++) {
+        put_swarm(n, 0);
+        fill(n);
+    }
+    cr_assert(eq(uint, b.client->dispatcher.count, SWARMS), "each has a mailbox");
+    cr_assert(eq(sz, desks(), 1));
+    long calls = atomic_load(&b.counting.calls);
+    for (unsigned n = 1; n <= SWARMS; n++)
+        fill(n);
+    fill(1);
+    cr_assert(le(long, atomic_load(&b.counting.calls) - calls, SWARMS), "at most each mailbox's second list of events");
+}
+
+Test(runtime_dispatcher, the_room_of_a_very_large_plan_is_given_back)
+{
+    enum { ITEMS = 5000 };
+    put_swarm(1, ITEMS);
+    mf_key key = bench_key(MF_KIND_SWARM, 1);
+    mf_spec *call = bench_spec(&b, MF_KIND_TASK, "work", 0);
+    mf_item *items = calloc(ITEMS, sizeof *items);
+    for (size_t i = 0; i < ITEMS; i++)
+        items[i].spec = call;
+    mf_batch batch = {.key = key, .items = items, .item_count = ITEMS};
+    cr_assert(eq(int, mf_store_commit(b.store, &batch, NULL, NULL), MF_OK));
+    free(items);
+    mf_spec_unref(call);
+
+    mf_record record = {0};
+    fill(1);
+    cr_assert(eq(int, mf_store_load(b.store, &key, 1, &record, NULL), MF_OK));
+    cr_assert(eq(u64, record.state.next, ITEMS), "one commit published them all");
+    mf_record_release(&record);
+    cr_assert(eq(sz, desks(), 1));
+    cr_assert(zero(sz, b.client->dispatcher.desks->plan.entry_capacity));
+}
