@@ -5,8 +5,7 @@
  *     bench_swarm --one map|added ITEMS THREADS   one swarm and nothing else, for a profiler
  *
  * Time and resident memory come from runs that count nothing, each in a process of its own; interleaved rounds, medians.
- * What is counted comes from one run more. A swarm of START items is subtracted from it, and so is what the first few
- * items cost once: slots for their messages, first pages, the second segment of the pool's queue. */
+ * What is counted comes from one run more, an empty swarm subtracted. */
 #include "report.h"
 #include "run.h"
 
@@ -14,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZES = 3, ROUNDS_MAX = 15, THREADS_MAX = 2, START = 1000 };
+enum { SIZES = 3, ROUNDS_MAX = 15, THREADS_MAX = 2 };
 static const unsigned long long sizes[SIZES] = {10000, 100000, 1000000};
 
 typedef struct cell {
@@ -76,14 +75,14 @@ static bool time_kind(run_kind kind, int size_count, int rounds)
 
 /* ---- what is counted ------------------------------------------------------------------------------------------ */
 
-static double each(unsigned long long with, unsigned long long start, unsigned long long items)
+static double each(unsigned long long with, unsigned long long empty, unsigned long long items)
 {
-    return ((double)with - (double)start) / (double)(items - START);
+    return ((double)with - (double)empty) / (double)items;
 }
 
 static bool count_kind(run_kind kind, unsigned threads, int size_count)
 {
-    run_figures start, f;
+    run_figures empty, f;
     printf("\n### Counted: %s, %u thread%s, an item\n\n", kind == RUN_MAP ? "a map" : "a swarm of added items", threads,
            threads == 1 ? "" : "s");
     printf("| items | allocations | bytes allocated | bytes held at the end | at most | store operations |");
@@ -93,10 +92,10 @@ static bool count_kind(run_kind kind, unsigned threads, int size_count)
     for (int op = 0; op < COUNT_OTHER; op++)
         printf("---|");
     printf("\n");
-    if (!run_in_child(&(run_order){.kind = kind, .items = START, .threads = threads, .counted = true}, &start))
+    if (!run_in_child(&(run_order){.kind = kind, .items = 0, .threads = threads, .counted = true}, &empty))
         return false;
     for (int s = 0; s < size_count; s++) {
-        const count_figures *with = &f.counts, *without = &start.counts;
+        const count_figures *with = &f.counts, *without = &empty.counts;
         unsigned long long n = sizes[s];
         double sum = 0;
         if (!run_in_child(&(run_order){.kind = kind, .items = n, .threads = threads, .counted = true}, &f))
