@@ -5,6 +5,7 @@
 #include <mageflow/flow_data.h>
 
 #include "bench.h"
+#include "flow_form.h"
 #include "memory.h"
 #include "sign.h"
 
@@ -406,6 +407,49 @@ Test(flow_data, a_document_that_is_wrong_starts_nothing)
     size_t waiting, claimed;
     mf_store_load_counts(b.store, &waiting, &claimed);
     cr_assert(eq(sz, waiting, 0));
+}
+
+/* ---- the schema ---------------------------------------------------------------------------------------------------- */
+
+/* docs/flow.schema.json, parsed. */
+static mf_message *schema(void)
+{
+    static char text[65536];
+    FILE *file = fopen(FLOW_SCHEMA, "rb");
+    cr_assert(ne(ptr, file, NULL), "%s", FLOW_SCHEMA);
+    size_t len = fread(text, 1, sizeof text, file);
+    fclose(file);
+    mf_message *message = NULL;
+    mf_status st = mf_message_from_json(mf_str_of(text, len), NULL, NULL, &message, &err);
+    cr_assert(eq(int, st, MF_OK), "%s", err.text);
+    return message;
+}
+
+Test(flow_data, the_schema_has_each_key_of_each_form_and_no_other)
+{
+    static const char *const names[] = {"task", "chain", "swarm", "map", "document"};
+    mf_message *message = schema();
+    for (mfi_form form = 0; form < MFI_FORMS; form++) {
+        mf_value def, properties, must, key, other;
+        cr_assert(eq(int, mf_message_scan(message, &err, "{s:{s:v}}", "$defs", names[form], &def), MF_OK), "%s", err.text);
+        cr_assert(eq(int, mf_value_scan(def, &err, "{s:v, s:v}", "properties", &properties, "required", &must), MF_OK));
+        size_t may_count = 0, must_count = 0;
+        for (mfi_word word = 0; word < MFI_WORDS; word++) {
+            bool there = mf_value_get(properties, mf_cstr(mfi_word_text(word)), &other);
+            cr_assert(eq(int, there, mfi_word_may(word, form)), "%s.%s", names[form], mfi_word_text(word));
+            may_count += mfi_word_may(word, form);
+            must_count += mfi_word_must(word, form);
+        }
+        cr_assert(eq(sz, mf_value_count(properties), may_count), "%s", names[form]);
+        cr_assert(eq(sz, mf_value_count(must), must_count), "%s", names[form]);
+        mf_iter required = mf_value_iter(must);
+        while (mf_iter_next(&required, NULL, &key)) {
+            mf_str text = MF_STR_LIT("");
+            cr_assert(eq(int, mf_value_str(key, &text), MF_OK));
+            cr_assert(mfi_word_must(mfi_word_find(text), form), "%.*s", (int)text.len, text.at);
+        }
+    }
+    mf_message_unref(message);
 }
 
 /* ---- without memory ------------------------------------------------------------------------------------------------ */

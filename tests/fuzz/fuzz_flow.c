@@ -1,0 +1,67 @@
+/* A flow that is taken is written as a flow that is taken, and that is written as the very same bytes. What is refused leaves
+ * a text, and nothing behind. */
+#include "fuzz.h"
+
+#include <mageflow/flow_data.h>
+
+#include "bench.h"
+
+static bench b;
+
+static mf_status nothing(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)ctx, (void)in, (void)out, (void)user;
+    return MF_OK;
+}
+
+static mf_status no_next(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
+{
+    (void)message, (void)cursor, (void)item, (void)user, (void)err;
+    return MF_OK;
+}
+
+static void open_once(void)
+{
+    static bool opened;
+    if (opened)
+        return;
+    opened = true;
+    PROMISE(bench_open(&b));
+    PROMISE(mf_task(b.client, MF_TASK_DEF(.name = "t", .run = nothing), NULL) == MF_OK);
+    PROMISE(mf_source(b.client, MF_SOURCE_DEF(.name = "s", .next = no_next), NULL) == MF_OK);
+}
+
+static void round_trip(const mf_signature *first)
+{
+    mf_message *written, *again;
+    mf_error err;
+    PROMISE(mf_flow_to_message(first, &written, &err) == MF_OK);
+    mf_signature *second = mf_flow_from_message(b.client, written, &err);
+    PROMISE(second != NULL);
+    PROMISE(mf_flow_to_message(second, &again, &err) == MF_OK);
+    PROMISE(same_bytes(written, again));
+    mf_signature_destroy(second);
+    mf_message_unref(again);
+    mf_message_unref(written);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    mf_message *message;
+    mf_error err = {0};
+    mf_str bytes = {(const char *)data, size};
+    const mf_limits *limits = MF_LIMITS(.depth = MF_DEPTH_MAX);
+    open_once();
+    if (mf_message_from_bytes(bytes, limits, NULL, &message, NULL) != MF_OK &&
+        mf_message_from_json(bytes, limits, NULL, &message, NULL) != MF_OK)
+        return 0;
+    long before = atomic_load(&b.counting.live);
+    mf_signature *sig = mf_flow_from_message(b.client, message, &err);
+    PROMISE(sig != NULL || err.text[0] != '\0');
+    if (sig != NULL)
+        round_trip(sig);
+    mf_signature_destroy(sig);
+    PROMISE(atomic_load(&b.counting.live) == before && atomic_load(&b.counting.wrong_size) == 0);
+    mf_message_unref(message);
+    return 0;
+}
