@@ -125,9 +125,8 @@ mf_status mfi_flow_view_items(mfi_flow_view *view, const mfi_flow_node *node, ui
     *got = 0;
     if (node->draft == NULL && node->kind == MF_KIND_SWARM)
         return mf_store_items(view->client->store, &node->spec->key, from, n, out, got, err);
-    const mf_item *items = node->draft != NULL ? node->draft->items : node->spec->steps;
     for (; *got < n && from < node->items; from++, (*got)++) {
-        out[*got] = items[from];
+        out[*got] = node->draft != NULL ? *mfi_draft_item(node->draft, from) : node->spec->steps[from];
         mfi_item_ref(&out[*got]);
     }
     return MF_OK;

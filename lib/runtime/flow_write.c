@@ -177,7 +177,10 @@ mf_status mf_flow_to_message(const mf_signature *sig, mf_message **out, mf_error
     writer_init(&w, sig->client);
     mfi_flow_view_draft(&w.view, sig);
     mfi_flow_view_root(&w.view, &root);
-    write_node(&w, &root);
+    if (sig->started)
+        w.status = mf_fail(&w.why, MF_E_STATE, "flow: it was started already; mf_flow_read reads it from the store");
+    else
+        write_node(&w, &root);
     return writer_finish(&w, out, err);
 }
 

@@ -9,36 +9,36 @@
 #include "memory.h"
 #include "sign.h"
 
-#define ITEM_PAGE 4096                  /* items stored by one commit */
-#define LOOK_UP   mf_milliseconds(50)   /* how often a waiting task that cannot help looks at its stop */
+#define LOOK_UP mf_milliseconds(50)   /* how often a waiting task that cannot help looks at its stop */
 
 /* ---- storing ----------------------------------------------------------------------------------------------------- */
 
-static mf_status put_record(mf_client *client, const mfi_draft *draft, const mf_entry *entry, mf_error *err)
+/* A swarm's items are stored page by page, and each page leaves the draft: from the first commit on there is no second
+ * start. */
+static mf_status put_record(mf_client *client, mfi_draft *draft, const mf_entry *entry, mf_error *err)
 {
+    bool swarm = draft->spec->kind == MF_KIND_SWARM;
+    size_t count = swarm ? draft->item_count : 0;
     mf_state state = {.status = MF_STATUS_PENDING, .closed = draft->closed};
-    state.total = draft->spec->kind == MF_KIND_SWARM ? draft->item_count : draft->spec->step_count;
+    state.total = swarm ? count : draft->spec->step_count;
     mf_put put = {.spec = draft->spec, .state = &state};
-    size_t first = draft->spec->kind == MF_KIND_SWARM ? draft->item_count : 0;
-    first = first < ITEM_PAGE ? first : ITEM_PAGE;
-    mf_batch batch = {.puts = &put, .put_count = 1, .key = draft->spec->key, .items = draft->items, .item_count = first};
-    bool whole = draft->spec->kind != MF_KIND_SWARM || first == draft->item_count;
-    if (whole && entry != NULL) {
-        batch.entries = entry;
-        batch.entry_count = 1;
-    }
+    mf_batch batch = {.puts = &put, .put_count = 1, .key = draft->spec->key};
     mf_refusal refusal;
-    mf_status st = mf_store_commit(client->store, &batch, &refusal, err);
-    for (size_t from = first; st == MF_OK && !whole && from < draft->item_count;) {
-        size_t n = draft->item_count - from < ITEM_PAGE ? draft->item_count - from : ITEM_PAGE;
-        mf_batch page = {.key = draft->spec->key, .items = draft->items + from, .item_count = n, .items_from = from};
-        from += n;
-        if (from == draft->item_count && entry != NULL) {
-            page.entries = entry;
-            page.entry_count = 1;
+    mf_status st;
+    size_t page = 0;
+    do {
+        batch.items_from += batch.item_count;
+        batch.item_count = swarm ? mfi_draft_page(draft, page, &batch.items) : 0;
+        if (batch.items_from + batch.item_count == count && entry != NULL) {
+            batch.entries = entry;
+            batch.entry_count = 1;
         }
-        st = mf_store_commit(client->store, &page, &refusal, err);
-    }
+        st = mf_store_commit(client->store, &batch, &refusal, err);
+        if (swarm && st == MF_OK)
+            mfi_draft_drop(client->allocator, draft, page);
+        batch.put_count = 0;
+        page++;
+    } while (st == MF_OK && batch.items_from + batch.item_count < count);
     if (st == MF_E_CONFLICT)
         st = mf_fail(err, MF_E_EXISTS, "%s is stored already", draft->spec->key.text);
     return st;

@@ -8,7 +8,7 @@
  *   control.c          the calls that run here: stop requests, timeouts
  *   keeper.c           one thread that sleeps until something is due
  *   observers.c        who waits for an end
- *   sign.c, signature.c, run.c   signatures being made, and started
+ *   sign.c, signature.c, draft.c, run.c   signatures being made, and started
  *
  * Locks      each part has one mutex of its own. None is held while user code, the store, the adapter or another part is
  *            called, but where a comment says so.

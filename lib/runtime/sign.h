@@ -6,13 +6,27 @@
 
 #define MFI_DEFAULT_CONCURRENCY 30    /* items of a swarm that run at once, where nobody says how many */
 
+#define MFI_DRAFT_PAGE 4096     /* items; a power of two. One commit stores as many */
+
 /** A record to be: its spec, and for a chain or swarm what was added. */
 typedef struct mfi_draft {
-    mf_spec *spec;
-    mf_item *items;
-    size_t   item_count, item_capacity;
-    bool     closed;
+    mf_spec  *spec;
+    mf_item **pages;            /* those stored already and those not in use are NULL */
+    size_t    page_capacity;
+    size_t    first_capacity;   /* items that the first page has room for */
+    size_t    item_count;
+    bool      closed;
 } mfi_draft;
+
+/** Have room for one more item. false: no memory. */
+bool mfi_draft_reserve(const mf_allocator *a, mfi_draft *draft);
+/** Item i, below item_count, of a page that was not dropped; or the one that is about to become the next. */
+mf_item *mfi_draft_item(const mfi_draft *draft, size_t i);
+/** The items of one page, and how many they are: 0 past the end. */
+size_t mfi_draft_page(const mfi_draft *draft, size_t page, const mf_item **items);
+/** Release a page and what its items refer to; the count stays. */
+void mfi_draft_drop(const mf_allocator *a, mfi_draft *draft, size_t page);
+void mfi_draft_fini(const mf_allocator *a, mfi_draft *draft);
 
 struct mf_signature {
     mf_client       *client;

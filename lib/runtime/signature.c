@@ -12,22 +12,14 @@
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
-static void draft_fini(mf_client *client, mfi_draft *draft)
-{
-    for (size_t i = 0; i < draft->item_count; i++)
-        mfi_item_unref(&draft->items[i]);
-    mfi_release(client->allocator, draft->items, draft->item_capacity * sizeof *draft->items);
-    mf_spec_unref(draft->spec);
-}
-
 void mf_signature_destroy(mf_signature *sig)
 {
     if (sig == NULL)
         return;
     mf_client *client = sig->client;
-    draft_fini(client, &sig->own);
+    mfi_draft_fini(client->allocator, &sig->own);
     for (size_t i = 0; i < sig->below_count; i++)
-        draft_fini(client, &sig->below[i]);
+        mfi_draft_fini(client->allocator, &sig->below[i]);
     mfi_release(client->allocator, sig->below, sig->below_capacity * sizeof *sig->below);
     mfi_release(client->allocator, sig->on_success, sig->on_success_capacity * sizeof *sig->on_success);
     mfi_release(client->allocator, sig->on_error, sig->on_error_capacity * sizeof *sig->on_error);
@@ -147,7 +139,7 @@ static mf_status freeze_chain(mf_signature *sig, mf_error *err)
         return mf_fail(err, MF_E_INVALID, "chain \"%.*s\": expected two steps or more, got %zu", (int)spec->name.len,
                        spec->name.at, n);
     if (spec->return_field.at == NULL &&
-        !mfi_spec_set_text(spec, &spec->return_field, sig->own.items[0].spec->return_field))
+        !mfi_spec_set_text(spec, &spec->return_field, mfi_draft_item(&sig->own, 0)->spec->return_field))
         return mf_fail(err, MF_E_NOMEM, "chain: no memory");
     mf_item *steps = mfi_alloc_array(spec->allocator, n, sizeof *steps);
     if (steps == NULL)
@@ -157,7 +149,7 @@ static mf_status freeze_chain(mf_signature *sig, mf_error *err)
     mfi_release(spec->allocator, spec->steps, spec->step_count * sizeof *steps);
     spec->steps = steps;
     for (size_t i = 0; i < n; i++) {
-        spec->steps[i] = sig->own.items[i];
+        spec->steps[i] = *mfi_draft_item(&sig->own, i);
         mfi_item_ref(&spec->steps[i]);
     }
     spec->step_count = n;
@@ -213,8 +205,7 @@ static bool is_plain(const mf_signature *sig)
 mf_status mfi_signature_add_item(mf_signature *container, mf_signature *child, mf_error *err)
 {
     mfi_draft *own = &container->own;
-    if (!mfi_array_reserve(container->client->allocator, (void **)&own->items, &own->item_capacity, own->item_count + 1,
-                           sizeof *own->items))
+    if (!mfi_draft_reserve(container->client->allocator, own))
         return mf_fail(err, MF_E_NOMEM, "signature: no memory for an item");
     mf_item item = {0};
     if (is_plain(child)) {
@@ -237,7 +228,8 @@ mf_status mfi_signature_add_item(mf_signature *container, mf_signature *child, m
             return st;
         item.spec = mf_spec_ref(spec);
     }
-    own->items[own->item_count++] = item;
+    *mfi_draft_item(own, own->item_count) = item;
+    own->item_count++;
     return MF_OK;
 }
 

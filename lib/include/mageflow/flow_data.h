@@ -38,7 +38,7 @@ mf_run *mf_flow_start(mf_client *client, const mf_message *document, mf_message 
 
 /** Write a signature that is not started yet as the flow that mf_flow_from_message makes it from; what is left at its default
  * is left out. *out is the caller's. MF_E_TOO_BIG: above the client's limits or MF_DEPTH_MAX; MF_E_NOMEM; MF_E_INVALID: sig
- * is NULL. */
+ * is NULL; MF_E_STATE: it was started, which mf_flow_read is for. */
 MF_NODISCARD mf_status mf_flow_to_message(const mf_signature *sig, mf_message **out, mf_error *err);
 
 /** The same for a stored flow, whoever started it and however far it is: what it is, without its state. A swarm is written
