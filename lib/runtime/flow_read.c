@@ -334,7 +334,7 @@ static mf_signature *read_flow(reader *r, mf_value value, const place *at)
         [MFI_FORM_TASK] = read_task, [MFI_FORM_CHAIN] = read_chain, [MFI_FORM_SWARM] = read_swarm, [MFI_FORM_MAP] = read_map,
     };
     parts p;
-    mfi_form form;
+    mfi_form form = MFI_FORM_TASK;     /* find_form writes it; gcc 12 at -O3 does not see that */
     if (!collect(r, value, at, &p) || !find_form(r, at, &p, &form) || !check_keys(r, at, form, &p))
         return NULL;
     mf_signature *sig = read[form](r, &p, at);
