@@ -1,14 +1,15 @@
-/* input.c: JSON from an argument or from standard input. */
+/* input.c: JSON from an argument, from a file, or from standard input. */
 #include "input.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define INPUT_MAX ((size_t)1 << 20)    /* what a message may have as JSON, see mf_limits; one byte more tells "too big" */
 
 /* Everything up to the end of the file, or one byte more than a message may have. */
-static mf_status read_all(int fd, char *buffer, size_t *len, mf_error *err)
+static mf_status read_all(int fd, const char *from, char *buffer, size_t *len, mf_error *err)
 {
     *len = 0;
     while (*len <= INPUT_MAX) {
@@ -16,7 +17,7 @@ static mf_status read_all(int fd, char *buffer, size_t *len, mf_error *err)
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return mf_fail(err, MF_E_IO, "standard input: %s", strerror(errno));
+            return mf_fail(err, MF_E_IO, "%s: %s", from, strerror(errno));
         if (got == 0)
             return MF_OK;
         *len += (size_t)got;
@@ -24,22 +25,22 @@ static mf_status read_all(int fd, char *buffer, size_t *len, mf_error *err)
     return MF_OK;
 }
 
-static mf_status parse(mf_str json, const char *from, mf_message **out, mf_error *err)
+static mf_status parse(mf_str json, const char *from, unsigned depth, mf_message **out, mf_error *err)
 {
     mf_error why;
-    mf_status st = mf_message_from_json(json, NULL, NULL, out, &why);
+    mf_status st = mf_message_from_json(json, MF_LIMITS(.depth = depth), NULL, out, &why);
     return st == MF_OK ? st : mf_fail(err, st, "%s: %s", from, why.text);
 }
 
-static mf_status parse_stdin(mf_message **out, mf_error *err)
+static mf_status parse_fd(int fd, const char *from, unsigned depth, mf_message **out, mf_error *err)
 {
     char *buffer = malloc(INPUT_MAX + 1);
     if (buffer == NULL)
-        return mf_fail(err, MF_E_NOMEM, "no memory for standard input");
+        return mf_fail(err, MF_E_NOMEM, "no memory for %s", from);
     size_t len;
-    mf_status st = read_all(STDIN_FILENO, buffer, &len, err);
+    mf_status st = read_all(fd, from, buffer, &len, err);
     if (st == MF_OK)
-        st = parse(mf_str_of(buffer, len), "the message on standard input", out, err);
+        st = parse(mf_str_of(buffer, len), from, depth, out, err);
     free(buffer);
     return st;
 }
@@ -51,6 +52,19 @@ mf_status input_read(const char *argument, mf_message **out, mf_error *err)
         return mf_message_status(*out);
     }
     if (strcmp(argument, "-") == 0)
-        return parse_stdin(out, err);
-    return parse(mf_cstr(argument), "the message", out, err);
+        return parse_fd(STDIN_FILENO, "the message on standard input", 0, out, err);
+    return parse(mf_cstr(argument), "the message", 0, out, err);
+}
+
+mf_status input_read_file(const char *file, mf_message **out, mf_error *err)
+{
+    if (strcmp(file, "-") == 0)
+        return parse_fd(STDIN_FILENO, "the flow on standard input", MF_DEPTH_MAX, out, err);
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return mf_fail(err, MF_E_IO, "%s: %s; expected a file with a flow as JSON, or - for standard input", file,
+                       strerror(errno));
+    mf_status st = parse_fd(fd, file, MF_DEPTH_MAX, out, err);
+    close(fd);
+    return st;
 }

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const verb *const verbs[] = {&send_verb, &version_verb};
+static const verb *const verbs[] = {&send_verb, &run_verb, &version_verb};
 static const size_t verb_count = sizeof verbs / sizeof verbs[0];
 
 void complain(const char *fmt, ...)
@@ -32,6 +32,7 @@ int exit_code_of(mf_status status)
     case MF_E_TOO_BIG:
     case MF_E_UNSUPPORTED:
     case MF_E_UNKNOWN_TASK:
+    case MF_E_NOT_FOUND:
         return EXIT_USAGE;
     case MF_E_TIMEOUT:
         return EXIT_TIMED_OUT;
@@ -43,7 +44,7 @@ int exit_code_of(mf_status status)
 static void print_help(FILE *to)
 {
     fprintf(to, "Usage: mageflow VERB [OPTION...] [ARGUMENT...]\n"
-                "Send tasks to worker threads of this process or to a task manager.\n\n"
+                "Send tasks and flows to worker threads of this process or to a task manager.\n\n"
                 "Verbs:\n");
     for (size_t i = 0; i < verb_count; i++)
         fprintf(to, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
@@ -53,8 +54,8 @@ static void print_help(FILE *to)
                 "\nWhere tasks run (--url, or the variable MAGEFLOW_URL):\n%s"
                 "\nExit codes:\n"
                 "  0            done\n"
-                "  1            the task failed; its type and text are on standard error\n"
-                "  2            the call was wrong: verb, option, task, message, module or URL\n"
+                "  1            the task or the flow failed; type and text are on standard error\n"
+                "  2            the call was wrong: verb, option, task, flow, message, module, key or URL\n"
                 "  3            the time given with --timeout was over first\n"
                 "  128 + N      ended by signal N; 130 is Ctrl-C\n"
                 "\nExample:\n"

@@ -12,27 +12,43 @@
 
 /* What popt writes into, before it is checked. */
 struct raw {
-    char *url, *threads, *timeout;
+    char *url, *threads, *timeout, *message, *format;
     char **modules;
-    int   json, no_wait, help;
+    int   json, no_wait, wait, help;
 };
 
-#define ROWS(raw)                                                                                                      \
-    {                                                                                                                  \
-        {"url", 'u', POPT_ARG_STRING, &(raw).url, 0, "where tasks run; without it MAGEFLOW_URL, else this process",    \
-         "URL"},                                                                                                       \
-        {"load", 'l', POPT_ARG_ARGV, &(raw).modules, 0, "load the tasks of a module; may be repeated", "FILE.so"},     \
-        {"threads", 't', POPT_ARG_STRING, &(raw).threads, 0, "worker threads of this process; default one per CPU",    \
-         "N"},                                                                                                         \
-        {"timeout", 'T', POPT_ARG_STRING, &(raw).timeout, 0,                                                           \
-         "wait no longer than this: a number and ms, s, m, h or d", "DURATION"},                                       \
-        {"json", 'j', POPT_ARG_NONE, &(raw).json, 0,                                                                   \
-         "print one object: key, status, result or error, seconds", NULL},                                             \
-        {"no-wait", 'n', POPT_ARG_NONE, &(raw).no_wait, 0,                                                             \
-         "print the key of what was sent and do not wait; needs a store that outlives this process", NULL},            \
-        {"help", 'h', POPT_ARG_NONE, &(raw).help, 0, "this text", NULL},                                               \
-        POPT_TABLEEND                                                                                                  \
+#define ROWS_MAX 16
+
+/* The rows of what the verb takes, in the order of its help. */
+static void make_rows(struct raw *raw, unsigned takes, struct poptOption rows[ROWS_MAX])
+{
+    const struct {
+        unsigned          need;
+        struct poptOption row;
+    } all[] = {
+        {0, {"url", 'u', POPT_ARG_STRING, &raw->url, 0, "where tasks run; without it MAGEFLOW_URL, else this process", "URL"}},
+        {0, {"load", 'l', POPT_ARG_ARGV, &raw->modules, 0, "load the tasks of a module; may be repeated", "FILE.so"}},
+        {OPTION_MESSAGE, {"message", 'm', POPT_ARG_STRING, &raw->message, 0,
+                          "what the flow receives, a JSON object; merged over its own message", "JSON"}},
+        {OPTION_WAIT, {"wait", 'w', POPT_ARG_NONE, &raw->wait, 0, "wait for the end and print the result", NULL}},
+        {OPTION_FORMAT, {"format", 'f', POPT_ARG_STRING, &raw->format, 0, "how to draw: dot (the default) or mermaid", "FORMAT"}},
+        {OPTION_THREADS, {"threads", 't', POPT_ARG_STRING, &raw->threads, 0,
+                          "worker threads of this process; default one per CPU", "N"}},
+        {OPTION_TIMEOUT, {"timeout", 'T', POPT_ARG_STRING, &raw->timeout, 0,
+                          "wait no longer than this: a number and ms, s, m, h or d", "DURATION"}},
+        {OPTION_JSON, {"json", 'j', POPT_ARG_NONE, &raw->json, 0,
+                       "print one object: key, status, result or error, seconds", NULL}},
+        {OPTION_NO_WAIT, {"no-wait", 'n', POPT_ARG_NONE, &raw->no_wait, 0,
+                          "print the key of what was sent and do not wait; needs a store that outlives this process", NULL}},
+        {0, {"help", 'h', POPT_ARG_NONE, &raw->help, 0, "this text", NULL}},
+    };
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if ((all[i].need & ~takes) == 0)
+            rows[n++] = all[i].row;
     }
+    rows[n] = (struct poptOption)POPT_TABLEEND;
+}
 
 static void raw_fini(struct raw *raw)
 {
@@ -115,7 +131,8 @@ static mf_status take(poptContext con, const char *name, const struct raw *raw, 
 mf_status options_read(int argc, const char **argv, const struct usage *usage, struct options *out)
 {
     struct raw raw = {0};
-    struct poptOption rows[] = ROWS(raw);
+    struct poptOption rows[ROWS_MAX];
+    make_rows(&raw, usage->takes, rows);
     *out = (struct options){.timeout = MF_FOREVER};
     poptContext con = poptGetContext(NULL, argc, argv, rows, 0);
     if (con == NULL)
@@ -129,6 +146,9 @@ mf_status options_read(int argc, const char **argv, const struct usage *usage, s
     out->modules = raw.modules;
     out->json = raw.json != 0;
     out->no_wait = raw.no_wait != 0;
+    out->wait = raw.wait != 0;
+    out->message = raw.message;
+    out->format = raw.format;
     raw_fini(&raw);
     poptFreeContext(con);
     return st;
@@ -144,7 +164,30 @@ static void free_list(char **list)
 void options_fini(struct options *options)
 {
     free(options->url);
+    free(options->message);
+    free(options->format);
     free_list(options->modules);
     free_list(options->arguments);
     *options = (struct options){0};
+}
+
+int options_run(int argc, const char **argv, const struct usage *usage, int (*with)(const struct options *))
+{
+    struct options options;
+    int code = EXIT_USAGE;
+    switch (options_read(argc, argv, usage, &options)) {
+    case MF_OK:
+        code = with(&options);
+        break;
+    case MF_E_AGAIN:
+        code = EXIT_DONE;
+        break;
+    case MF_E_INVALID:
+        break;
+    default:
+        complain("no memory");
+        code = EXIT_FAILED;
+    }
+    options_fini(&options);
+    return code;
 }

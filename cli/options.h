@@ -11,12 +11,28 @@ struct options {
     mf_duration  timeout;      /* MF_FOREVER: none */
     bool         json;
     bool         no_wait;
+    bool         wait;
+    char        *message;      /* NULL: none */
+    char        *format;       /* NULL: none */
     char       **arguments;    /* what is left, ends in NULL */
     size_t       count;
 };
 
-/** What a verb says about itself around the list of options. */
+/** The options beside --url, --load and --help, which every verb has. */
+enum {
+    OPTION_THREADS = 1,
+    OPTION_TIMEOUT = 2,
+    OPTION_JSON = 4,
+    OPTION_NO_WAIT = 8,
+    OPTION_WAIT = 16,
+    OPTION_MESSAGE = 32,
+    OPTION_FORMAT = 64,
+    OPTIONS_OF_CALLS = OPTION_THREADS | OPTION_TIMEOUT | OPTION_JSON
+};
+
+/** What a verb takes, and what it says about itself around the list of options. */
 struct usage {
+    unsigned    takes;         /* OPTION_* */
     const char *arguments;     /* "TASK [MESSAGE]" */
     const char *before;
     const char *after;
@@ -26,5 +42,8 @@ struct usage {
  * MF_E_AGAIN: --help was asked for and printed. MF_E_INVALID: told on standard error. */
 mf_status options_read(int argc, const char **argv, const struct usage *usage, struct options *out);
 void      options_fini(struct options *options);
+
+/** Read a verb's command line and hand it to `with`, whose exit code is answered; or the one for what was wrong with it. */
+int options_run(int argc, const char **argv, const struct usage *usage, int (*with)(const struct options *));
 
 #endif

@@ -1,4 +1,5 @@
-/* progress.c: {"done": 3, "total": 10} becomes "3/10 (30 %)"; any other progress is shown as JSON, cut to the line. */
+/* progress.c: {"done": 3, "total": 10} becomes "3/10 (30 %)"; any other progress is shown as JSON, cut to the line. A chain
+ * or swarm, which reports nothing itself, is counted. */
 #include "progress.h"
 
 #include <inttypes.h>
@@ -44,13 +45,30 @@ static void print_progress(struct progress *progress, const mf_message *state)
     mf_json_free(NULL, json, len);
 }
 
+static void print_counts(struct progress *progress, const mf_counts *counts)
+{
+    char line[160];
+    uint64_t total = counts->expected > counts->total ? counts->expected : counts->total;
+    uint64_t ended = counts->done + counts->failed + counts->canceled;
+    int len = snprintf(line, sizeof line, "%" PRIu64 "/%" PRIu64 " (%.0f %%), %" PRIu64 " running", ended, total,
+                       100.0 * (double)ended / (double)total, counts->running);
+    if (counts->failed > 0)
+        snprintf(line + len, sizeof line - (size_t)len, ", %" PRIu64 " failed", counts->failed);
+    print_line(progress, line);
+}
+
 void progress_show(struct progress *progress, mf_client *client, const mf_key *key)
 {
     mf_message *state;
-    if (!progress->shown || mf_progress(client, key, &state) != MF_OK)
+    mf_counts counts;
+    if (!progress->shown)
         return;
-    print_progress(progress, state);
-    mf_message_unref(state);
+    if (mf_progress(client, key, &state) == MF_OK) {
+        print_progress(progress, state);
+        mf_message_unref(state);
+    } else if (mf_count(client, key, &counts, NULL) == MF_OK && counts.total > 1) {
+        print_counts(progress, &counts);
+    }
 }
 
 void progress_wipe(struct progress *progress)

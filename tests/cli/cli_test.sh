@@ -1,45 +1,6 @@
 #!/bin/bash
 # cli_test.sh CASE: one promise of the mageflow command, on the real command. Without CASE: the list of cases.
-#
-# MAGEFLOW is the command, TASKS the example module, MODULES a directory with the modules of this folder, MANUAL the man page.
-set -uo pipefail
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-unset MAGEFLOW_URL
-: > "$work/out" > "$work/err"
-failed=0
-
-complain() {
-    echo "$*"
-    sed 's/^/  stdout: /' "$work/out"
-    sed 's/^/  stderr: /' "$work/err"
-    failed=1
-}
-
-# run ARGUMENT...: the command, its output in $work/out and $work/err, its exit code in $code
-run() {
-    code=0
-    "$MAGEFLOW" "$@" > "$work/out" 2> "$work/err" || code=$?
-}
-
-# expect CODE OUT ERR ARGUMENT...: OUT is all of standard output, ERR a regular expression in standard error ('' for empty)
-expect() {
-    local want=$1 out=$2 err=$3
-    shift 3
-    run "$@"
-    [ "$code" = "$want" ] || complain "mageflow $*: expected exit code $want, got $code"
-    [ "$(cat "$work/out")" = "$out" ] || complain "mageflow $*: expected '$out' on standard output"
-    if [ -z "$err" ]; then
-        [ ! -s "$work/err" ] || complain "mageflow $*: expected nothing on standard error"
-    else
-        grep -Eq -- "$err" "$work/err" || complain "mageflow $*: expected /$err/ on standard error"
-    fi
-}
-
-says() {
-    grep -Eq -- "$1" "$work/out" || complain "expected /$1/ on standard output"
-}
+source "$(dirname "$0")/kit.sh"
 
 task() { expect "$1" "$2" "$3" send --load "$TASKS" "${@:4}"; }
 
@@ -105,13 +66,15 @@ case_help_and_version() {
 }
 
 case_manual_names_every_option() {
-    local plain="$work/plain" option
+    local plain="$work/plain" option verb verbs
     sed 's/\\-/-/g; s/\\f[BIRP]//g' "$MANUAL" > "$plain"
-    for option in $({ "$MAGEFLOW" --help; "$MAGEFLOW" send --help; } | grep -Eo -- '--[a-z][a-z-]+' | sort -u); do
-        grep -q -- "$option" "$plain" || { echo "the man page lacks $option"; failed=1; }
-    done
-    for verb in $("$MAGEFLOW" --help | sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
+    verbs=$("$MAGEFLOW" --help | sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+    for verb in $verbs; do
         grep -q "mageflow $verb" "$plain" || { echo "the man page lacks the verb $verb"; failed=1; }
+        [ "$verb" = version ] || "$MAGEFLOW" "$verb" --help >> "$work/help" || complain "$verb --help failed"
+    done
+    for option in $({ "$MAGEFLOW" --help; cat "$work/help"; } | grep -Eo -- '--[a-z][a-z-]+' | sort -u); do
+        grep -q -- "$option" "$plain" || { echo "the man page lacks $option"; failed=1; }
     done
 }
 
@@ -130,7 +93,7 @@ case_output_that_cannot_be_written_is_a_failure() {
 # ---- what was called wrongly: exit code 2 ------------------------------------------------------------------------------
 
 case_unknown_words_are_named() {
-    expect 2 '' 'unknown verb "frob"; the verbs are send, version' frob
+    expect 2 '' 'unknown verb "frob"; the verbs are send, run, version' frob
     expect 2 '' 'unknown option "--frob"' --frob
     expect 2 '' '--frob: unknown option: see mageflow send --help' send --frob add
     expect 2 '' '--load: missing argument' send add --load
@@ -251,9 +214,4 @@ case_progress_is_shown_on_a_terminal() {
     exec 8<&-
 }
 
-if [ $# = 0 ]; then
-    declare -F | sed -n 's/^declare -f case_//p'
-    exit 0
-fi
-"case_$1"
-exit "$failed"
+run_case "$@"

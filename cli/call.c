@@ -1,0 +1,283 @@
+/* call.c: from the options to the exit code. */
+#include "call.h"
+
+#include "command.h"
+#include "wait.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define GRACE mf_seconds(3)    /* for a task that was asked to stop, before the command leaves without it */
+
+static int64_t now_ns(void)
+{
+    const mf_clock *clock = mf_clock_default();
+    return clock->monotonic_ns(clock->user);
+}
+
+/* ---- the client --------------------------------------------------------------------------------------------------- */
+
+static void print_library_log(void *user, mf_log_level level, mf_str line)
+{
+    (void)user;
+    if (level >= MF_LOG_WARN)
+        complain("%s%.*s", level == MF_LOG_WARN ? "warning: " : "", (int)line.len, line.at);
+}
+
+/* A bare name is a file here, as everywhere on a command line, and not one of the system's libraries. */
+static int load_module(mf_client *client, const char *file)
+{
+    char path[4096];
+    mf_error err;
+    int len = snprintf(path, sizeof path, "%s%s", strchr(file, '/') == NULL ? "./" : "", file);
+    if (len < 0 || (size_t)len >= sizeof path)
+        complain("--load: the name of the file has more than %zu bytes", sizeof path - 1);
+    else if (mf_load(client, path, &err) != MF_OK)
+        complain("--load %s: %s", file, err.text);
+    else
+        return EXIT_DONE;
+    return EXIT_USAGE;
+}
+
+int client_open(const struct options *options, mf_client **out)
+{
+    mf_error err;
+    mf_client *client;
+    mf_options with = {.struct_size = sizeof with, .log = print_library_log, .threads = options->threads};
+    mf_status st = mf_open(options->url, &with, &client, &err);
+    if (st != MF_OK) {
+        complain("%s", err.text);
+        return exit_code_of(st);
+    }
+    for (char **module = options->modules; module != NULL && *module != NULL; module++) {
+        int code = load_module(client, *module);
+        if (code != EXIT_DONE) {
+            mf_client_destroy(client);
+            return code;
+        }
+    }
+    *out = client;
+    return EXIT_DONE;
+}
+
+/* ---- what is printed ---------------------------------------------------------------------------------------------- */
+
+static mf_status print_json(const mf_message *message)
+{
+    char *text;
+    size_t len;
+    mf_error err;
+    mf_status st = mf_message_to_json(message, NULL, &text, &len, &err);
+    if (st != MF_OK) {
+        complain("the result cannot be shown as JSON: %s", err.text);
+        return st;
+    }
+    fwrite(text, 1, len, stdout);
+    mf_json_free(NULL, text, len);
+    return MF_OK;
+}
+
+/* A list that is above the payload bound comes page by page. */
+static mf_status print_results(const struct call *c)
+{
+    mf_results *results;
+    mf_outcome item;
+    mf_error err;
+    mf_status st = mf_results_open(c->client, &c->key, &results, &err);
+    if (st != MF_OK) {
+        complain("the results cannot be read: %s", err.text);
+        return st;
+    }
+    putchar('[');
+    for (bool first = true; st == MF_OK && (st = mf_results_next(results, &item, &err)) == MF_OK; first = false) {
+        if (!first)
+            putchar(',');
+        st = print_json(item.status == MF_STATUS_DONE && item.value != NULL ? item.value : mf_message_nil());
+    }
+    putchar(']');
+    mf_results_close(results);
+    if (st == MF_E_NOT_FOUND)
+        return MF_OK;
+    complain("the results cannot be read: %s", err.text);
+    return st;
+}
+
+/* A swarm's list that did not fit comes as nil. */
+static bool is_list_left_out(const struct call *c, const mf_message *result)
+{
+    mf_counts counts;
+    return mf_value_type(mf_message_value(result)) == MF_TYPE_NIL && strncmp(c->key.text, "swarm-", 6) == 0 &&
+           mf_count(c->client, &c->key, &counts, NULL) == MF_OK && counts.total > 0;
+}
+
+static mf_status print_result(const struct call *c, const mf_message *result)
+{
+    return is_list_left_out(c, result) ? print_results(c) : print_json(result);
+}
+
+/* The one object of --json. error NULL: the result. */
+static mf_status print_object(const struct call *c, const char *status, const mf_message *result, const mf_message *error)
+{
+    double seconds = (double)(now_ns() - c->started_ns) / 1e9;
+    printf("{\"key\":\"%s\",\"status\":\"%s\",\"%s\":", c->key.text, status, error != NULL ? "error" : "result");
+    mf_status st = error != NULL ? print_json(error) : print_result(c, result);
+    mf_message *number = mf_msg("f", seconds);
+    fputs(",\"seconds\":", stdout);
+    if (st == MF_OK)
+        st = print_json(number);
+    puts("}");
+    mf_message_unref(number);
+    return st;
+}
+
+static int print_end(const struct call *c, const mf_message *result)
+{
+    mf_status st = c->options->json ? print_object(c, "done", result, NULL) : print_result(c, result);
+    if (!c->options->json)
+        putchar('\n');
+    return st == MF_OK ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* The run did not end well: one line for people, and the object for programs. error: the error map of the task; NULL: the
+ * failure is not the task's own. */
+static void print_failure(const struct call *c, const char *status, mf_str type, mf_str text, mf_message *error)
+{
+    complain("%s: %.*s: %.*s", c->what, (int)type.len, type.at, (int)text.len, text.at);
+    if (!c->options->json)
+        return;
+    mf_message *told = error != NULL ? mf_message_ref(error) : mf_msg("{s:T, s:T}", "type", type, "text", text);
+    (void)!print_object(c, status, NULL, told);
+    mf_message_unref(told);
+    fflush(stdout);      /* what does not stop is left with _exit; main looks at errors */
+}
+
+static int print_key(const struct call *c)
+{
+    if (c->options->json)
+        printf("{\"key\":\"%s\",\"status\":\"pending\"}\n", c->key.text);
+    else
+        puts(c->key.text);
+    return EXIT_DONE;
+}
+
+/* ---- the steps ---------------------------------------------------------------------------------------------------- */
+
+/* Whoever does not wait leaves the work to somebody else: there must be somebody, or a store that keeps it. */
+static int check_lasts(const struct call *c)
+{
+    if (c->wait || !mf_client_in_process(c->client) || mf_client_durable(c->client))
+        return EXIT_DONE;
+    complain("%s would end with this process, which is its manager and keeps it in memory; %schoose a store that lasts or a "
+             "manager elsewhere with --url: see mageflow --help", c->lost, c->advice);
+    return EXIT_USAGE;
+}
+
+static int start(struct call *c)
+{
+    mf_error err = {.text = ""};
+    c->started_ns = now_ns();
+    c->run = c->start(c, &err);
+    if (c->run == NULL) {
+        bool hint = err.status == MF_E_UNKNOWN_TASK && c->options->modules == NULL;
+        complain("%s%s", err.text, hint ? "; load the module that declares it with --load FILE.so" : "");
+        return exit_code_of(err.status);
+    }
+    c->key = mf_run_key(c->run);
+    return EXIT_DONE;
+}
+
+/* A failure of a task has a type and a text of its own; what did not come from a task has its status as type. */
+static void report_failure(const struct call *c, const mf_error *err)
+{
+    mf_message *map = NULL;
+    mf_str type, text;
+    if (mf_run_error(c->run, &map) == MF_OK && mf_message_scan(map, NULL, "{s:S, s:S}", "type", &type, "text", &text) == MF_OK)
+        print_failure(c, "failed", type, text, map);
+    else if (err->status == MF_E_CANCELED)
+        print_failure(c, "canceled", MF_STR_LIT("Canceled"), mf_cstr(err->text), NULL);
+    else
+        print_failure(c, "failed", mf_cstr(mf_status_name(err->status)), mf_cstr(err->text), NULL);
+    mf_message_unref(map);
+}
+
+static int report_end(struct call *c)
+{
+    mf_message *result = NULL;
+    mf_error err;
+    if (mf_run_poll(c->run, &result, &err) != MF_OK) {
+        report_failure(c, &err);
+        return EXIT_FAILED;
+    }
+    int code = print_end(c, result);
+    mf_message_unref(result);
+    return code;
+}
+
+/* End what this process started and wait a little for its tasks to listen. Somebody else's worker may go on. */
+static void cancel(struct call *c)
+{
+    (void)mf_cancel(c->client, &c->key, NULL);
+    c->stuck = mf_drain(c->client, GRACE) == MF_E_TIMEOUT;
+    if (c->stuck)
+        complain("%s does not stop; leaving without it", c->what);
+}
+
+static int report_timeout(struct call *c)
+{
+    bool here = mf_client_in_process(c->client);
+    char text[256];
+    snprintf(text, sizeof text, "not done within the time of --timeout; %s (%s)",
+             here ? "canceled" : "it goes on elsewhere", c->key.text);
+    if (here)
+        cancel(c);
+    print_failure(c, here ? "canceled" : "active", MF_STR_LIT("Timeout"), mf_cstr(text), NULL);
+    return EXIT_TIMED_OUT;
+}
+
+static int report_signal(struct call *c)
+{
+    cancel(c);
+    print_failure(c, "canceled", MF_STR_LIT("Interrupted"), MF_STR_LIT("canceled by a signal"), NULL);
+    return EXIT_SIGNAL + signals_caught();
+}
+
+static int wait_and_report(struct call *c)
+{
+    switch (wait_for(c->client, c->run, c->options->timeout)) {
+    case WAITED_TIMEOUT:
+        return report_timeout(c);
+    case WAITED_SIGNAL:
+        return report_signal(c);
+    default:
+        return report_end(c);
+    }
+}
+
+static int make(struct call *c)
+{
+    mf_error err;
+    int code = client_open(c->options, &c->client);
+    if (code == EXIT_DONE)
+        code = check_lasts(c);
+    if (code == EXIT_DONE && signals_catch(&err) != MF_OK) {
+        complain("%s", err.text);
+        code = EXIT_FAILED;
+    }
+    if (code == EXIT_DONE)
+        code = start(c);
+    if (code != EXIT_DONE)
+        return code;
+    return c->wait ? wait_and_report(c) : print_key(c);
+}
+
+int call_make(struct call *c)
+{
+    int code = make(c);
+    if (c->stuck)
+        _exit(code);      /* its thread still runs our code: nothing may be freed under it */
+    mf_run_destroy(c->run);
+    mf_client_destroy(c->client);
+    signals_fini();
+    return code;
+}

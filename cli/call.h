@@ -1,0 +1,33 @@
+/* call.h: one start of something: open the client, start, wait for the end, print it, answer the exit code. What send and run
+ * have in common. */
+#ifndef CLI_CALL_H
+#define CLI_CALL_H
+
+#include "options.h"
+
+#include <mageflow/mageflow.h>
+
+struct call {
+    const struct options *options;
+    const char           *what;       /* "add", "flow.json": what people are told about */
+    bool                  wait;       /* for the end; else the key is printed */
+    const char           *lost;       /* what nobody would go on with where nothing lasts: "--no-wait: the task" */
+    const char           *advice;     /* and what to do about it, before the general one: "add --wait, or " */
+    /** Start it, once the client is open. NULL: err tells why. */
+    mf_run             *(*start)(struct call *call, mf_error *err);
+
+    mf_client            *client;
+    mf_run               *run;
+    mf_key                key;
+    int64_t               started_ns;
+    bool                  stuck;      /* something does not stop: leave without the client's destruction */
+};
+
+/** Open the client that the options name, and load the modules. Answers the exit code, EXIT_DONE for success; a failure is
+ * told on standard error. *out is set on success only, and the caller's to destroy. */
+int client_open(const struct options *options, mf_client **out);
+
+/** Make the call and answer the exit code. Does not return where something of it does not stop. */
+int call_make(struct call *call);
+
+#endif
