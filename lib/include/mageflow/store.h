@@ -86,6 +86,7 @@ struct mf_spec {
     mf_str              return_field;          /* where it receives the result of what came before it */
     mf_message         *kwargs;                /* a map that is merged over its message, or NULL */
     mf_key              container;             /* the chain or swarm it stands in; unset at the root */
+    mf_key              parent;                /* the container, or the signature whose callback it is; unset at the root */
     uint64_t            index;                 /* its place there */
     mf_key             *on_success;            /* signatures started when it ends well */
     size_t              on_success_count;
@@ -98,6 +99,14 @@ struct mf_spec {
     mf_item             each;                  /* swarm with a source: the task that every drawn message is given to */
     uint32_t            max_concurrency;       /* swarm: items running at once, at most */
     uint64_t            stop_after_failures;   /* swarm: failed items that end it; 0: no number does */
+    uint64_t            max_items;             /* swarm: items at most; 0: no bound */
+    bool                close_on_max;          /* swarm: the item that reaches max_items closes it */
+    bool                message_as_result;     /* swarm: an item receives the swarm's message in its return field */
+    int64_t             ttl_ms;                /* how long it may live from its storing, start or resume; 0: for ever */
+    int64_t             keep_ms;               /* how long its record stays after its end; 0: for ever */
+    int64_t             stagger_ms;            /* each start of it is put off by a random time below this; 0: none */
+    bool                foreign;               /* task: workers that know nothing of mageflow serve it */
+    int64_t             timeout_ms;            /* foreign task: how long its end is waited for */
 };
 
 /** An empty spec with one reference, zero in every field; texts and arrays set later must come from the allocator. */
@@ -128,8 +137,14 @@ typedef struct mf_state {
     uint64_t            done;
     uint64_t            failed;
     uint64_t            canceled;     /* items that never ran, or ended as canceled */
-    int64_t             started_ms;   /* store clock; 0: not yet */
+    int32_t             priority;     /* of every message it sends: greater goes first */
+    int64_t             created_ms;   /* store clock; set by the store when it is put */
+    int64_t             started_ms;   /* 0: not yet */
     int64_t             ended_ms;
+    int64_t             deadline_ms;  /* alive: when it is found by `expired`; ended: when the store may forget it; 0: never */
+    uint64_t            lock;         /* who may change its status alone, until lock_until_ms; 0: nobody */
+    int64_t             lock_until_ms;
+    mf_message         *kwargs;       /* in place of the spec's, once they were edited; NULL: the spec's */
     mf_message         *input;        /* the message it was started with, or NULL */
     mf_message         *inherited;    /* kwargs of the containers above, merged over every message here, or NULL */
     mf_message         *result;       /* done: the result of a task or chain; failed: the error map; else NULL */
@@ -175,6 +190,10 @@ typedef struct mf_entry {
     int64_t     due_ms;      /* store clock; 0: at once */
     mf_message *message;     /* what the task receives, or NULL */
     mf_message *error;       /* for an error callback: what went wrong; else NULL */
+    int32_t     priority;    /* greater goes first among what is due */
+    uint32_t    deaths;      /* how often a process that held it died; counted by the store */
+    mf_key      parked;      /* waits, whatever its due time, until a batch resumes this key or the record is removed. Unset,
+                                or not suspended nor interrupted when it is committed: does not */
 } mf_entry;
 void mf_entry_release(mf_entry *entry);
 
@@ -185,9 +204,11 @@ typedef struct mf_claim {
     uint64_t            token;     /* out: the owner token, what settles it; never 0 from take, 0 from a refused claim */
     mf_status           status;    /* out: MF_OK: ours. MF_E_NOT_FOUND: the record is gone. MF_E_STALE: another epoch, or
                                     * the outcome is known already. MF_E_EXISTS: somebody else holds it (take does not
-                                    * ask). A message on nobody's behalf, unit.key unset, is MF_OK */
+                                    * ask). MF_E_AGAIN: a pending task that is locked; try later (take leaves such an
+                                    * entry where it is). A message on nobody's behalf, unit.key unset, is MF_OK */
     mf_signature_status head;      /* out: status of the record */
     mf_signature_status above;     /* out: the first status above it that does not run; else active */
+    mf_key              blocker;   /* out: the record itself or the first above it that does not run; unset: all run */
 } mf_claim;
 
 /** An entry taken from the store's own ready queue, with its claim. Entries of framework tasks are claimed too: their
@@ -204,6 +225,29 @@ typedef struct mf_put {
     const mf_state *state;
 } mf_put;
 
+/** One more existing record that a batch writes. */
+typedef struct mf_write {
+    mf_key          key;
+    uint64_t        version;    /* guard: the version there */
+    const mf_state *state;      /* replaces what is there; its version becomes version + 1 */
+} mf_write;
+
+/** A record to take away, with everything that stands in it (steps and items, each with its callbacks); its own callbacks
+ * as told. Messages and claims of what is gone stay until they are delivered or settled, and then find nothing. */
+typedef struct mf_removal {
+    mf_key key;                 /* one that is not there is passed over */
+    bool   on_success, on_error;
+} mf_removal;
+
+/** A small value under a name in a space, beside the records: task definitions, unique runs, who waits for an event, dead
+ * letters. Texts are 1 to 255 bytes; names of one space are in the order of their bytes. */
+typedef struct mf_note {
+    mf_str      space, name;
+    mf_message *value;          /* in a batch NULL takes the note away */
+    int64_t     expires_ms;     /* store clock: from then on it is not there; 0: never */
+    bool        fresh;          /* in a batch, guard: there is none of that name */
+} mf_note;
+
 /** Everything one step changes, committed together or not at all. Zero-initialise and fill what is needed. */
 typedef struct mf_batch {
     /* New records; none of the keys may exist. */
@@ -219,27 +263,58 @@ typedef struct mf_batch {
     const mf_item *items;
     size_t         item_count;
     uint64_t       items_from;
+    /* More existing records, none of them `key`. */
+    const mf_write *writes;
+    size_t          write_count;
+    /* Records that are taken away. */
+    const mf_removal *removals;
+    size_t            removal_count;
     /* Outcomes of items of the record `key`; none of the indices may have one. */
     const mf_outcome *outcomes;
     size_t            outcome_count;
     /* Claims that end here, with the messages they stand for; each token must still be the current one. */
     const uint64_t *settles;
     size_t          settle_count;
+    /* Claims that must still be current, and stay. */
+    const uint64_t *holds;
+    size_t          hold_count;
     /* Messages to send. */
     const mf_entry *entries;
     size_t          entry_count;
+    /* Set: what was parked on this key is due now. */
+    mf_key          resume;
+    /* Notes to set or take away, in order. */
+    const mf_note  *notes;
+    size_t          note_count;
     /* Outbox rows that were handed to the manager and may be forgotten; unknown ids are passed over. */
     const uint64_t *published;
     size_t          published_count;
 } mf_batch;
 
 /** Which guard refused a batch. */
-typedef enum mf_guard { MF_GUARD_NONE, MF_GUARD_PUT, MF_GUARD_VERSION, MF_GUARD_ITEMS, MF_GUARD_OUTCOME, MF_GUARD_SETTLE } mf_guard;
+typedef enum mf_guard {
+    MF_GUARD_NONE,
+    MF_GUARD_PUT,
+    MF_GUARD_VERSION,
+    MF_GUARD_ITEMS,
+    MF_GUARD_OUTCOME,
+    MF_GUARD_SETTLE,
+    MF_GUARD_WRITE,
+    MF_GUARD_HOLD,
+    MF_GUARD_NOTE
+} mf_guard;
 
 typedef struct mf_refusal {
     mf_guard guard;
-    size_t   index;     /* which of the puts, outcomes or settles */
+    size_t   index;     /* which of the puts, outcomes, settles, writes, holds or notes */
 } mf_refusal;
+
+/** What a list of records is asked for; zero in a field: any. */
+typedef struct mf_filter {
+    mf_kind  kind;
+    unsigned statuses;      /* bits, 1u << status */
+    bool     roots;         /* only what stands in nothing and is nobody's callback */
+} mf_filter;
 
 /* ---- the protocol ---------------------------------------------------------------------------------------------- */
 
@@ -249,11 +324,14 @@ typedef struct mf_store mf_store;
 typedef struct mf_store_watch {
     /* A commit added n entries that are due. Optional. */
     void (*ready)(void *user, size_t n);
-    /* A commit added entries that are not due yet; the first of them is at due_ms. A store keeps no timer: whoever
-     * watches looks again then. Optional. */
+    /* A commit added entries that are not due yet, or a deadline; the first of them is at due_ms. A store keeps no timer:
+     * whoever watches looks again then, at the entries and with `expired`. Optional. */
     void (*delayed)(void *user, int64_t due_ms);
     /* The record ended. Optional. */
     void (*ended)(void *user, const mf_key *key);
+    /* Somebody committed through another handle of the same store, perhaps in another process: what is waited for by key
+     * may have changed, entries may be ready. Comes within the store's poll bound. Optional. */
+    void (*elsewhere)(void *user);
     void *user;
 } mf_store_watch;
 
@@ -261,6 +339,7 @@ typedef struct mf_store_ops {
     size_t      struct_size;
     const char *name;                   /* "memory": lower case, unique */
     bool        durable;                /* what was committed survives the end of the process */
+    bool        shared;                 /* several processes may use it at once */
 
     /* Required. Frees everything. Nobody else uses the store any more. */
     void (*destroy)(mf_store *self);
@@ -292,16 +371,42 @@ typedef struct mf_store_ops {
      * a pending task record makes it active, here and in take, and counts as no version. */
     mf_status (*claim)(mf_store *self, mf_claim *claims, size_t n, mf_error *err);
 
-    /* Required. Up to `max` entries that are due, in the order of their due time and id, with their claims. An entry
-     * whose claim is not MF_OK is settled by whoever took it. *next_due_ms: when the next one is due, INT64_MAX: none. */
+    /* Required. Up to `max` entries that are due, those of greater priority first, then in the order of their due time and
+     * id, with their claims. An entry whose claim is not MF_OK is settled by whoever took it. *next_due_ms: when the next one
+     * is due, INT64_MAX: none; what is parked is never due. */
     mf_status (*take)(mf_store *self, size_t max, mf_taken *out, size_t *got, int64_t *next_due_ms, mf_error *err);
+
+    /* Required. How long a claim is good for without renewal, in milliseconds of the store's clock; 0: as long as its
+     * process lives. After that the message of the claim is due again, with one more death, and the token void. */
+    int64_t (*lease_ms)(mf_store *self);
+    /* Required. Begin the lease of n claims anew. A token that is not current any more becomes 0. */
+    mf_status (*renew)(mf_store *self, uint64_t *tokens, size_t n, mf_error *err);
+    /* Required. End n claims without a settlement: their messages are due again, as if they had never been taken. Tokens
+     * that are not current are passed over. */
+    mf_status (*give_back)(mf_store *self, const uint64_t *tokens, size_t n, mf_error *err);
 
     /* Required. Up to `max` rows of the outbox that are due and in nobody's hands yet, for handing to a manager with a queue
      * of its own: no claim is made, and a row stays until a batch names its id in `published`; one that is not named within
      * seconds is handed out again. Each entry is the caller's to release. *next_due_ms as in take. */
     mf_status (*outbox)(mf_store *self, size_t max, mf_entry *out, size_t *got, int64_t *next_due_ms, mf_error *err);
 
-    /* Required. How many entries wait (due or not) and how many are claimed. */
+    /* Required. Up to `max` records that are alive past their deadline_ms, the longest overdue first: the caller ends them.
+     * The store forgets ended records past theirs meanwhile, as a removal without callbacks does, some at each call.
+     * *next_ms: when to ask again; INT64_MAX: no record has a deadline. */
+    mf_status (*expired)(mf_store *self, size_t max, mf_key *out, size_t *got, int64_t *next_ms, mf_error *err);
+
+    /* Required. The keys of records, the newest first, that come after `after` (NULL: from the newest on). MF_E_NOT_FOUND:
+     * `after` is gone, begin anew. */
+    mf_status (*list)(mf_store *self, const mf_filter *filter, const mf_key *after, size_t max, mf_key *out, size_t *got,
+                      mf_error *err);
+
+    /* Required. The notes of a space whose names come after `after` (empty: from the first), up to max; texts and values are
+     * the caller's, mf_note_release gives them back. An empty page is the end. */
+    mf_status (*notes)(mf_store *self, mf_str space, mf_str after, size_t max, mf_note *out, size_t *got, mf_error *err);
+    /* Required. The value of one note (unref it). MF_E_NOT_FOUND. */
+    mf_status (*read_note)(mf_store *self, mf_str space, mf_str name, mf_message **out, mf_error *err);
+
+    /* Required. How many entries wait (due, delayed or parked) and how many are claimed. */
     void (*load_counts)(mf_store *self, size_t *waiting, size_t *claimed);
 
     /* Required. One line of a signature's log; line n of those kept, the oldest first (MF_E_NOT_FOUND past the end; *text
@@ -336,6 +441,16 @@ mf_status mf_store_commit(mf_store *s, const mf_batch *batch, mf_refusal *refusa
 mf_status mf_store_claim(mf_store *s, mf_claim *claims, size_t n, mf_error *err);
 mf_status mf_store_take(mf_store *s, size_t max, mf_taken *out, size_t *got, int64_t *next_due_ms, mf_error *err);
 mf_status mf_store_outbox(mf_store *s, size_t max, mf_entry *out, size_t *got, int64_t *next_due_ms, mf_error *err);
+int64_t   mf_store_lease_ms(mf_store *s);
+mf_status mf_store_renew(mf_store *s, uint64_t *tokens, size_t n, mf_error *err);
+mf_status mf_store_give_back(mf_store *s, const uint64_t *tokens, size_t n, mf_error *err);
+mf_status mf_store_expired(mf_store *s, size_t max, mf_key *out, size_t *got, int64_t *next_ms, mf_error *err);
+mf_status mf_store_list(mf_store *s, const mf_filter *filter, const mf_key *after, size_t max, mf_key *out, size_t *got,
+                        mf_error *err);
+mf_status mf_store_notes(mf_store *s, mf_str space, mf_str after, size_t max, mf_note *out, size_t *got, mf_error *err);
+mf_status mf_store_read_note(mf_store *s, mf_str space, mf_str name, mf_message **out, mf_error *err);
+/** Release what a note from mf_store_notes holds. */
+void      mf_note_release(mf_store *s, mf_note *note);
 void      mf_store_load_counts(mf_store *s, size_t *waiting, size_t *claimed);
 mf_status mf_store_log(mf_store *s, const mf_key *key, mf_str line);
 mf_status mf_store_read_log(mf_store *s, const mf_key *key, uint64_t n, const mf_allocator *allocator, char **text,
