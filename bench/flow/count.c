@@ -154,6 +154,43 @@ static mf_status count_outbox(mf_store *self, size_t max, mf_entry *out, size_t 
     return mf_store_outbox(counted(self, COUNT_OTHER), max, out, got, next_due_ms, err);
 }
 
+static int64_t count_lease_ms(mf_store *self)
+{
+    return mf_store_lease_ms(inner_of(self));
+}
+
+static mf_status count_renew(mf_store *self, uint64_t *tokens, size_t n, mf_error *err)
+{
+    return mf_store_renew(counted(self, COUNT_OTHER), tokens, n, err);
+}
+
+static mf_status count_give_back(mf_store *self, const uint64_t *tokens, size_t n, mf_error *err)
+{
+    return mf_store_give_back(counted(self, COUNT_OTHER), tokens, n, err);
+}
+
+static mf_status count_expired(mf_store *self, size_t max, mf_key *out, size_t *got, int64_t *next_ms, mf_error *err)
+{
+    return mf_store_expired(counted(self, COUNT_OTHER), max, out, got, next_ms, err);
+}
+
+static mf_status count_list(mf_store *self, const mf_filter *filter, const mf_key *after, size_t max, mf_key *out,
+                            size_t *got, mf_error *err)
+{
+    return mf_store_list(counted(self, COUNT_OTHER), filter, after, max, out, got, err);
+}
+
+static mf_status count_notes(mf_store *self, mf_str space, mf_str after, size_t max, mf_note *out, size_t *got,
+                             mf_error *err)
+{
+    return mf_store_notes(counted(self, COUNT_OTHER), space, after, max, out, got, err);
+}
+
+static mf_status count_read_note(mf_store *self, mf_str space, mf_str name, mf_message **out, mf_error *err)
+{
+    return mf_store_read_note(counted(self, COUNT_OTHER), space, name, out, err);
+}
+
 static mf_status count_log(mf_store *self, const mf_key *key, mf_str line)
 {
     return mf_store_log(counted(self, COUNT_OTHER), key, line);
@@ -182,14 +219,16 @@ mf_store *count_store_create(mf_store *inner)
         .unwatch = count_unwatch, .now_ms = count_now_ms, .load = count_load, .items = count_items,
         .outcomes = count_outcomes, .commit = count_commit, .claim = count_claim, .take = count_take,
         .outbox = count_outbox, .load_counts = count_load_counts, .log = count_log, .read_log = count_read_log,
-        .progress = count_progress, .read_progress = count_read_progress,
+        .progress = count_progress, .read_progress = count_read_progress, .lease_ms = count_lease_ms,
+        .renew = count_renew, .give_back = count_give_back, .expired = count_expired, .list = count_list,
+        .notes = count_notes, .read_note = count_read_note,
     };
     count_store *store = malloc(sizeof *store);
     if (store == NULL) {
         mf_store_destroy(inner);
         return NULL;
     }
-    store->base.ops = &table;
+    store->base = (mf_store){.ops = &table, .allocator = inner->allocator};
     store->inner = inner;
     return &store->base;
 }

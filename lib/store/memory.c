@@ -103,6 +103,40 @@ static mf_status memory_outcomes(mf_store *base, const mf_key *key, uint64_t fro
     return head == NULL ? not_found(key, err) : MF_OK;
 }
 
+/* ---- lists ------------------------------------------------------------------------------------------------------- */
+
+static bool passes(const struct mfi_head *head, const mf_filter *filter)
+{
+    const mf_spec *spec = head->spec;
+    return (filter->kind == MF_KIND_NONE || filter->kind == spec->kind) &&
+           (filter->statuses == 0 || (filter->statuses >> head->state.status & 1) != 0) &&
+           (!filter->roots || (!mf_key_is_set(&spec->container) && !mf_key_is_set(&spec->parent)));
+}
+
+/* The table keeps them in the order of their creation. */
+static const struct mfi_head *newest(const struct mfi_memory *m)
+{
+    if (m->heads == NULL)
+        return NULL;
+    UT_hash_table *table = m->heads->hh.tbl;
+    return ELMT_FROM_HH(table, table->tail);
+}
+
+static mf_status memory_list(mf_store *base, const mf_filter *filter, const mf_key *after, size_t max, mf_key *out,
+                             size_t *got, mf_error *err)
+{
+    struct mfi_memory *m = mfi_memory_of(base);
+    pthread_mutex_lock(&m->lock);
+    const struct mfi_head *from = after == NULL ? NULL : mfi_head_find(m, after);
+    const struct mfi_head *head = from == NULL ? newest(m) : from->hh.prev;
+    bool lost = after != NULL && from == NULL;
+    for (; !lost && *got < max && head != NULL; head = head->hh.prev)
+        if (passes(head, filter))
+            out[(*got)++] = head->spec->key;
+    pthread_mutex_unlock(&m->lock);
+    return lost ? not_found(after, err) : MF_OK;
+}
+
 static void memory_load_counts(mf_store *base, size_t *waiting, size_t *claimed)
 {
     struct mfi_memory *m = mfi_memory_of(base);
@@ -119,6 +153,7 @@ static void memory_destroy(mf_store *base)
     struct mfi_memory *m = mfi_memory_of(base);
     mfi_queue_fini(&m->queue, m->allocator);
     mfi_heads_fini(m);
+    mfi_notes_fini(m);
     mfi_watch_fini(m);
     pthread_cond_destroy(&m->watch_idle);
     pthread_mutex_destroy(&m->watch_lock);
@@ -130,6 +165,7 @@ static const mf_store_ops memory_ops = {
     .struct_size = sizeof(mf_store_ops),
     .name = "memory",
     .durable = false,
+    .shared = false,
     .destroy = memory_destroy,
     .watch = mfi_memory_watch,
     .unwatch = mfi_memory_unwatch,
@@ -140,7 +176,14 @@ static const mf_store_ops memory_ops = {
     .commit = mfi_memory_commit,
     .claim = mfi_memory_claim,
     .take = mfi_memory_take,
+    .lease_ms = mfi_memory_lease_ms,
+    .renew = mfi_memory_renew,
+    .give_back = mfi_memory_give_back,
     .outbox = mfi_memory_outbox,
+    .expired = mfi_memory_expired,
+    .list = memory_list,
+    .notes = mfi_memory_notes,
+    .read_note = mfi_memory_read_note,
     .load_counts = memory_load_counts,
     .log = mfi_memory_log,
     .read_log = mfi_memory_read_log,
@@ -155,7 +198,7 @@ mf_status mf_memory_store_create(const mf_allocator *allocator, const mf_clock *
     struct mfi_memory *m = mf_new(allocator, struct mfi_memory);
     if (m == NULL)
         return mf_fail(err, MF_E_NOMEM, "store: no memory");
-    m->base.ops = &memory_ops;
+    m->base = (mf_store){.ops = &memory_ops, .allocator = allocator};
     m->allocator = allocator;
     m->clock = clock;
     pthread_mutex_init(&m->lock, NULL);          /* with default attributes these three cannot fail on Linux */

@@ -34,25 +34,45 @@ struct mfi_head *mfi_head_find(struct mfi_memory *m, const mf_key *key)
     return head;
 }
 
+static void sides_free(struct mfi_head *head, const mf_allocator *a)
+{
+    mfi_release(a, head->cursor, head->cursor == NULL ? 0 : sizeof *head->cursor);
+    mfi_release(a, head->rare, head->rare == NULL ? 0 : sizeof *head->rare);
+}
+
+static void sides_leave(struct mfi_memory *m, struct mfi_head *head)
+{
+    if (head->rare == NULL)
+        return;
+    if (head->rare->deadline.due_ms != 0)
+        mfi_heap_remove(&m->deadlines, &head->rare->deadline);
+    head->rare->deadline.due_ms = 0;
+    m->rares--;
+}
+
 struct mfi_head *mfi_head_add(struct mfi_memory *m, const mf_spec *spec, const mf_state *state)
 {
     const mf_allocator *allocator = m->allocator;
     struct mfi_head *head = mf_new(allocator, struct mfi_head);
     if (head == NULL)
         return NULL;
-    if (!mfi_head_reserve(m, head, state)) {
-        mf_delete(allocator, head);
-        return NULL;
-    }
+    head->serial = m->last_serial + 1;
+    if (!mfi_head_reserve(m, head, state))
+        goto fail;
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, m->heads, &spec->key, sizeof spec->key, key_hash(&spec->key), head);
-    if (head->hh.tbl == NULL) {    /* how uthash says that there was no memory */
-        mfi_release(allocator, head->cursor, head->cursor == NULL ? 0 : sizeof *head->cursor);
-        mf_delete(allocator, head);
-        return NULL;
-    }
+    if (head->hh.tbl == NULL)    /* how uthash says that there was no memory */
+        goto fail;
+    m->last_serial++;
     head->spec = mf_spec_ref(spec);
-    mfi_head_write(head, state);
+    head->created_ms = m->now_ms;
+    mfi_head_write(m, head, state);
     return head;
+
+fail:
+    sides_leave(m, head);
+    sides_free(head, allocator);
+    mf_delete(allocator, head);
+    return NULL;
 }
 
 static void release_items(struct mfi_head *head, const mf_allocator *a)
@@ -74,7 +94,7 @@ static void release_outcomes(struct mfi_head *head, const mf_allocator *a)
     mfi_pages_fini(&head->outcomes, a, sizeof(uintptr_t));
 }
 
-static void head_free(struct mfi_head *head, const mf_allocator *a)
+void mfi_head_free(struct mfi_head *head, const mf_allocator *a)
 {
     release_items(head, a);
     release_outcomes(head, a);
@@ -82,7 +102,7 @@ static void head_free(struct mfi_head *head, const mf_allocator *a)
     mf_message_unref(head->progress);
     mfi_lines_free(a, head->log);
     mf_spec_unref(head->spec);
-    mfi_release(a, head->cursor, head->cursor == NULL ? 0 : sizeof *head->cursor);
+    sides_free(head, a);
     mf_delete(a, head);
 }
 
@@ -91,8 +111,9 @@ void mfi_head_remove(struct mfi_memory *m, struct mfi_head *head)
     const mf_allocator *allocator = m->allocator;
     if (m->recent == head)
         m->recent = NULL;
+    m->removals++;
+    sides_leave(m, head);
     HASH_DELETE(hh, m->heads, head);
-    head_free(head, allocator);
 }
 
 void mfi_heads_fini(struct mfi_memory *m)
@@ -102,15 +123,16 @@ void mfi_heads_fini(struct mfi_memory *m)
     HASH_CLEAR(hh, m->heads);
     while (head != NULL) {
         struct mfi_head *next = head->hh.next;
-        head_free(head, allocator);
+        mfi_head_free(head, allocator);
         head = next;
     }
     m->recent = NULL;
+    mfi_heap_fini(&m->deadlines, allocator);
 }
 
 /* ---- state ------------------------------------------------------------------------------------------------------- */
 
-_Static_assert(sizeof(mf_state) == 96 + 3 * sizeof(void *) + sizeof(mf_cursor),
+_Static_assert(sizeof(mf_state) == 136 + 4 * sizeof(void *) + sizeof(mf_cursor),
                "a new field of mf_state is kept, read and written here too");
 
 void mfi_head_state(const struct mfi_head *head, mf_state *out)
@@ -128,8 +150,14 @@ void mfi_head_state(const struct mfi_head *head, mf_state *out)
     out->done = s->done;
     out->failed = s->failed;
     out->canceled = s->canceled;
+    out->priority = s->priority;
+    out->created_ms = head->created_ms;
     out->started_ms = s->started_ms;
     out->ended_ms = s->ended_ms;
+    out->deadline_ms = head->rare != NULL ? head->rare->deadline.due_ms : 0;
+    out->lock = head->rare != NULL ? head->rare->lock : 0;
+    out->lock_until_ms = head->rare != NULL ? head->rare->lock_until_ms : 0;
+    out->kwargs = s->kwargs;
     out->input = s->input;
     out->inherited = s->inherited;
     out->result = s->result;
@@ -139,32 +167,65 @@ void mfi_head_state(const struct mfi_head *head, mf_state *out)
         memset(&out->cursor, 0, sizeof out->cursor);
 }
 
-bool mfi_head_reserve(struct mfi_memory *m, struct mfi_head *head, const mf_state *state)
+bool mfi_rare_reserve(struct mfi_memory *m, struct mfi_head *head)
 {
-    if (head->cursor == NULL && state->cursor.len > 0)
-        head->cursor = mf_new(m->allocator, mf_cursor);
-    return head->cursor != NULL || state->cursor.len == 0;
+    if (head->rare != NULL)
+        return true;
+    if (!mfi_heap_reserve(&m->deadlines, m->allocator, m->rares + 1))
+        return false;
+    struct mfi_rare *rare = mf_new(m->allocator, struct mfi_rare);
+    if (rare == NULL)
+        return false;
+    rare->head = head;
+    rare->deadline.id = head->serial;
+    head->rare = rare;
+    m->rares++;
+    return true;
 }
 
-struct mfi_kept mfi_head_write(struct mfi_head *head, const mf_state *state)
+bool mfi_head_reserve(struct mfi_memory *m, struct mfi_head *head, const mf_state *state)
+{
+    if (head->cursor == NULL && state->cursor.len > 0 && (head->cursor = mf_new(m->allocator, mf_cursor)) == NULL)
+        return false;
+    bool rare = state->deadline_ms != 0 || state->lock != 0 || state->lock_until_ms != 0;
+    return !rare || mfi_rare_reserve(m, head);
+}
+
+static void rare_write(struct mfi_memory *m, struct mfi_rare *rare, const mf_state *state)
+{
+    rare->lock = state->lock;
+    rare->lock_until_ms = state->lock_until_ms;
+    if (rare->deadline.due_ms == state->deadline_ms)
+        return;
+    if (rare->deadline.due_ms != 0)
+        mfi_heap_remove(&m->deadlines, &rare->deadline);
+    rare->deadline.due_ms = state->deadline_ms;
+    if (state->deadline_ms != 0)
+        mfi_heap_push(&m->deadlines, &rare->deadline);
+}
+
+struct mfi_kept mfi_head_write(struct mfi_memory *m, struct mfi_head *head, const mf_state *state)
 {
     struct mfi_kept before = head->state;
     head->state = (struct mfi_kept){
-        .version = state->version, .epoch = state->epoch,
+        .version = state->version, .epoch = state->epoch, .priority = state->priority,
         .status = (uint8_t)state->status, .last_status = (uint8_t)state->last_status, .closed = state->closed,
         .total = state->total, .expected = state->expected, .next = state->next,
         .running = state->running, .done = state->done, .failed = state->failed, .canceled = state->canceled,
-        .started_ms = state->started_ms, .ended_ms = state->ended_ms,
+        .started_ms = state->started_ms, .ended_ms = state->ended_ms, .kwargs = mf_message_ref(state->kwargs),
         .input = mf_message_ref(state->input), .inherited = mf_message_ref(state->inherited),
         .result = mf_message_ref(state->result),
     };
     if (head->cursor != NULL)
         *head->cursor = state->cursor;
+    if (head->rare != NULL)
+        rare_write(m, head->rare, state);
     return before;
 }
 
 void mfi_kept_unref(const struct mfi_kept *kept)
 {
+    mf_message_unref(kept->kwargs);
     mf_message_unref(kept->input);
     mf_message_unref(kept->inherited);
     mf_message_unref(kept->result);
@@ -172,21 +233,24 @@ void mfi_kept_unref(const struct mfi_kept *kept)
 
 /* ---- the way up -------------------------------------------------------------------------------------------------- */
 
+/* Looked for again after each removal, which may have taken it, and is rare. */
 static struct mfi_head *container_of_head(struct mfi_memory *m, struct mfi_head *head)
 {
-    if (head->container == NULL && mf_key_is_set(&head->spec->container))
+    if (!mf_key_is_set(&head->spec->container))
+        return NULL;
+    if (head->container == NULL || head->container_at != m->removals) {
         head->container = look_up(m, &head->spec->container);
+        head->container_at = m->removals;
+    }
     return head->container;
 }
 
-mf_signature_status mfi_head_above(struct mfi_memory *m, struct mfi_head *head)
+struct mfi_head *mfi_head_blocker(struct mfi_memory *m, struct mfi_head *head)
 {
     for (int i = 0; i < MFI_ABOVE_MAX; i++) {
         head = container_of_head(m, head);
-        if (head == NULL)
-            break;
-        if (!mf_signature_status_runs((mf_signature_status)head->state.status))
-            return (mf_signature_status)head->state.status;
+        if (head == NULL || !mf_signature_status_runs(mfi_head_status(head)))
+            return head;
     }
-    return MF_STATUS_ACTIVE;
+    return NULL;
 }

@@ -2,9 +2,12 @@
  *
  *    memory.c          the object and its table; reading records, items and outcomes
  *    memory_heads.c    the table of records ("heads"), each with its items and outcomes
- *    memory_queue.c    slots: messages that wait, and the claims they turn into
+ *    memory_remove.c   taking records away, with what stands in them; deadlines
+ *    memory_queue.h    messages that wait, and the claims they turn into: three files, see there
  *    memory_claim.c    who may run what: take, claim, outbox
+ *    memory_lease.c    how long that is good for: renew, give_back
  *    memory_commit.c   one batch, all or nothing
+ *    memory_notes.c    small values by name
  *    memory_watch.c    telling others, with no lock held
  *    memory_log.c      log lines and progress
  *
@@ -24,7 +27,9 @@
 #include <pthread.h>
 
 #include "memory.h"
+#include "memory_heap.h"
 #include "memory_pages.h"
+#include "memory_queue.h"
 
 #define HASH_NONFATAL_OOM 1
 #define uthash_malloc(size) mfi_alloc(allocator, (size))          /* `allocator`: in scope where a table is changed */
@@ -32,114 +37,81 @@
 #include <uthash.h>
 
 #define MFI_ABOVE_MAX 32          /* records a claim looks at upward */
-#define MFI_INDEX_MAX UINT32_MAX  /* no item has a greater index */
 #define MFI_LINES_MAX 10000       /* log lines kept for one record; then the oldest goes */
 #define MFI_OUTBOX_LEASE_MS 3000  /* a row handed out and not ticked off is handed out again after this */
+#define MFI_LOCKED_WAIT_MS 100    /* a message for a locked task is looked at again after this, at the latest */
+#define MFI_FORGET_MAX 256        /* records past their deadline that one call forgets, about */
 
 /* ---- records ---------------------------------------------------------------------------------------------------- */
 
-/* mf_state without its cursor, which only a swarm with a source has. */
+/* mf_state without what few records have and what never changes. */
 struct mfi_kept {
     uint64_t    version, total, expected, next, running, done, failed, canceled;
     int64_t     started_ms, ended_ms;
-    mf_message *input, *inherited, *result;
+    mf_message *input, *inherited, *result, *kwargs;
     uint32_t    epoch;
+    int32_t     priority;
     uint8_t     status, last_status;
     bool        closed;
 };
 
 struct mfi_lines;
+struct mfi_head;
 
-/* All fields under the store's lock. A head is never removed, so that a pointer to one stays good. */
+/* What few records have. Once there, it stays as long as its head. */
+struct mfi_rare {
+    struct mfi_node  deadline;       /* in the heap of deadlines while due_ms is not 0. First: a node there is one of these */
+    struct mfi_rare *overdue;        /* during one call: the next such one */
+    struct mfi_head *head;
+    uint64_t         lock;
+    int64_t          lock_until_ms;
+    struct mfi_list  parked;         /* entries that wait for this record */
+};
+
+/* All fields under the store's lock. Nobody keeps a pointer to one beyond a call, but for `container`. */
 struct mfi_head {
     mf_spec          *spec;          /* its key is the hash key */
     struct mfi_kept   state;
+    bool              keyed;         /* an item is a record, or has callbacks that are */
+    bool              writing;       /* the commit under way writes it */
     mf_cursor        *cursor;        /* NULL: empty */
-    struct mfi_head  *container;     /* spec->container's, once somebody looked for it */
+    struct mfi_rare  *rare;          /* NULL: none of it */
+    struct mfi_head  *container;     /* spec->container's, once somebody looked for it, */
+    uint64_t          container_at;  /* as long as the store's `removals` is still this */
+    uint64_t          serial;        /* from 1; never used again, so that a claim may outlive its record */
+    int64_t           created_ms;
     struct mfi_pages  items;         /* of mf_item */
     uint64_t          item_count;
     struct mfi_pages  outcomes;      /* of uintptr_t: the value's address, its status in the low bits; 0: none yet */
     uint64_t          outcome_end;   /* one past the last index that has one */
     struct mfi_lines *log;
     mf_message       *progress;
+    struct mfi_head  *gone;          /* taken out of the table: the next such one */
     UT_hash_handle    hh;
 };
-
-/* ---- messages and claims ---------------------------------------------------------------------------------------- */
-
-enum mfi_slot_state { MFI_SLOT_FREE, MFI_SLOT_QUEUED, MFI_SLOT_DELAYED, MFI_SLOT_CLAIMED };
-
-/* A message that waits, and later the claim on it: the same slot, so that taking allocates nothing. */
-struct mfi_slot {
-    mf_entry         entry;        /* claimed: id and unit alone, the references went to the taker */
-    struct mfi_slot *next;         /* free: the next free one; queued: the one behind; claimed: the next of its bucket */
-    struct mfi_slot *prev;         /* queued: the one in front */
-    struct mfi_slot *same_id;      /* the next in its bucket of ids */
-    struct mfi_head *head;         /* claimed: the record whose unit is held; NULL: the claim covers the message alone */
-    size_t           heap_at;      /* delayed: its place in the heap */
-    uint32_t         number;       /* its place among the slots */
-    uint32_t         generation;   /* from 1; grows whenever the slot becomes free */
-    uint8_t          state;
-    bool             settling;     /* the commit under way settles it */
-};
-
-struct mfi_queue {
-    struct mfi_pages  slots;
-    uint32_t          slot_count;
-    struct mfi_slot  *free;
-    size_t            free_count;
-    struct mfi_slot  *first, *last;     /* due at once, in the order of their ids */
-    struct mfi_slot **heap;             /* delayed; the earliest first */
-    size_t            heap_count, heap_capacity;
-    struct mfi_slot **ids, **units;     /* two hash tables with `buckets` chains each: rows by id, claims by unit */
-    size_t            buckets;          /* a power of two, at least slot_count */
-    uint64_t          last_id;
-    size_t            waiting, claimed;
-};
-
-/** Have n free slots, and room for `delayed` more in the heap: then nothing below can fail. */
-bool mfi_queue_reserve(struct mfi_queue *q, const mf_allocator *a, size_t n, size_t delayed);
-void mfi_queue_fini(struct mfi_queue *q, const mf_allocator *a);
-/** Queue a copy of entry, whose references become the queue's, and give it its id. */
-void mfi_queue_add(struct mfi_queue *q, const mf_entry *entry, int64_t now_ms);
-/** Detach the first row that is due; NULL: there is none. The slot is then in nobody's list. */
-struct mfi_slot *mfi_queue_due(struct mfi_queue *q, int64_t now_ms);
-/** When the first one is due; INT64_MAX: none waits. */
-int64_t mfi_queue_next_due(const struct mfi_queue *q);
-/** Put a detached slot back, for another time. Room in the heap was reserved. */
-void mfi_queue_delay(struct mfi_queue *q, struct mfi_slot *slot, int64_t due_ms);
-struct mfi_slot *mfi_queue_find(const struct mfi_queue *q, uint64_t id);
-
-/** Whether the slot is free for others once it ends: not when that was the last of its generations. */
-static inline bool mfi_slot_comes_back(const struct mfi_slot *slot)
-{
-    return slot->generation < UINT32_MAX;
-}
-/** A free slot for a claim without a message of ours. One was reserved. */
-struct mfi_slot *mfi_queue_slot(struct mfi_queue *q);
-/** Make a detached slot, whose references somebody took, a claim: on its unit of head, or on the message alone (head NULL).
- * Gives the token. */
-uint64_t mfi_claim_begin(struct mfi_queue *q, struct mfi_slot *slot, struct mfi_head *head);
-/** True while somebody's claim holds this unit. */
-bool mfi_claim_held(const struct mfi_queue *q, const struct mfi_head *head, const mf_unit *unit);
-/** The claim that a token stands for; NULL: it is not, or no longer, one. */
-struct mfi_slot *mfi_claim_find(const struct mfi_queue *q, uint64_t token);
-/** The slot is done with, whatever its state; what it refers to is released. */
-void mfi_queue_end(struct mfi_queue *q, struct mfi_slot *slot);
 
 /* ---- the store -------------------------------------------------------------------------------------------------- */
 
 struct mfi_watcher;
+struct mfi_note;
 
 /* I set at creation, then read-only · L under `lock` · W under `watch_lock` */
 struct mfi_memory {
     mf_store            base;         /* I */
     const mf_allocator *allocator;    /* I */
     const mf_clock     *clock;        /* I */
+    bool                leases;       /* I  claims have an end: whoever asks for one needs the time */
     pthread_mutex_t     lock;
-    struct mfi_head    *heads;        /* L  uthash */
+    struct mfi_head    *heads;        /* L  uthash, in the order of their creation */
     struct mfi_head    *recent;       /* L  the head looked up last */
+    uint64_t            last_serial;  /* L */
+    uint64_t            removals;     /* L  records ever taken away */
+    struct mfi_heap     deadlines;    /* L  of mfi_rare; room for one each */
+    size_t              rares;        /* L */
     struct mfi_queue    queue;        /* L */
+    struct mfi_note    *notes;        /* L  a tree */
+    struct mfi_heap     expiring;     /* L  the notes that expire; room for each */
+    uint64_t            last_note;    /* L */
     int64_t             now_ms;       /* L  the latest time seen: it never goes back */
     pthread_mutex_t     watch_lock;
     pthread_cond_t      watch_idle;   /* W  a call to a watcher that is going away returned */
@@ -148,25 +120,37 @@ struct mfi_memory {
 
 struct mfi_memory *mfi_memory_of(mf_store *base);
 
+/** For tests and simulators: claims from now on end after ms, 0: never. Before the store is used. */
+void mfi_memory_set_lease(mf_store *base, int64_t ms);
+
 /** The clock as it is now, and as an operation under the lock sees it. */
 int64_t mfi_memory_clock(const struct mfi_memory *m);
 int64_t mfi_memory_advance(struct mfi_memory *m, int64_t now_ms);
 
+/* ---- memory_heads.c --- */
+
 struct mfi_head *mfi_head_find(struct mfi_memory *m, const mf_key *key);
 /** A new record. NULL: no memory. The key is not there yet. */
 struct mfi_head *mfi_head_add(struct mfi_memory *m, const mf_spec *spec, const mf_state *state);
-/** Take back one that was added under the lock still held. */
+/** Take it out of the table and of the deadlines. Nothing is parked on it. */
 void mfi_head_remove(struct mfi_memory *m, struct mfi_head *head);
+/** Release one that was taken out. Needs no lock. */
+void mfi_head_free(struct mfi_head *head, const mf_allocator *a);
 void mfi_heads_fini(struct mfi_memory *m);
 void mfi_head_state(const struct mfi_head *head, mf_state *out);
-/** Have room for this state's cursor. */
+/** Have room for what this state holds that few do. */
 bool mfi_head_reserve(struct mfi_memory *m, struct mfi_head *head, const mf_state *state);
+bool mfi_rare_reserve(struct mfi_memory *m, struct mfi_head *head);
 /** Write a state, with references of its own. The ones that were there are the caller's to drop. */
-struct mfi_kept mfi_head_write(struct mfi_head *head, const mf_state *state);
+struct mfi_kept mfi_head_write(struct mfi_memory *m, struct mfi_head *head, const mf_state *state);
 void mfi_kept_unref(const struct mfi_kept *kept);
-/** The first status above head that does not run; else active. */
-mf_signature_status mfi_head_above(struct mfi_memory *m, struct mfi_head *head);
+/** The first record above head that does not run, or NULL. */
+struct mfi_head *mfi_head_blocker(struct mfi_memory *m, struct mfi_head *head);
 
+static inline mf_signature_status mfi_head_status(const struct mfi_head *head)
+{
+    return (mf_signature_status)head->state.status;
+}
 static inline mf_item *mfi_head_item(const struct mfi_head *head, uint64_t i)
 {
     return mfi_pages_at(&head->items, i, sizeof(mf_item));
@@ -185,21 +169,65 @@ static inline mf_message *mfi_outcome_value(uintptr_t packed)
     return (mf_message *)(packed & ~(uintptr_t)7);
 }
 
+/** What was there before a state was written. */
+struct mfi_written {
+    struct mfi_kept old;      /* dropped without the lock */
+    const mf_key   *ended;    /* the key of a record that ended with this; else NULL */
+};
+
 /** What a commit has to tell. */
 struct mfi_news {
-    size_t        ready;        /* entries that are due */
-    int64_t       delayed_ms;   /* the first that is not; INT64_MAX: none */
-    const mf_key *ended;        /* NULL: none */
+    size_t                    ready;         /* entries that are due */
+    int64_t                   delayed_ms;    /* the first that is not, or the first deadline; INT64_MAX: none */
+    const struct mfi_written *written;
+    size_t                    written_count;
+    bool                      ended;         /* one of them did */
 };
 void mfi_watch_tell(struct mfi_memory *m, const struct mfi_news *news);
+/** n entries became due: tell it. */
+void mfi_watch_ready(struct mfi_memory *m, size_t n);
 void mfi_watch_fini(struct mfi_memory *m);
 mf_status mfi_memory_watch(mf_store *base, const mf_store_watch *watch);
 void      mfi_memory_unwatch(mf_store *base, void *user);
+
+/* ---- memory_remove.c --- */
+
+/** Take the record away, and what stands in it; its own callbacks as told. All go to the front of *gone, for mfi_gone_free.
+ * Gives how many entries became due that were parked on them. */
+size_t mfi_remove(struct mfi_memory *m, const mf_removal *removal, struct mfi_head **gone, int64_t now_ms);
+/** Release what was taken away. Without the lock. */
+void mfi_gone_free(struct mfi_head *gone, const mf_allocator *a);
+mf_status mfi_memory_expired(mf_store *base, size_t max, mf_key *out, size_t *got, int64_t *next_ms, mf_error *err);
+
+/* ---- memory_notes.c --- */
+
+/** Nodes for the notes that a batch sets, each with the values it will have: made before the lock is taken. false: no
+ * memory, and *made is NULL. */
+bool mfi_notes_make(struct mfi_memory *m, const mf_batch *batch, struct mfi_note **made);
+/** Have room for them in the tree. */
+bool mfi_notes_reserve(struct mfi_memory *m, size_t n);
+/** The first note of the batch whose guard refuses; note_count: none. */
+size_t mfi_notes_refused(struct mfi_memory *m, const mf_batch *batch, int64_t now_ms);
+/** Do what the batch says, with the nodes that were made. What goes comes to *made, for mfi_notes_free. */
+void mfi_notes_write(struct mfi_memory *m, const mf_batch *batch, struct mfi_note **made, int64_t now_ms);
+/** Move expired ones to *gone, a bounded number. */
+void mfi_notes_sweep(struct mfi_memory *m, size_t most, struct mfi_note **gone, int64_t now_ms);
+/** Release a list of nodes. Without the lock. */
+void mfi_notes_free(struct mfi_note *list, const mf_allocator *a);
+void mfi_notes_fini(struct mfi_memory *m);
+mf_status mfi_memory_notes(mf_store *base, mf_str space, mf_str after, size_t max, mf_note *out, size_t *got, mf_error *err);
+mf_status mfi_memory_read_note(mf_store *base, mf_str space, mf_str name, mf_message **out, mf_error *err);
+
+/* ---- operations of the other files --- */
 
 mf_status mfi_memory_commit(mf_store *base, const mf_batch *batch, mf_refusal *refusal, mf_error *err);
 mf_status mfi_memory_claim(mf_store *base, mf_claim *claims, size_t n, mf_error *err);
 mf_status mfi_memory_take(mf_store *base, size_t max, mf_taken *out, size_t *got, int64_t *next_due_ms, mf_error *err);
 mf_status mfi_memory_outbox(mf_store *base, size_t max, mf_entry *out, size_t *got, int64_t *next_due_ms, mf_error *err);
+
+int64_t   mfi_memory_lease_ms(mf_store *base);
+mf_status mfi_memory_renew(mf_store *base, uint64_t *tokens, size_t n, mf_error *err);
+mf_status mfi_memory_give_back(mf_store *base, const uint64_t *tokens, size_t n, mf_error *err);
 
 mf_status mfi_memory_log(mf_store *base, const mf_key *key, mf_str line);
 mf_status mfi_memory_read_log(mf_store *base, const mf_key *key, uint64_t n, const mf_allocator *allocator, char **text,

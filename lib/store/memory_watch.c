@@ -58,13 +58,14 @@ static void call(const mf_store_watch *watch, const struct mfi_news *news)
         watch->ready(watch->user, news->ready);
     if (news->delayed_ms != INT64_MAX && watch->delayed != NULL)
         watch->delayed(watch->user, news->delayed_ms);
-    if (news->ended != NULL && watch->ended != NULL)
-        watch->ended(watch->user, news->ended);
+    for (size_t i = 0; news->ended && watch->ended != NULL && i < news->written_count; i++)
+        if (news->written[i].ended != NULL)
+            watch->ended(watch->user, news->written[i].ended);
 }
 
 void mfi_watch_tell(struct mfi_memory *m, const struct mfi_news *news)
 {
-    if (news->ready == 0 && news->delayed_ms == INT64_MAX && news->ended == NULL)
+    if (news->ready == 0 && news->delayed_ms == INT64_MAX && !news->ended)
         return;
     pthread_mutex_lock(&m->watch_lock);
     for (struct mfi_watcher *w = m->watchers; w != NULL; w = w->next) {
@@ -78,6 +79,12 @@ void mfi_watch_tell(struct mfi_memory *m, const struct mfi_news *news)
             pthread_cond_broadcast(&m->watch_idle);
     }
     pthread_mutex_unlock(&m->watch_lock);
+}
+
+void mfi_watch_ready(struct mfi_memory *m, size_t n)
+{
+    if (n > 0)
+        mfi_watch_tell(m, &(struct mfi_news){.ready = n, .delayed_ms = INT64_MAX});
 }
 
 void mfi_watch_fini(struct mfi_memory *m)

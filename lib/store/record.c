@@ -151,10 +151,15 @@ static void spec_free(mf_spec *spec)
 
 void mf_spec_unref(const mf_spec *spec)
 {
+    mfi_spec_unref_many(spec, 1);
+}
+
+void mfi_spec_unref_many(const mf_spec *spec, unsigned n)
+{
     if (spec == NULL)
         return;
     /* acq_rel: every holder's last read comes before the release that the last one performs. */
-    if (__atomic_fetch_sub(counter(spec), 1, __ATOMIC_ACQ_REL) == 1)
+    if (__atomic_fetch_sub(counter(spec), n, __ATOMIC_ACQ_REL) == n)
         spec_free((mf_spec *)(uintptr_t)spec);
 }
 
@@ -174,6 +179,7 @@ void mfi_item_unref(const mf_item *item)
 
 void mf_state_ref(const mf_state *state)
 {
+    mf_message_ref(state->kwargs);
     mf_message_ref(state->input);
     mf_message_ref(state->inherited);
     mf_message_ref(state->result);
@@ -181,6 +187,7 @@ void mf_state_ref(const mf_state *state)
 
 void mf_state_unref(const mf_state *state)
 {
+    mf_message_unref(state->kwargs);
     mf_message_unref(state->input);
     mf_message_unref(state->inherited);
     mf_message_unref(state->result);

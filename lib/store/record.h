@@ -7,14 +7,21 @@
 #include "random.h"
 
 #define MFI_KEY_CODE_LEN 25    /* letters and digits after the prefix, five random bits each */
+#define MFI_INDEX_MAX UINT32_MAX    /* no item has a greater index */
+#define MFI_NOTE_TEXT_MAX 255
 
 /** A new key of that kind (not MF_KIND_NONE) from source; NULL: the kernel. Fails as mfi_random_fill does. */
 MF_NODISCARD mf_status mfi_key_make(mf_kind kind, const mfi_random *source, mf_key *out);
 /** The kind that a key's prefix tells; MF_KIND_NONE for the unset one. */
 mf_kind mfi_key_kind(const mf_key *key);
 
+/** What is wrong with a batch, whichever store it is for: MF_E_INVALID or MF_E_TOO_BIG. */
+MF_NODISCARD mf_status mfi_batch_check(const mf_batch *b, mf_error *err);
+
 /** n more references at once. */
 void mfi_spec_ref_many(const mf_spec *spec, unsigned n);
+/** n references less; NULL is allowed. */
+void mfi_spec_unref_many(const mf_spec *spec, unsigned n);
 /** Take and drop both references of an item; either may be NULL. */
 void mfi_item_ref(const mf_item *item);
 void mfi_item_unref(const mf_item *item);

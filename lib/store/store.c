@@ -1,5 +1,7 @@
 /* The only callers of a store's table: what every store may rely on is settled here, once. */
-#include <mageflow/store.h>
+#include "record.h"
+
+#include "memory.h"
 
 #include <assert.h>
 
@@ -59,7 +61,8 @@ mf_status mf_store_commit(mf_store *s, const mf_batch *batch, mf_refusal *refusa
     if (refusal == NULL)
         refusal = &unwanted;
     *refusal = (mf_refusal){MF_GUARD_NONE, 0};
-    return ops_of(s)->commit(s, batch, refusal, err);
+    mf_status st = mfi_batch_check(batch, err);
+    return st != MF_OK ? st : ops_of(s)->commit(s, batch, refusal, err);
 }
 
 mf_status mf_store_claim(mf_store *s, mf_claim *claims, size_t n, mf_error *err)
@@ -82,6 +85,66 @@ mf_status mf_store_outbox(mf_store *s, size_t max, mf_entry *out, size_t *got, i
     *got = 0;
     *next_due_ms = INT64_MAX;
     return ops_of(s)->outbox(s, max, out, got, next_due_ms, err);
+}
+
+int64_t mf_store_lease_ms(mf_store *s)
+{
+    return ops_of(s)->lease_ms(s);
+}
+
+mf_status mf_store_renew(mf_store *s, uint64_t *tokens, size_t n, mf_error *err)
+{
+    assert(n == 0 || tokens != NULL);
+    return ops_of(s)->renew(s, tokens, n, err);
+}
+
+mf_status mf_store_give_back(mf_store *s, const uint64_t *tokens, size_t n, mf_error *err)
+{
+    assert(n == 0 || tokens != NULL);
+    return ops_of(s)->give_back(s, tokens, n, err);
+}
+
+mf_status mf_store_expired(mf_store *s, size_t max, mf_key *out, size_t *got, int64_t *next_ms, mf_error *err)
+{
+    assert(got != NULL && next_ms != NULL && (max == 0 || out != NULL));
+    *got = 0;
+    *next_ms = INT64_MAX;
+    return ops_of(s)->expired(s, max, out, got, next_ms, err);
+}
+
+mf_status mf_store_list(mf_store *s, const mf_filter *filter, const mf_key *after, size_t max, mf_key *out, size_t *got,
+                        mf_error *err)
+{
+    static const mf_filter any;
+    assert(got != NULL && (max == 0 || out != NULL));
+    *got = 0;
+    return ops_of(s)->list(s, filter != NULL ? filter : &any, after, max, out, got, err);
+}
+
+mf_status mf_store_notes(mf_store *s, mf_str space, mf_str after, size_t max, mf_note *out, size_t *got, mf_error *err)
+{
+    assert(got != NULL && (max == 0 || out != NULL));
+    *got = 0;
+    return ops_of(s)->notes(s, space, after, max, out, got, err);
+}
+
+mf_status mf_store_read_note(mf_store *s, mf_str space, mf_str name, mf_message **out, mf_error *err)
+{
+    assert(out != NULL);
+    return ops_of(s)->read_note(s, space, name, out, err);
+}
+
+static void text_release(const mf_store *s, mf_str text)
+{
+    mfi_release(s->allocator, (void *)(uintptr_t)text.at, text.at == NULL ? 0 : text.len + 1);
+}
+
+void mf_note_release(mf_store *s, mf_note *note)
+{
+    text_release(s, note->space);
+    text_release(s, note->name);
+    mf_message_unref(note->value);
+    *note = (mf_note){0};
 }
 
 void mf_store_load_counts(mf_store *s, size_t *waiting, size_t *claimed)

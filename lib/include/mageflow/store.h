@@ -422,6 +422,7 @@ typedef struct mf_store_ops {
 
 struct mf_store {
     const mf_store_ops *ops;        /* first member of every implementation */
+    const mf_allocator *allocator;  /* what the texts of its notes come from, NUL-terminated; NULL: the default one */
 };
 
 /** The memory store: the reference of the protocol. Everything ends with the process; the clock is monotonic. */

@@ -104,6 +104,49 @@ static mf_status spy_outbox(mf_store *self, size_t max, mf_entry *out, size_t *g
     return mf_store_outbox(inner_of(self), max, out, got, next_due_ms, err);
 }
 
+static int64_t spy_lease_ms(mf_store *self)
+{
+    return mf_store_lease_ms(inner_of(self));
+}
+
+static mf_status spy_renew(mf_store *self, uint64_t *tokens, size_t n, mf_error *err)
+{
+    atomic_fetch_add(&spy_store_of(self)->others, 1);
+    return mf_store_renew(inner_of(self), tokens, n, err);
+}
+
+static mf_status spy_give_back(mf_store *self, const uint64_t *tokens, size_t n, mf_error *err)
+{
+    atomic_fetch_add(&spy_store_of(self)->others, 1);
+    return mf_store_give_back(inner_of(self), tokens, n, err);
+}
+
+static mf_status spy_expired(mf_store *self, size_t max, mf_key *out, size_t *got, int64_t *next_ms, mf_error *err)
+{
+    atomic_fetch_add(&spy_store_of(self)->others, 1);
+    return mf_store_expired(inner_of(self), max, out, got, next_ms, err);
+}
+
+static mf_status spy_list(mf_store *self, const mf_filter *filter, const mf_key *after, size_t max, mf_key *out,
+                          size_t *got, mf_error *err)
+{
+    atomic_fetch_add(&spy_store_of(self)->others, 1);
+    return mf_store_list(inner_of(self), filter, after, max, out, got, err);
+}
+
+static mf_status spy_notes(mf_store *self, mf_str space, mf_str after, size_t max, mf_note *out, size_t *got,
+                           mf_error *err)
+{
+    atomic_fetch_add(&spy_store_of(self)->others, 1);
+    return mf_store_notes(inner_of(self), space, after, max, out, got, err);
+}
+
+static mf_status spy_read_note(mf_store *self, mf_str space, mf_str name, mf_message **out, mf_error *err)
+{
+    atomic_fetch_add(&spy_store_of(self)->others, 1);
+    return mf_store_read_note(inner_of(self), space, name, out, err);
+}
+
 static void spy_load_counts(mf_store *self, size_t *waiting, size_t *claimed)
 {
     mf_store_load_counts(inner_of(self), waiting, claimed);
@@ -141,13 +184,15 @@ mf_store *spy_store_create(mf_store *inner)
         .now_ms = spy_now_ms, .load = spy_load, .items = spy_items, .outcomes = spy_outcomes, .commit = spy_commit,
         .claim = spy_claim, .take = spy_take, .outbox = spy_outbox, .load_counts = spy_load_counts, .log = spy_log,
         .read_log = spy_read_log, .progress = spy_progress, .read_progress = spy_read_progress,
+        .lease_ms = spy_lease_ms, .renew = spy_renew, .give_back = spy_give_back, .expired = spy_expired,
+        .list = spy_list, .notes = spy_notes, .read_note = spy_read_note,
     };
     spy_store *spy = calloc(1, sizeof *spy);
     if (spy == NULL) {
         mf_store_destroy(inner);
         return NULL;
     }
-    spy->base.ops = &ops;
+    spy->base = (mf_store){.ops = &ops, .allocator = inner->allocator};
     spy->inner = inner;
     pthread_mutex_init(&spy->lock, NULL);
     return &spy->base;

@@ -45,7 +45,8 @@ static void on_ended(void *user, const mf_key *key)
 static void start(fixture *f, seen *s)
 {
     *s = (seen){.store = f->store};
-    is_status(mf_store_watch_start(f->store, &(mf_store_watch){on_ready, on_delayed, on_ended, s}), MF_OK);
+    const mf_store_watch watch = {.ready = on_ready, .delayed = on_delayed, .ended = on_ended, .user = s};
+    is_status(mf_store_watch_start(f->store, &watch), MF_OK);
 }
 
 STORE_TEST(store_watch, ready_counts_what_is_due_and_delayed_names_the_first_that_is_not)

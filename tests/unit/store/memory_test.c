@@ -104,7 +104,7 @@ Test(store_memory, a_claim_of_the_last_generation_makes_no_room, .init = setup, 
     uint64_t claims[MFI_PAGE];
     struct mfi_queue *q = &mfi_memory_of(store)->queue;
     exchange(NULL, 0, MFI_PAGE);
-    for (struct mfi_slot *slot = q->first; slot != NULL; slot = slot->next)
+    for (struct mfi_slot *slot = q->ready.first; slot != NULL; slot = slot->next)
         slot->generation = UINT32_MAX;
     cr_assert(eq(sz, take_all(claims), MFI_PAGE));
     exchange(claims, MFI_PAGE, MFI_PAGE);
@@ -115,7 +115,7 @@ Test(store_memory, a_claim_of_the_last_generation_makes_no_room, .init = setup, 
 Test(store_memory, a_record_and_an_entry_stay_small)
 {
     cr_assert(le(sz, sizeof(struct mfi_head), 320));
-    cr_assert(le(sz, sizeof(struct mfi_slot), 152));
+    cr_assert(le(sz, sizeof(struct mfi_slot), 168));
 }
 
 /* Each thread reads the clock before it takes the lock, so that an operation may come with an older time than the last. */
@@ -150,14 +150,15 @@ Test(store_memory, time_does_not_go_back_when_threads_overtake_each_other)
 Test(store_queue, a_slot_whose_generations_are_used_up_is_never_used_again)
 {
     struct mfi_queue q = {0};
+    struct mfi_dropped dropped = {0};
     counting_init(&counting);
     cr_assert(mfi_queue_reserve(&q, &counting.allocator, 1, 0));
     struct mfi_slot *slot = mfi_queue_slot(&q);
     slot->generation = UINT32_MAX;
-    uint64_t last = mfi_claim_begin(&q, slot, NULL);
+    uint64_t last = mfi_claim_begin(&q, slot, 0, 0);
     size_t free_before = q.free_count;
     cr_assert(eq(ptr, mfi_claim_find(&q, last), slot));
-    mfi_queue_end(&q, slot);
+    mfi_queue_end(&q, slot, &dropped);
     cr_assert(eq(sz, q.free_count, free_before));
     cr_assert(eq(ptr, mfi_claim_find(&q, last), NULL));
     for (size_t i = 0; i < free_before; i++)
@@ -167,11 +168,51 @@ Test(store_queue, a_slot_whose_generations_are_used_up_is_never_used_again)
 }
 
 /* Against the plainest queue there is: an array that is searched. */
+struct row {
+    uint64_t id;
+    int64_t  due;
+    int32_t  priority;
+    bool     parked;
+};
+
+static bool goes_before(const struct row *a, const struct row *b)
+{
+    if (a->priority != b->priority)
+        return a->priority > b->priority;
+    return a->due != b->due ? a->due < b->due : a->id < b->id;
+}
+
+static struct row *first_due(struct row *rows, size_t n, int64_t now)
+{
+    struct row *best = NULL;
+    for (size_t i = 0; i < n; i++)
+        if (!rows[i].parked && rows[i].due <= now && (best == NULL || goes_before(&rows[i], best)))
+            best = &rows[i];
+    return best;
+}
+
+/* Of what is due it only matters that it is. */
+static int64_t from(int64_t now, int64_t ms)
+{
+    return ms > now ? ms : now;
+}
+
+static int64_t next_due_of(const struct row *rows, size_t n)
+{
+    int64_t next = INT64_MAX;
+    for (size_t i = 0; i < n; i++)
+        if (!rows[i].parked && rows[i].due < next)
+            next = rows[i].due;
+    return next;
+}
+
 Test(store_queue, rows_come_and_go_as_in_a_plain_list)
 {
     enum { STEPS = 20000, MANY = 512 };
-    struct row { uint64_t id; int64_t due; } rows[MANY];
+    struct row rows[MANY];
     struct mfi_queue q = {0};
+    struct mfi_list parked = {0};
+    struct mfi_dropped dropped = {0};
     size_t n = 0;
     uint64_t random = 42;
     int64_t now = 1000;
@@ -182,32 +223,46 @@ Test(store_queue, rows_come_and_go_as_in_a_plain_list)
         unsigned dice = (unsigned)(random >> 33);
         if (dice % 4 < 2 && n < MANY) {
             int64_t due = dice / 4 % 2 ? 0 : now + dice / 8 % 50 - 10;
-            cr_assert(mfi_queue_reserve(&q, &counting.allocator, 1, 1));
-            mfi_queue_add(&q, &(mf_entry){.spec = mf_spec_ref(spec), .due_ms = due}, now);
-            rows[n++] = (struct row){q.last_id, due == 0 ? now : due};
+            int32_t priority = dice / 512 % 4 == 0 ? (int32_t)(dice / 2048 % 5) - 2 : 0;
+            bool parks = dice / 16384 % 8 == 0;
+            cr_assert(mfi_queue_reserve(&q, &counting.allocator, 1, priority != 0));
+            mfi_queue_add(&q, &(mf_entry){.spec = mf_spec_ref(spec), .due_ms = due, .priority = priority},
+                          parks ? &parked : NULL, now);
+            rows[n++] = (struct row){.id = q.last_id, .due = due == 0 ? now : due, .priority = priority, .parked = parks};
         } else if (dice % 4 == 2 && n > 0) {
             size_t i = dice / 4 % n;
-            mfi_queue_end(&q, mfi_queue_find(&q, rows[i].id));
+            mfi_queue_end(&q, mfi_queue_find(&q, rows[i].id), &dropped);
             rows[i] = rows[--n];
+        } else if (dice / 4 % 64 == 0) {
+            size_t resumed = mfi_queue_unpark(&q, &parked, now), want = 0;
+            for (size_t i = 0; i < n; i++)
+                if (rows[i].parked) {
+                    rows[i].parked = false;
+                    rows[i].due = now;
+                    want++;
+                }
+            cr_assert(eq(sz, resumed, want));
         } else {
-            size_t best = 0;
-            for (size_t i = 1; i < n; i++)
-                if (rows[i].due < rows[best].due || (rows[i].due == rows[best].due && rows[i].id < rows[best].id))
-                    best = i;
-            cr_assert(eq(i64, mfi_queue_next_due(&q), n == 0 ? INT64_MAX : rows[best].due), "step %zu", step);
+            struct row *best = first_due(rows, n, now);
+            cr_assert(eq(i64, from(now, mfi_queue_next_due(&q)), from(now, next_due_of(rows, n))), "step %zu", step);
             struct mfi_slot *slot = mfi_queue_due(&q, now);
-            cr_assert(eq(int, slot != NULL, n > 0 && rows[best].due <= now), "step %zu", step);
+            cr_assert(eq(int, slot != NULL, best != NULL), "step %zu", step);
             if (slot != NULL) {
-                cr_assert(eq(u64, slot->entry.id, rows[best].id), "step %zu", step);
-                rows[best] = rows[--n];
-                mf_entry_release(&slot->entry);
-                mfi_claim_begin(&q, slot, NULL);
-                mfi_queue_end(&q, slot);
+                cr_assert(eq(u64, slot->node.id, best->id), "step %zu", step);
+                mfi_claim_begin(&q, slot, 0, now);
+                if (dice / 256 % 4 == 0) {
+                    mfi_claim_return(&q, slot, now);    /* as if it had never been taken */
+                } else {
+                    *best = rows[--n];
+                    mfi_queue_end(&q, slot, &dropped);
+                }
             }
         }
         now += dice / 16 % 3;
         cr_assert(eq(sz, q.waiting, n));
+        cr_assert(eq(sz, q.claimed, 0));
     }
+    mfi_dropped_release(&dropped);
     mfi_queue_fini(&q, &counting.allocator);
     mf_spec_unref(spec);
     cr_assert(eq(long, atomic_load(&counting.live), 0));
