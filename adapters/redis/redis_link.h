@@ -142,12 +142,12 @@ void mfi_redis_interrupt(mfi_redis *redis);
 
 /* ---- the link --------------------------------------------------------------------------------------------------- */
 
-/** The link is up, or why it is not. On the I/O thread, at each change, and at each failed attempt whose reason differs
- * from the last one's. */
+/** The link is up (both connections, as far as they are wanted), or why it is not. On the I/O thread, maybe before
+ * mfi_redis_create has returned; at each change, and at each failed attempt whose reason differs from the last one's. */
 typedef void mfi_redis_observe_fn(void *user, bool up, const mf_error *why);
 
-/** A timer on the I/O thread, for whoever drives a worker there: called when the time it asked for has come, and after
- * mfi_redis_poke. Returns when it wants to be called next (the clock's monotonic ns; INT64_MAX: only when poked). */
+/** A timer on the I/O thread, for whoever drives a worker there: called once at the beginning (maybe before
+ * mfi_redis_create has returned), when the time it asked for has come, and after mfi_redis_poke. Returns when it wants to be called next (the clock's monotonic ns; INT64_MAX: only when poked). */
 typedef int64_t mfi_redis_tick_fn(void *user, int64_t now_ns);
 
 typedef struct mfi_redis_options {
@@ -162,7 +162,7 @@ typedef struct mfi_redis_options {
     size_t                   outstanding;       /* requests not yet answered, at most; 0: 65536 */
     size_t                   reply_max;         /* bytes of the answers to one request, as kept here; 0: 512 MiB */
     mfi_redis_observe_fn    *observe;           /* NULL: nobody */
-    mfi_redis_tick_fn       *tick;              /* NULL: none; first called once the thread runs */
+    mfi_redis_tick_fn       *tick;              /* NULL: none */
     void                    *user;              /* for both */
 } mfi_redis_options;
 
