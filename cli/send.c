@@ -1,5 +1,5 @@
 /* send.c: `mageflow send`: send one message to one task and print what comes back. */
-#include "launch.h"
+#include "call.h"
 #include "command.h"
 #include "input.h"
 

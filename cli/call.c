@@ -1,5 +1,5 @@
-/* launch.c: from the options to the exit code. */
-#include "launch.h"
+/* call.c: from the options to the exit code. */
+#include "call.h"
 
 #include "command.h"
 #include "wait.h"
