@@ -3,6 +3,7 @@
  * Messages that come from elsewhere may come twice, so there a claim is also refused while another one holds the same unit
  * of the same epoch. Our own queue gives each message once; whoever sends a unit twice means it. */
 #include "memory_store.h"
+#include "memory_tables.h"
 
 #include "record.h"
 
@@ -77,7 +78,7 @@ static uint64_t claim_look(struct mfi_memory *m, mf_claim *claim, enum origin or
     if (head == NULL)
         return 0;
     bool held = origin != FRAMEWORK && claim->status == MF_OK;
-    struct mfi_head *blocker = mfi_head_blocker(m, head);
+    struct mfi_head *blocker = mf_key_is_set(&head->spec->container) ? mfi_head_blocker(m, head) : NULL;
     if (blocker != NULL)
         claim->above = mfi_head_status(blocker);
     else if (held)
@@ -98,6 +99,7 @@ mf_status mfi_memory_claim(mf_store *base, mf_claim *claims, size_t n, mf_error 
     now = mfi_memory_advance(m, now);
     size_t ready = mfi_claims_sweep(&m->queue, now);
     bool room = mfi_queue_reserve(&m->queue, m->allocator, n, 0);
+    mfi_claims_by_unit(&m->queue);
     for (size_t i = 0; room && i < n; i++) {
         uint64_t held = claim_look(m, &claims[i], ELSEWHERE);
         if (claims[i].status != MF_OK)
@@ -153,7 +155,8 @@ static void ref_taken(const mf_taken *taken, size_t n)
         unsigned same = 0;
         for (; i < n && taken[i].entry.spec == spec; i++, same++) {
             mf_message_ref(taken[i].entry.message);
-            mf_message_ref(taken[i].entry.error);
+            if (taken[i].entry.error != NULL)    /* rare */
+                mf_message_ref(taken[i].entry.error);
         }
         mfi_spec_ref_many(spec, same);
     }
@@ -168,9 +171,11 @@ mf_status mfi_memory_take(mf_store *base, size_t max, mf_taken *out, size_t *got
     pthread_mutex_lock(&m->lock);
     now = mfi_memory_advance(m, now);
     mfi_claims_sweep(&m->queue, now);
-    while (*got < max && (slot = mfi_queue_due(&m->queue, now)) != NULL)
-        *got += take_one(m, slot, &out[*got]);
-    ref_taken(out, *got);
+    size_t n = 0;
+    while (n < max && (slot = mfi_queue_due(&m->queue, now)) != NULL)
+        n += take_one(m, slot, &out[n]);
+    ref_taken(out, n);
+    *got = n;
     *next_due_ms = mfi_queue_next_due(&m->queue);
     int64_t lease_ends = mfi_claims_next(&m->queue);
     if (lease_ends < *next_due_ms)

@@ -2,13 +2,13 @@
  *
  * All leases are equally long, so that a list in the order of their beginning is in the order of their end, too; the place
  * of a new one is looked for from the end, should the length have been changed. A store without leases has an empty list. */
-#include "memory_queue.h"
+#include "memory_tables.h"
 
 #include "record.h"
 
 /* ---- leases ------------------------------------------------------------------------------------------------------ */
 
-static void lease_begin(struct mfi_queue *q, struct mfi_slot *slot, int64_t now_ms)
+void mfi_lease_begin(struct mfi_queue *q, struct mfi_slot *slot, int64_t now_ms)
 {
     slot->until_ms = now_ms + q->lease_ms;
     struct mfi_slot *before = q->leases.last;
@@ -35,35 +35,37 @@ void mfi_claim_renew(struct mfi_queue *q, struct mfi_slot *slot, int64_t now_ms)
 {
     lease_end(q, slot);
     if (q->lease_ms != 0)
-        lease_begin(q, slot, now_ms);
+        mfi_lease_begin(q, slot, now_ms);
 }
 
 /* ---- claims ------------------------------------------------------------------------------------------------------ */
 
-uint64_t mfi_claim_begin(struct mfi_queue *q, struct mfi_slot *slot, uint64_t held, int64_t now_ms)
+void mfi_claims_by_unit(struct mfi_queue *q)
 {
-    slot->state = MFI_SLOT_CLAIMED;
-    slot->held = held;
-    if (held != 0)
-        mfi_unit_insert(q, slot);
-    slot->until_ms = 0;
-    if (q->lease_ms != 0)
-        lease_begin(q, slot, now_ms);
-    q->claimed++;
-    return (uint64_t)slot->generation << 32 | slot->number;
+    if (q->by_unit)
+        return;
+    q->by_unit = true;
+    for (uint32_t i = 0; i < q->slot_count; i++) {
+        struct mfi_slot *slot = mfi_slot_at(q, i);
+        if (slot->state == MFI_SLOT_CLAIMED && slot->held != 0)
+            mfi_unit_insert(q, slot);
+    }
 }
 
-struct mfi_slot *mfi_claim_find(const struct mfi_queue *q, uint64_t token)
+bool mfi_claim_held(const struct mfi_queue *q, uint64_t serial, const mf_unit *unit)
 {
-    struct mfi_slot *slot = mfi_slot_at(q, (uint32_t)token);
-    if (slot == NULL || slot->state != MFI_SLOT_CLAIMED || slot->generation != (uint32_t)(token >> 32))
-        return NULL;
-    return slot;
+    if (q->buckets == 0)
+        return false;
+    const struct mfi_slot *slot = *mfi_unit_bucket(q, serial, unit->index);
+    for (; slot != NULL; slot = slot->same_unit)
+        if (slot->held == serial && slot->unit.index == unit->index && slot->unit.epoch == unit->epoch)
+            return true;
+    return false;
 }
 
 static void claim_leave(struct mfi_queue *q, struct mfi_slot *slot)
 {
-    if (slot->held != 0)
+    if (mfi_unit_is_kept(q, slot))
         mfi_unit_remove(q, slot);
     lease_end(q, slot);
     q->claimed--;
@@ -82,7 +84,7 @@ size_t mfi_claim_return(struct mfi_queue *q, struct mfi_slot *slot, int64_t now_
     return 1;
 }
 
-size_t mfi_claims_sweep(struct mfi_queue *q, int64_t now_ms)
+size_t mfi_claims_sweep_some(struct mfi_queue *q, int64_t now_ms)
 {
     size_t n = 0;
     while (mfi_claims_next(q) <= now_ms) {
@@ -102,7 +104,8 @@ void mfi_dropped_release(struct mfi_dropped *dropped)
         unsigned same = 0;
         for (; i < dropped->count && dropped->rows[i].spec == spec; i++, same++) {
             mf_message_unref(dropped->rows[i].message);
-            mf_message_unref(dropped->rows[i].error);
+            if (dropped->rows[i].error != NULL)    /* rare */
+                mf_message_unref(dropped->rows[i].error);
         }
         mfi_spec_unref_many(spec, same);
     }

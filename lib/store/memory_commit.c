@@ -13,6 +13,7 @@
  * The order of writing: states, items, outcomes; claims and rows that end; what is resumed; what is removed; then messages,
  * which are parked or not by what is true by now; then notes. */
 #include "memory_store.h"
+#include "memory_tables.h"
 
 #include "record.h"
 
@@ -278,7 +279,7 @@ static void write_ends(struct step *s, struct mfi_dropped *dropped)
 {
     struct mfi_queue *q = &s->m->queue;
     for (size_t i = 0; i < s->b->settle_count; i++)
-        mfi_queue_end(q, mfi_claim_find(q, s->b->settles[i]), dropped);
+        mfi_queue_end(q, mfi_slot_at(q, (uint32_t)s->b->settles[i]), dropped);    /* it was looked at in prepare */
     for (size_t i = 0; i < s->b->published_count; i++) {
         struct mfi_slot *slot = mfi_queue_find(q, s->b->published[i]);
         if (slot != NULL)
@@ -321,7 +322,8 @@ static void write_entries(struct step *s)
         const mf_entry *entry = &b->entries[i];
         struct mfi_list *parked = parked_on(s, entry);
         mf_message_ref(entry->message);
-        mf_message_ref(entry->error);
+        if (entry->error != NULL)    /* rare */
+            mf_message_ref(entry->error);
         mfi_queue_add(&s->m->queue, entry, parked, s->now_ms);
         if (parked != NULL)
             continue;

@@ -1,5 +1,6 @@
 /* How long a claim is good for. The store's claims end with the process, unless a test or a simulator gave them a lease. */
 #include "memory_store.h"
+#include "memory_tables.h"
 
 void mfi_memory_set_lease(mf_store *base, int64_t ms)
 {

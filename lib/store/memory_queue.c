@@ -6,7 +6,7 @@
  *
  * Rows of another priority go through two heaps: by time until they are due, then by priority. One that is due and above 0
  * goes before all of the above, one below 0 after them. */
-#include "memory_queue.h"
+#include "memory_tables.h"
 
 static struct mfi_slot *slot_of(struct mfi_node *node)
 {
@@ -40,17 +40,29 @@ void mfi_queue_place(struct mfi_queue *q, struct mfi_slot *slot, int64_t now_ms)
         push(&q->later, slot, MFI_SLOT_LATER, 0);
 }
 
-void mfi_queue_detach(struct mfi_queue *q, struct mfi_slot *slot)
+static void detach_rare(struct mfi_queue *q, struct mfi_slot *slot)
 {
     switch ((enum mfi_slot_state)slot->state) {
-    case MFI_SLOT_READY: mfi_list_remove(&q->ready, slot); break;
     case MFI_SLOT_LATER: mfi_heap_remove(&q->later, &slot->node); break;
     case MFI_SLOT_RANKED_LATER: mfi_heap_remove(&q->ranked_later, &slot->node); break;
     case MFI_SLOT_RANKED: mfi_heap_remove(&q->ranked, &slot->node); break;
     case MFI_SLOT_PARKED: mfi_list_remove(slot->parked, slot); break;
-    case MFI_SLOT_FREE: case MFI_SLOT_CLAIMED: return;
+    case MFI_SLOT_FREE: case MFI_SLOT_READY: case MFI_SLOT_CLAIMED: break;
     }
+}
+
+static void detach(struct mfi_queue *q, struct mfi_slot *slot)
+{
+    if (slot->state == MFI_SLOT_READY)
+        mfi_list_remove(&q->ready, slot);
+    else
+        detach_rare(q, slot);
     q->waiting--;
+}
+
+void mfi_queue_detach(struct mfi_queue *q, struct mfi_slot *slot)
+{
+    detach(q, slot);
 }
 
 static void copy_entry(struct mfi_slot *slot, const mf_entry *entry)
@@ -66,9 +78,10 @@ static void copy_entry(struct mfi_slot *slot, const mf_entry *entry)
 
 void mfi_queue_add(struct mfi_queue *q, const mf_entry *entry, struct mfi_list *parked, int64_t now_ms)
 {
-    struct mfi_slot *slot = mfi_queue_slot(q);
+    struct mfi_slot *slot = mfi_slot_pop(q);
     copy_entry(slot, entry);
     slot->node.id = ++q->last_id;
+    slot->node.rank = 0;
     slot->node.due_ms = entry->due_ms != 0 ? entry->due_ms : now_ms;
     mfi_id_insert(q, slot);
     q->ranked_rows += entry->priority != 0;
@@ -89,11 +102,21 @@ size_t mfi_queue_unpark(struct mfi_queue *q, struct mfi_list *parked, int64_t no
 {
     size_t n = 0;
     for (struct mfi_slot *slot; (slot = parked->first) != NULL; n++) {
-        mfi_queue_detach(q, slot);
+        detach(q, slot);
         slot->node.due_ms = now_ms;
         mfi_queue_place(q, slot, now_ms);
     }
     return n;
+}
+
+struct mfi_slot *mfi_queue_find(const struct mfi_queue *q, uint64_t id)
+{
+    if (q->buckets == 0)
+        return NULL;
+    struct mfi_slot *slot = *mfi_id_bucket(q, id);
+    while (slot != NULL && slot->node.id != id)
+        slot = slot->same_id;
+    return slot;
 }
 
 /* ---- what is next ------------------------------------------------------------------------------------------------ */
@@ -128,7 +151,7 @@ struct mfi_slot *mfi_queue_due(struct mfi_queue *q, int64_t now_ms)
             slot = ranked;
     }
     if (slot != NULL)
-        mfi_queue_detach(q, slot);
+        detach(q, slot);
     return slot;
 }
 

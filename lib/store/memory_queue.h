@@ -1,6 +1,7 @@
 /* store/memory_queue.h: messages that wait, and the claims they turn into.
  *
- *    memory_slots.c    slots, room for them, and the tables that find one
+ *    memory_tables.h   lists of slots, and the tables that find one
+ *    memory_slots.c    room for them
  *    memory_queue.c    the order of what waits
  *    memory_claims.c   claims, their leases, and how they end
  *
@@ -80,7 +81,8 @@ struct mfi_queue {
     size_t            ranked_rows;     /* in use with a priority, waiting or claimed */
     struct mfi_list   leases;          /* claims in the order in which their leases end */
     int64_t           lease_ms;        /* of new claims; 0: for ever */
-    struct mfi_slot **ids, **units;    /* two hash tables with `buckets` chains each: rows by id, claims by unit */
+    struct mfi_slot **ids, **units;    /* two hash tables with `buckets` chains each: rows by id, claims by unit, */
+    bool              by_unit;         /* from the first claim from elsewhere on: nobody else asks */
     size_t            buckets;         /* a power of two, at least slot_count */
     uint64_t          last_id;
     size_t            waiting, claimed;
@@ -101,20 +103,8 @@ static inline bool mfi_slot_comes_back(const struct mfi_slot *slot)
 /** Have n free slots, `ranked` of them for rows with a priority: then nothing below can fail. */
 bool mfi_queue_reserve(struct mfi_queue *q, const mf_allocator *a, size_t n, size_t ranked);
 void mfi_queue_fini(struct mfi_queue *q, const mf_allocator *a);
-/** A free slot, all zero but for number and generation. One was reserved. */
+/** A free slot for a claim without a message of ours. One was reserved. */
 struct mfi_slot *mfi_queue_slot(struct mfi_queue *q);
-void mfi_slot_free(struct mfi_queue *q, struct mfi_slot *slot);
-struct mfi_slot *mfi_slot_at(const struct mfi_queue *q, uint64_t number);
-struct mfi_slot *mfi_queue_find(const struct mfi_queue *q, uint64_t id);
-void mfi_id_insert(struct mfi_queue *q, struct mfi_slot *slot);
-void mfi_id_remove(struct mfi_queue *q, const struct mfi_slot *slot);
-void mfi_unit_insert(struct mfi_queue *q, struct mfi_slot *slot);
-void mfi_unit_remove(struct mfi_queue *q, const struct mfi_slot *slot);
-/** True while somebody's claim holds this unit of the record with that serial number. */
-bool mfi_claim_held(const struct mfi_queue *q, uint64_t serial, const mf_unit *unit);
-
-void mfi_list_append(struct mfi_list *list, struct mfi_slot *slot);
-void mfi_list_remove(struct mfi_list *list, struct mfi_slot *slot);
 
 /* ---- memory_queue.c --- */
 
@@ -124,6 +114,7 @@ void mfi_queue_add(struct mfi_queue *q, const mf_entry *entry, struct mfi_list *
 struct mfi_slot *mfi_queue_due(struct mfi_queue *q, int64_t now_ms);
 /** When the first one is due; INT64_MAX: none waits. */
 int64_t mfi_queue_next_due(const struct mfi_queue *q);
+struct mfi_slot *mfi_queue_find(const struct mfi_queue *q, uint64_t id);
 /** Put a slot that is in nobody's list where its priority and due_ms belong. */
 void mfi_queue_place(struct mfi_queue *q, struct mfi_slot *slot, int64_t now_ms);
 void mfi_queue_detach(struct mfi_queue *q, struct mfi_slot *slot);
@@ -132,21 +123,26 @@ size_t mfi_queue_unpark(struct mfi_queue *q, struct mfi_list *parked, int64_t no
 
 /* ---- memory_claims.c --- */
 
-/** Make a detached slot a claim: on its unit of the record with that serial number, or on the message alone (0). Gives the
- * token. */
-uint64_t mfi_claim_begin(struct mfi_queue *q, struct mfi_slot *slot, uint64_t held, int64_t now_ms);
-/** The claim that a token stands for; NULL: it is not, or no longer, one. */
-struct mfi_slot *mfi_claim_find(const struct mfi_queue *q, uint64_t token);
+/** Have claims found by their unit from now on. */
+void mfi_claims_by_unit(struct mfi_queue *q);
+/** True while somebody's claim holds this unit of the record with that serial number. */
+bool mfi_claim_held(const struct mfi_queue *q, uint64_t serial, const mf_unit *unit);
+/** For mfi_claim_begin, in memory_tables.h: a claim gets a lease, where claims have one. */
+void mfi_lease_begin(struct mfi_queue *q, struct mfi_slot *slot, int64_t now_ms);
 /** The lease begins anew. */
 void mfi_claim_renew(struct mfi_queue *q, struct mfi_slot *slot, int64_t now_ms);
 /** The claim is none any more, and its message is due again. Gives how many messages: one, or none where there was none. */
 size_t mfi_claim_return(struct mfi_queue *q, struct mfi_slot *slot, int64_t now_ms);
-/** Return the claims whose leases ended, each with one more death. Gives how many messages became due. */
-size_t mfi_claims_sweep(struct mfi_queue *q, int64_t now_ms);
 /** When the first lease ends; INT64_MAX: none does. */
 static inline int64_t mfi_claims_next(const struct mfi_queue *q)
 {
     return q->leases.first == NULL ? INT64_MAX : q->leases.first->until_ms;
+}
+size_t mfi_claims_sweep_some(struct mfi_queue *q, int64_t now_ms);
+/** Return the claims whose leases ended, each with one more death. Gives how many messages became due. */
+static inline size_t mfi_claims_sweep(struct mfi_queue *q, int64_t now_ms)
+{
+    return mfi_claims_next(q) <= now_ms ? mfi_claims_sweep_some(q, now_ms) : 0;
 }
 /** The slot is done with, whatever its state; what it refers to goes to dropped. */
 void mfi_queue_end(struct mfi_queue *q, struct mfi_slot *slot, struct mfi_dropped *dropped);

@@ -1,102 +1,7 @@
-/* Slots, room for them, and the tables that find one.
- *
- * The two small hash tables are our own: uthash cannot reserve room ahead, as all-or-nothing needs, gives its table back
- * whenever it is empty, as these often are, and adds 56 bytes to an element where a chain adds 8. */
-#include "memory_queue.h"
+/* Slots, and room for them. */
+#include "memory_tables.h"
 
 #include "memory.h"
-
-/* ---- lists ------------------------------------------------------------------------------------------------------- */
-
-void mfi_list_append(struct mfi_list *list, struct mfi_slot *slot)
-{
-    slot->next = NULL;
-    slot->prev = list->last;
-    if (list->last != NULL)
-        list->last->next = slot;
-    else
-        list->first = slot;
-    list->last = slot;
-}
-
-void mfi_list_remove(struct mfi_list *list, struct mfi_slot *slot)
-{
-    *(slot->prev != NULL ? &slot->prev->next : &list->first) = slot->next;
-    *(slot->next != NULL ? &slot->next->prev : &list->last) = slot->prev;
-}
-
-/* ---- the two tables ---------------------------------------------------------------------------------------------- */
-
-/* Ids count up, so that their low bits spread them evenly. */
-static struct mfi_slot **id_bucket(const struct mfi_queue *q, uint64_t id)
-{
-    return &q->ids[id & (q->buckets - 1)];
-}
-
-/* So do serial numbers and indices: the first factor keeps the two apart. */
-static struct mfi_slot **unit_bucket(const struct mfi_queue *q, uint64_t serial, uint64_t index)
-{
-    uint64_t hash = (serial * UINT64_C(0xd1b54a32d192ed03) + index) * UINT64_C(0x9e3779b97f4a7c15);
-    return &q->units[(hash >> 32) & (q->buckets - 1)];
-}
-
-void mfi_id_insert(struct mfi_queue *q, struct mfi_slot *slot)
-{
-    struct mfi_slot **bucket = id_bucket(q, slot->node.id);
-    slot->same_id = *bucket;
-    *bucket = slot;
-}
-
-void mfi_id_remove(struct mfi_queue *q, const struct mfi_slot *slot)
-{
-    struct mfi_slot **link = id_bucket(q, slot->node.id);
-    while (*link != slot)
-        link = &(*link)->same_id;
-    *link = slot->same_id;
-}
-
-void mfi_unit_insert(struct mfi_queue *q, struct mfi_slot *slot)
-{
-    struct mfi_slot **bucket = unit_bucket(q, slot->held, slot->unit.index);
-    slot->same_unit = *bucket;
-    *bucket = slot;
-}
-
-void mfi_unit_remove(struct mfi_queue *q, const struct mfi_slot *slot)
-{
-    struct mfi_slot **link = unit_bucket(q, slot->held, slot->unit.index);
-    while (*link != slot)
-        link = &(*link)->same_unit;
-    *link = slot->same_unit;
-}
-
-struct mfi_slot *mfi_queue_find(const struct mfi_queue *q, uint64_t id)
-{
-    if (q->buckets == 0)
-        return NULL;
-    struct mfi_slot *slot = *id_bucket(q, id);
-    while (slot != NULL && slot->node.id != id)
-        slot = slot->same_id;
-    return slot;
-}
-
-bool mfi_claim_held(const struct mfi_queue *q, uint64_t serial, const mf_unit *unit)
-{
-    if (q->buckets == 0)
-        return false;
-    const struct mfi_slot *slot = *unit_bucket(q, serial, unit->index);
-    for (; slot != NULL; slot = slot->same_unit)
-        if (slot->held == serial && slot->unit.index == unit->index && slot->unit.epoch == unit->epoch)
-            return true;
-    return false;
-}
-
-/* ---- room -------------------------------------------------------------------------------------------------------- */
-
-struct mfi_slot *mfi_slot_at(const struct mfi_queue *q, uint64_t number)
-{
-    return mfi_pages_at(&q->slots, number, sizeof(struct mfi_slot));
-}
 
 static void tables_fill(struct mfi_queue *q)
 {
@@ -104,7 +9,7 @@ static void tables_fill(struct mfi_queue *q)
         struct mfi_slot *slot = mfi_slot_at(q, i);
         if (slot->state != MFI_SLOT_FREE && slot->node.id != 0)
             mfi_id_insert(q, slot);
-        if (slot->state == MFI_SLOT_CLAIMED && slot->held != 0)
+        if (slot->state == MFI_SLOT_CLAIMED && mfi_unit_is_kept(q, slot))
             mfi_unit_insert(q, slot);
     }
 }
@@ -128,23 +33,6 @@ static bool tables_reserve(struct mfi_queue *q, const mf_allocator *a, size_t sl
     return true;
 }
 
-static void put_free(struct mfi_queue *q, struct mfi_slot *slot)
-{
-    slot->next = q->free;
-    q->free = slot;
-    q->free_count++;
-}
-
-void mfi_slot_free(struct mfi_queue *q, struct mfi_slot *slot)
-{
-    slot->state = MFI_SLOT_FREE;
-    slot->settling = false;
-    bool again = mfi_slot_comes_back(slot);
-    slot->generation++;
-    if (again)
-        put_free(q, slot);
-}
-
 static bool slots_reserve(struct mfi_queue *q, const mf_allocator *a, size_t n)
 {
     while (q->free_count < n) {
@@ -157,7 +45,7 @@ static bool slots_reserve(struct mfi_queue *q, const mf_allocator *a, size_t n)
             struct mfi_slot *slot = mfi_slot_at(q, q->slot_count - i);
             slot->number = q->slot_count - i;
             slot->generation = 1;
-            put_free(q, slot);
+            mfi_slot_push(q, slot);
         }
     }
     return true;
@@ -195,11 +83,8 @@ void mfi_queue_fini(struct mfi_queue *q, const mf_allocator *a)
 
 struct mfi_slot *mfi_queue_slot(struct mfi_queue *q)
 {
-    struct mfi_slot *slot = q->free;
-    q->free = slot->next;
-    q->free_count--;
+    struct mfi_slot *slot = mfi_slot_pop(q);
     slot->node.id = 0;
-    slot->node.rank = 0;
     slot->spec = NULL;
     slot->message = slot->error = NULL;
     slot->priority = 0;

@@ -4,6 +4,7 @@
 
 #include "counting_allocator.h"
 #include "memory_store.h"
+#include "memory_tables.h"
 #include "record.h"
 
 static counting_allocator counting;
