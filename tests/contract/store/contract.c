@@ -42,9 +42,24 @@ void close_store(fixture *f)
     cr_assert(eq(long, atomic_load(&f->counting.wrong_size), 0));
 }
 
+bool open_leased(fixture *f)
+{
+    if (f->maker->create_leased == NULL)
+        return false;
+    mf_store_destroy(f->store);
+    f->store = NULL;
+    mf_error err = {0};
+    is_status(f->maker->create_leased(&f->counting.allocator, &f->clock, SOON, &f->store, &err), MF_OK);
+    cr_assert(eq(i64, mf_store_lease_ms(f->store), SOON));
+    return true;
+}
+
 void turn_clock(fixture *f, int64_t ms)
 {
-    f->now_ns += ms * 1000000;
+    if (f->maker->advance != NULL)
+        f->maker->advance(f->store, ms);
+    else
+        f->now_ns += ms * 1000000;
 }
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
@@ -185,6 +200,38 @@ bool take_one(fixture *f, mf_taken *out)
     return got == 1;
 }
 
+mf_taken take_item(fixture *f, uint64_t index)
+{
+    mf_taken taken;
+    cr_assert(take_one(f, &taken), "nothing is due, and not item %lu", (unsigned long)index);
+    cr_assert(eq(u64, taken.entry.unit.index, index));
+    is_status(taken.claim.status, MF_OK);
+    return taken;
+}
+
+void nothing_is_due(fixture *f)
+{
+    mf_taken taken;
+    cr_assert(not(take_one(f, &taken)), "item %lu was taken", (unsigned long)taken.entry.unit.index);
+}
+
+void is_load(fixture *f, size_t waiting, size_t claimed)
+{
+    size_t got_waiting, got_claimed;
+    mf_store_load_counts(f->store, &got_waiting, &got_claimed);
+    cr_assert(eq(sz, got_waiting, waiting));
+    cr_assert(eq(sz, got_claimed, claimed));
+}
+
+bool has_record(fixture *f, const mf_key *key)
+{
+    mf_record record;
+    is_status(mf_store_load(f->store, key, 1, &record, NULL), MF_OK);
+    bool there = record.spec != NULL;
+    mf_record_release(&record);
+    return there;
+}
+
 mf_claim claim_one(fixture *f, const mf_key *key, uint64_t index, uint32_t epoch)
 {
     mf_claim claim = {.unit = {*key, index, epoch}, .attempt = 1};
@@ -209,7 +256,9 @@ static void mix_state(uint64_t *hash, const mf_state *s)
 {
     const uint64_t words[] = {s->version, s->epoch, s->status, s->last_status, s->closed, s->total, s->expected, s->next,
                               s->running, s->done, s->failed, s->canceled, (uint64_t)s->started_ms, (uint64_t)s->ended_ms,
-                              said(s->input), said(s->inherited), said(s->result), s->cursor.len};
+                              said(s->input), said(s->inherited), said(s->result), s->cursor.len, (uint64_t)s->priority,
+                              (uint64_t)s->created_ms, (uint64_t)s->deadline_ms, s->lock, (uint64_t)s->lock_until_ms,
+                              said(s->kwargs)};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         mix(hash, words[i]);
     for (size_t i = 0; i < s->cursor.len; i++)
@@ -253,6 +302,22 @@ static void mix_words(uint64_t *hash, fixture *f, const mf_key *key)
     mf_message_unref(progress);
 }
 
+static void mix_notes(uint64_t *hash, fixture *f, mf_str space)
+{
+    mf_note note;
+    char after[256] = "";
+    size_t len = 0, got;
+    while (mf_store_notes(f->store, space, mf_str_of(after, len), 1, &note, &got, NULL) == MF_OK && got == 1) {
+        len = note.name.len;
+        memcpy(after, note.name.at, len);
+        for (size_t i = 0; i < len; i++)
+            mix(hash, (unsigned char)after[i]);
+        mix(hash, said(note.value));
+        mix(hash, (uint64_t)note.expires_ms);
+        mf_note_release(f->store, &note);
+    }
+}
+
 uint64_t fingerprint(fixture *f)
 {
     uint64_t hash = 1;
@@ -271,6 +336,8 @@ uint64_t fingerprint(fixture *f)
             mix_words(&hash, f, &key);
         }
     }
+    mix_notes(&hash, f, MF_STR_LIT("one"));
+    mix_notes(&hash, f, MF_STR_LIT("two"));
     size_t waiting, claimed;
     mf_store_load_counts(f->store, &waiting, &claimed);
     mix(&hash, waiting);

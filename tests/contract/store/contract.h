@@ -24,7 +24,12 @@ typedef struct fixture {
     mf_spec           *framework;    /* of "mageflow.swarm_fill" */
 } fixture;
 
+/* Time in tests, in milliseconds: what is due after SOON is not due yet while a test goes on, and is after LATER. */
+enum { SOON = 200, LATER = 250 };
+
 void open_store(fixture *f, size_t maker);
+/* Begin anew, with a store whose leases are SOON long. false: the store has none. */
+bool open_leased(fixture *f);
 /* Destroys the store and tells whether anything is still out, or was released with another size. */
 void close_store(fixture *f);
 
@@ -74,6 +79,12 @@ mf_entry entry_for(fixture *f, const mf_key *key, uint64_t index);
 void send(fixture *f, mf_entry entry);
 /* Take one; false: nothing is due. Its references are dropped again. */
 bool take_one(fixture *f, mf_taken *out);
+/* Take one for that item, which must be there. */
+mf_taken take_item(fixture *f, uint64_t index);
+/* There is nothing to take. */
+void nothing_is_due(fixture *f);
+void is_load(fixture *f, size_t waiting, size_t claimed);
+bool has_record(fixture *f, const mf_key *key);
 mf_claim claim_one(fixture *f, const mf_key *key, uint64_t index, uint32_t epoch);
 void settle(fixture *f, uint64_t token);
 

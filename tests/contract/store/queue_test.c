@@ -196,7 +196,7 @@ STORE_TEST(store_queue, the_outbox_hands_out_rows_without_a_claim)
     must_commit(f, &(mf_batch){.published = ids, .published_count = 4});
     mf_store_load_counts(f->store, &waiting, &claimed);
     cr_assert(eq(sz, waiting, 1));
-    turn_clock(f, 60000);
+    turn_clock(f, f->maker->quirks.outbox_again_ms);
     cr_assert(eq(sz, outbox(f, 16, ids), 1));
 }
 
@@ -209,10 +209,10 @@ STORE_TEST(store_queue, a_row_that_is_not_ticked_off_is_handed_out_again)
     send(f, entry_for(f, &key, 1));
     cr_assert(eq(sz, outbox(f, 16, first), 2));
     must_commit(f, &(mf_batch){.published = first, .published_count = 1});
-    turn_clock(f, 60000);
+    turn_clock(f, f->maker->quirks.outbox_again_ms);
     cr_assert(eq(sz, outbox(f, 16, again), 1));
     cr_assert(eq(u64, again[0], first[1]));
     must_commit(f, &(mf_batch){.published = again, .published_count = 1});
-    turn_clock(f, 60000);
+    turn_clock(f, f->maker->quirks.outbox_again_ms);
     cr_assert(eq(sz, outbox(f, 16, again), 0));
 }
