@@ -1,5 +1,5 @@
 /* run.c: `mageflow run`: start a flow written as JSON. */
-#include "call.h"
+#include "launch.h"
 #include "command.h"
 #include "input.h"
 

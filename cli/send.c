@@ -1,5 +1,5 @@
 /* send.c: `mageflow send`: send one message to one task and print what comes back. */
-#include "call.h"
+#include "launch.h"
 #include "command.h"
 #include "input.h"
 

@@ -87,6 +87,27 @@ compare_versions() {
     fi
 }
 
+# need_python: the packages of packages/python.txt in .deps/python, made anew when that list changes. The tests that need
+# them are skipped without.
+need_python() {
+    if cmp -s packages/python.txt .deps/python/made-from; then
+        return 0
+    fi
+    if ! have python3; then
+        say "no python3 here; the tests against Python peers will be skipped"
+        return 0
+    fi
+    say "installing what packages/python.txt names into .deps/python"
+    if ! quietly build/python.log install_python; then
+        say "could not install it; the tests against Python peers will be skipped"
+    fi
+}
+install_python() {
+    rm -rf .deps/python && python3 -m venv .deps/python &&
+        .deps/python/bin/pip install --no-input --disable-pip-version-check -r packages/python.txt &&
+        cp packages/python.txt .deps/python/made-from
+}
+
 # configure PRESET [OPTION...] / build PRESET [TARGET...]
 configure() {
     local preset=$1 launcher=()

@@ -271,17 +271,26 @@ static void decode_str(mf_builder *b, mf_value value)
     }
 }
 
+/* Python's results hold null for what is no number: not every JSON reader takes NaN and Infinity. */
+static void build_finite(mf_builder *b, double d)
+{
+    if (isfinite(d))
+        mf_build_float(b, d);
+    else
+        mf_build_nil(b);
+}
+
 static void decode_float(mf_builder *b, mf_value value)
 {
     mf_str text;
     double d;
     bool truth;
     if (mf_value_str(value, &text) == MF_OK && taskiq_text_float(text, &d))
-        mf_build_float(b, d);
+        build_finite(b, d);
     else if (mf_value_bool(value, &truth) == MF_OK)
         mf_build_float(b, truth);
     else if (mf_value_float(value, &d) == MF_OK)
-        mf_build_float(b, d);
+        build_finite(b, d);
     else
         mf_build_value(b, value);
 }

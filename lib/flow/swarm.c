@@ -42,7 +42,7 @@ void mfi_swarm_start(const mf_spec *spec, mf_state *state, const mfi_flow_event 
 void mfi_swarm_publish(const mf_spec *spec, mf_state *state, const mf_item *items, size_t n, bool exhausted, mfi_plan *plan)
 {
     bool drawn = spec->source.len > 0;
-    if (!mfi_plan_reserve_entries(plan, n))
+    if (n > 1 && !mfi_plan_reserve_entries(plan, n))    /* one finds its room by itself */
         return;
     for (size_t i = 0; i < n; i++) {
         /* A drawn message is handed to the one task; an added item receives the swarm's message below its own. */

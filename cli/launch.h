@@ -1,7 +1,7 @@
-/* call.h: one start of something: open the client, start, wait for the end, print it, answer the exit code. What send and run
+/* launch.h: one start of something: open the client, start, wait for the end, print it, answer the exit code. What send and run
  * have in common. */
-#ifndef CLI_CALL_H
-#define CLI_CALL_H
+#ifndef CLI_LAUNCH_H
+#define CLI_LAUNCH_H
 
 #include "options.h"
 

@@ -1,5 +1,5 @@
-/* call.c: from the options to the exit code. */
-#include "call.h"
+/* launch.c: from the options to the exit code. */
+#include "launch.h"
 
 #include "command.h"
 #include "wait.h"
