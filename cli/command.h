@@ -20,6 +20,7 @@ typedef struct verb {
     int       (*run)(int argc, const char **argv);   /* argv[0] is "mageflow VERB"; answers the exit code */
 } verb;
 
+extern const verb graph_verb;
 extern const verb run_verb;
 extern const verb send_verb;
 extern const verb version_verb;

@@ -1,7 +1,7 @@
 /* run.c: `mageflow run`: start a flow written as JSON. */
-#include "launch.h"
 #include "command.h"
 #include "input.h"
+#include "launch.h"
 
 static const struct usage usage = {
     .takes = OPTIONS_OF_CALLS | OPTION_WAIT | OPTION_MESSAGE,

@@ -1,7 +1,7 @@
 /* send.c: `mageflow send`: send one message to one task and print what comes back. */
-#include "launch.h"
 #include "command.h"
 #include "input.h"
+#include "launch.h"
 
 static const struct usage usage = {
     .takes = OPTIONS_OF_CALLS | OPTION_NO_WAIT,

@@ -131,3 +131,12 @@ mf_status mfi_flow_view_items(mfi_flow_view *view, const mfi_flow_node *node, ui
     }
     return MF_OK;
 }
+
+mf_status mfi_flow_view_outcomes(mfi_flow_view *view, const mfi_flow_node *node, uint64_t from, size_t n, mf_outcome *out,
+                                 size_t *got, mf_error *err)
+{
+    *got = 0;
+    if (node->state == NULL)
+        return MF_OK;
+    return mf_store_outcomes(view->client->store, &node->spec->key, from, n, out, got, err);
+}

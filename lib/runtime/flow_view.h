@@ -42,6 +42,10 @@ void mfi_flow_view_plain(const mf_item *item, mfi_flow_node *out);
  * for mfi_item_unref. */
 mf_status mfi_flow_view_items(mfi_flow_view *view, const mfi_flow_node *node, uint64_t from, size_t n, mf_item *out, size_t *got,
                               mf_error *err);
+/** Up to n outcomes of a stored container's items, from index `from`; *got 0 past the last one, and for a draft. Each value is the
+ * caller's to unref. */
+mf_status mfi_flow_view_outcomes(mfi_flow_view *view, const mfi_flow_node *node, uint64_t from, size_t n, mf_outcome *out,
+                                 size_t *got, mf_error *err);
 void mfi_flow_node_release(mfi_flow_node *node);
 
 #endif

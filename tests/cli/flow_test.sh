@@ -134,4 +134,33 @@ case_run_counts_are_shown_on_a_terminal() {
     exec 8<&-
 }
 
+# ---- pictures ----------------------------------------------------------------------------------------------------------
+
+case_graph_draws_a_file_in_both_languages() {
+    printf '%s' "$add_twice" > "$work/flow.json"
+    run graph --load "$TASKS" "$work/flow.json"
+    [ "$code" = 0 ] && [ ! -s "$work/err" ] || complain "expected exit code 0 and nothing on standard error"
+    says '^digraph flow \{$'
+    says '^    subgraph cluster_0 \{$'
+    says 'n1 \[label="add",'
+    if command -v dot > /dev/null; then
+        dot -Tsvg < "$work/out" > "$work/svg" 2> "$work/err" || complain "dot refuses it"
+        [ ! -s "$work/err" ] && grep -q '</svg>' "$work/svg" || complain "dot has something to say about it"
+    fi
+    run graph --load "$TASKS" --format mermaid - < "$work/flow.json"
+    [ "$(head -1 "$work/out")" = 'flowchart LR' ] || complain "expected a flowchart"
+    says '^    n1 --> c2$'
+    says '^        subgraph c2\["swarm<br/>30 at once"\]$'
+}
+
+case_graph_says_what_is_wrong() {
+    expect 2 '' 'graph: expected one FLOW.json or KEY, got 0 arguments' graph
+    expect 2 '' '--format: expected dot or mermaid, got "svg"' graph --format svg x.json
+    expect 2 '' 'nosuch.json: No such file' graph "$work/nosuch.json"
+    expect 2 '' 'flow\.chain: expected two steps or more, got 0' graph - <<< '{"chain": []}'
+    expect 2 '' 'no task "add" was declared.*--load FILE.so' graph - <<< '{"task": "add"}'
+    expect 2 '' 'no signature chain-abcdefghijklmnopqrstuvwxy; .*say with --url where it is kept' graph chain-abcdefghijklmnopqrstuvwxy
+    expect 2 '' '--wait: unknown option' graph --wait x.json
+}
+
 run_case "$@"

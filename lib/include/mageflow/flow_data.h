@@ -1,4 +1,4 @@
-/* mageflow/flow_data.h: flows as data: read from a message, written as one.
+/* mageflow/flow_data.h: flows as data: read from a message, written as one, and drawn.
  *
  * A flow is a map with one of four keys that say what it is, and what else it has:
  *
@@ -45,6 +45,23 @@ MF_NODISCARD mf_status mf_flow_to_message(const mf_signature *sig, mf_message **
  * with the items it has by now. MF_E_NOT_FOUND: there is no such signature, or one below it is gone; MF_E_TOO_BIG,
  * MF_E_NOMEM, MF_E_IO. */
 MF_NODISCARD mf_status mf_flow_read(mf_client *client, const mf_key *key, mf_message **out, mf_error *err);
+
+/* ---- drawing ------------------------------------------------------------------------------------------------------- */
+
+typedef enum mf_graph_format {
+    MF_GRAPH_DOT,        /* the language of Graphviz: `dot -Tsvg` */
+    MF_GRAPH_MERMAID     /* a Mermaid flowchart, as Markdown viewers show it */
+} mf_graph_format;
+
+/** Draw a stored flow, also while it runs: chains and swarms around what they hold, steps one after the other, callbacks with
+ * dashed edges, and the state of each as a colour and a word; a failed one with its error. Of a long chain or swarm the first
+ * items are drawn, the ones that failed first, and a chain's step that runs and its last; the rest is counted. Each record is
+ * read once, one after the other, so a picture of a flow that runs may mix two moments. *text is NUL-terminated and UTF-8; release
+ * it with mf_text_free. MF_E_NOT_FOUND: there is no such signature; MF_E_INVALID: another format; MF_E_NOMEM, MF_E_IO. */
+MF_NODISCARD mf_status mf_flow_graph(mf_client *client, const mf_key *key, mf_graph_format format, char **text, mf_error *err);
+
+/** Draw a signature that is not started: the same without states. MF_E_INVALID: sig is NULL; MF_E_STATE: it was started. */
+MF_NODISCARD mf_status mf_signature_graph(const mf_signature *sig, mf_graph_format format, char **text, mf_error *err);
 
 #ifdef __cplusplus
 }
