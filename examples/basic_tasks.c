@@ -180,6 +180,43 @@ static mf_status hash_file(mf_context *ctx, const struct hash_file_in *in, struc
 }
 MF_TASK(hash_file, hash_file_in, hash_file_out)
 
+/* ---- items: a source for maps: the elements of a list, one after the other ------------------------------------------- */
+
+/* The list is the field `items`, or what the step before gave. */
+static mf_value list_of(const mf_message *message)
+{
+    mf_value list = {NULL, 0};
+    if (!mf_value_get(mf_message_value(message), MF_STR_LIT("items"), &list))
+        (void)mf_value_get(mf_message_value(message), MF_STR_LIT("mageflow_results"), &list);
+    return list;
+}
+
+static uint64_t expected_items(const mf_message *message, void *user)
+{
+    (void)user;
+    return mf_value_count(list_of(message));
+}
+
+/* A map is a message as it is; anything else is given as the field `value`. The cursor is the index of the next one. */
+static mf_status next_item(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
+{
+    (void)user;
+    uint32_t index = 0;
+    mf_value list = list_of(message), element;
+    memcpy(&index, cursor->bytes, cursor->len);
+    if (mf_value_type(list) != MF_TYPE_ARRAY)
+        return mf_fail(err, MF_E_TYPE, "items: expected a list in the field \"items\", or from the step before, got %s",
+                       mf_type_name(mf_value_type(list)));
+    if (!mf_value_at(list, index, &element))
+        return MF_OK;
+    *item = mf_value_type(element) == MF_TYPE_MAP ? mf_msg("v", element) : mf_msg("{s:v}", "value", element);
+    index++;
+    memcpy(cursor->bytes, &index, sizeof index);
+    cursor->len = sizeof index;
+    mf_status st = mf_message_status(*item);
+    return st == MF_OK ? MF_OK : mf_fail(err, st, "items: no message of item %u", index - 1);
+}
+
 /* ---- the module ------------------------------------------------------------------------------------------------------ */
 
 mf_status mf_module_init(mf_client *client, mf_error *err);      /* for compilers that ask for a prototype */
@@ -202,5 +239,5 @@ MF_MODULE
         if (st != MF_OK)
             return st;
     }
-    return MF_OK;
+    return mf_source(client, MF_SOURCE_DEF(.name = "items", .next = next_item, .expected = expected_items), err);
 }

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""flow_schema_test.py VERDICT SCHEMA: the schema and the library take the same documents.
+"""flow_schema_test.py VERDICT SCHEMA PAGE: the schema and the library take the same documents.
 
-Some documents written by hand, and thousands made from them by small random changes, are put to the validator and to the
+The examples of the page are valid. Some documents written by hand, and thousands made from them by small random changes, are put to the validator and to the
 library, whose answers must agree. The seed is printed; SEED=n tries another one.
 """
 import copy
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -83,8 +84,18 @@ def names_unknown(answer):
     return 'no task "' in answer or 'no source "' in answer or "is not closed" in answer
 
 
+def check_examples(validator, page):
+    """The JSON blocks of a page; how many are not valid."""
+    with open(page, encoding="utf-8") as file:
+        blocks = re.findall(r"^```json\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
+    wrong = [block for block in blocks if not validator.is_valid(json.loads(block))]
+    for block in wrong:
+        print(f"{page}: the schema refuses {block}")
+    return len(wrong) + (0 if blocks else 1)
+
+
 def main():
-    verdict, schema_file = sys.argv[1:]
+    verdict, schema_file, page = sys.argv[1:]
     with open(schema_file, encoding="utf-8") as file:
         schema = json.load(file)
     Draft202012Validator.check_schema(schema)
@@ -94,7 +105,7 @@ def main():
     documents = GOOD + BAD + [mutate(rng, rng.choice(GOOD)) for _ in range(MUTANTS)]
     answers = library_takes(verdict, documents)
 
-    problems, taken, refused = 0, 0, 0
+    problems, taken, refused = check_examples(validator, page), 0, 0
     for i, (document, answer) in enumerate(zip(documents, answers)):
         valid = validator.is_valid(document)
         expected = True if i < len(GOOD) else False if i < len(GOOD) + len(BAD) else valid
