@@ -1,5 +1,5 @@
-/* A flow that is taken is written as a flow that is taken, and that is written as the very same bytes. What is refused leaves
- * a text, and nothing behind. */
+/* A flow that is taken is written as a flow that is taken, and that is written as the very same bytes; and it is drawn, whatever
+ * its names. What is refused leaves a text, and nothing behind. */
 #include "fuzz.h"
 
 #include <mageflow/flow_data.h>
@@ -45,6 +45,24 @@ static void round_trip(const mf_signature *first)
     mf_message_unref(written);
 }
 
+/* As many containers are opened as closed: no name got out of its label. */
+static void is_drawn(const mf_signature *sig)
+{
+    char *text;
+    long open = 0;
+    PROMISE(mf_signature_graph(sig, MF_GRAPH_MERMAID, &text, NULL) == MF_OK);
+    for (const char *line = text; line[0] != '\0'; line = strchr(line, '\n') + 1) {
+        const char *word = line + strspn(line, " ");
+        open += strncmp(word, "subgraph ", 9) == 0;
+        open -= strncmp(word, "end\n", 4) == 0;
+        PROMISE(open >= 0);
+    }
+    PROMISE(open == 0);
+    mf_text_free(b.client, text);
+    PROMISE(mf_signature_graph(sig, MF_GRAPH_DOT, &text, NULL) == MF_OK);
+    mf_text_free(b.client, text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     mf_message *message;
@@ -58,8 +76,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     long before = atomic_load(&b.counting.live);
     mf_signature *sig = mf_flow_from_message(b.client, message, &err);
     PROMISE(sig != NULL || err.text[0] != '\0');
-    if (sig != NULL)
+    if (sig != NULL) {
         round_trip(sig);
+        is_drawn(sig);
+    }
     mf_signature_destroy(sig);
     PROMISE(atomic_load(&b.counting.live) == before && atomic_load(&b.counting.wrong_size) == 0);
     mf_message_unref(message);
