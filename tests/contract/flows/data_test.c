@@ -1,6 +1,8 @@
 /* Flows as data, started from a message and run to their end. */
 #include "kit.h"
 
+#include <sched.h>
+
 static mf_run *start_document(fixture *f, const char *json, const char *message)
 {
     mf_message *document = msg(json);
@@ -55,4 +57,45 @@ FLOW_TEST(flow_data, a_failing_item_stops_the_swarm_as_written)
     settle_down(f);
     called(f, "fail", 1);
     is_text(counted(f, &key), "failed: total 2, running 0, done 0, failed 1, canceled 0");
+}
+
+static void shows(const char *picture, const char *part)
+{
+    cr_assert(ne(ptr, strstr(picture, part), NULL), "\"%s\" is not in\n%s", part, picture);
+}
+
+FLOW_TEST(flow_data, a_flow_is_drawn_as_it_runs_and_when_it_has_ended)
+{
+    mf_run *run = start_document(f,
+        "{\"chain\": [{\"task\": \"echo\"},"
+        "            {\"swarm\": [{\"task\": \"gate\"}, {\"task\": \"gate\", \"on_success\": [{\"task\": \"note\"}]}, {\"task\": \"fail\"}],"
+        "             \"name\": \"gates\"},"
+        "            {\"task\": \"echo\"}]}", NULL);
+    mf_key key = mf_run_key(run);
+    wait_calls(f, "gate", 2);
+    char *text = NULL;
+    do {        /* the failure is told before it is counted */
+        mf_text_free(f->mage, text);
+        is_status(mf_flow_graph(f->mage, &key, MF_GRAPH_MERMAID, &text, &f->err), MF_OK);
+        sched_yield();
+    } while (strstr(text, "1 failed") == NULL);
+    shows(text, "subgraph c0[\"chain<br/>active, 1/3 done\"]");
+    shows(text, "n1[\"echo<br/>done\"]:::done");
+    shows(text, "subgraph c2[\"swarm gates<br/>active, 0/3 done, 1 failed, 2 running\"]");
+    shows(text, "n3[\"[0] gate<br/>active\"]:::active");
+    shows(text, "n4[\"[1] gate<br/>active\"]:::active");
+    shows(text, "n5[\"[2] fail<br/>failed: Boom: it broke\"]:::failed");
+    shows(text, "n6[\"echo<br/>pending\"]:::pending");
+    shows(text, "n4 -. on_success .-> n7");
+    mf_text_free(f->mage, text);
+
+    open_gate(f);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_OK);
+    settle_down(f);
+    is_status(mf_flow_graph(f->mage, &key, MF_GRAPH_MERMAID, &text, &f->err), MF_OK);
+    shows(text, "chain<br/>done, 3/3 done");
+    shows(text, "swarm gates<br/>done, 2/3 done, 1 failed\"]");
+    shows(text, "n7[\"note<br/>done\"]:::done");
+    mf_text_free(f->mage, text);
+    mf_run_destroy(run);
 }

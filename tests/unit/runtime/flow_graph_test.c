@@ -456,6 +456,16 @@ Test(flow_graph, what_is_gone_is_drawn_as_gone)
     let_go(p);
 }
 
+Test(flow_graph, a_branch_that_was_not_taken_and_is_gone_is_left_out)
+{
+    mf_key gone = bench_key(MF_KIND_TASK, 99);
+    mf_key key = put(with_callbacks(bench_spec(&b, MF_KIND_TASK, "a", 1), &gone, NULL), &(mf_state){.status = MF_STATUS_FAILED});
+    picture p = draw_key(&key);
+    lacks(p.mermaid, "gone");
+    lacks(p.mermaid, "on_success");
+    let_go(p);
+}
+
 Test(flow_graph, what_cannot_be_drawn_is_told)
 {
     char *text = NULL;
