@@ -191,7 +191,7 @@ typedef struct mf_entry {
     mf_message *message;     /* what the task receives, or NULL */
     mf_message *error;       /* for an error callback: what went wrong; else NULL */
     int32_t     priority;    /* greater goes first among what is due */
-    uint32_t    deaths;      /* how often a process that held it died; counted by the store */
+    uint32_t    deaths;      /* how often its lease ended while somebody held it; the store adds to it */
     mf_key      parked;      /* waits, whatever its due time, until a batch resumes this key or the record is removed. Unset,
                                 or not suspended nor interrupted when it is committed: does not */
 } mf_entry;
@@ -232,8 +232,9 @@ typedef struct mf_write {
     const mf_state *state;      /* replaces what is there; its version becomes version + 1 */
 } mf_write;
 
-/** A record to take away, with everything that stands in it (steps and items, each with its callbacks); its own callbacks
- * as told. Messages and claims of what is gone stay until they are delivered or settled, and then find nothing. */
+/** A record to take away, with everything that stands in it: steps and items, each with its callbacks, the callbacks of the
+ * task that a swarm draws for, and what stands in those; its own callbacks as told. Messages and claims of what is gone stay
+ * until they are delivered or settled, and then find nothing. `ended` is not told. */
 typedef struct mf_removal {
     mf_key key;                 /* one that is not there is passed over */
     bool   on_success, on_error;
@@ -245,10 +246,14 @@ typedef struct mf_note {
     mf_str      space, name;
     mf_message *value;          /* in a batch NULL takes the note away */
     int64_t     expires_ms;     /* store clock: from then on it is not there; 0: never */
-    bool        fresh;          /* in a batch, guard: there is none of that name */
+    bool        fresh;          /* in a batch, guard: there is none of that name when its turn comes */
 } mf_note;
 
-/** Everything one step changes, committed together or not at all. Zero-initialise and fill what is needed. */
+/** Everything one step changes, committed together or not at all. Zero-initialise and fill what is needed.
+ *
+ * Guards look at what was there before the batch, but for a second one of the same batch. Then states, items and outcomes
+ * are written, claims end, what is resumed is due, records are taken away; entries are added last, so that one of them is
+ * parked or not by what is true then. */
 typedef struct mf_batch {
     /* New records; none of the keys may exist. */
     const mf_put *puts;
@@ -263,7 +268,7 @@ typedef struct mf_batch {
     const mf_item *items;
     size_t         item_count;
     uint64_t       items_from;
-    /* More existing records, none of them `key`. */
+    /* More existing records, none of them `key`, and none twice. */
     const mf_write *writes;
     size_t          write_count;
     /* Records that are taken away. */
@@ -322,7 +327,7 @@ typedef struct mf_store mf_store;
 
 /** What a store calls upward, from any thread, with no lock held and never from inside the call that registered it. */
 typedef struct mf_store_watch {
-    /* A commit added n entries that are due. Optional. */
+    /* n entries are due that were not: a commit added or resumed them, or their claims were given back. Optional. */
     void (*ready)(void *user, size_t n);
     /* A commit added entries that are not due yet, or a deadline; the first of them is at due_ms. A store keeps no timer:
      * whoever watches looks again then, at the entries and with `expired`. Optional. */
@@ -381,8 +386,8 @@ typedef struct mf_store_ops {
     int64_t (*lease_ms)(mf_store *self);
     /* Required. Begin the lease of n claims anew. A token that is not current any more becomes 0. */
     mf_status (*renew)(mf_store *self, uint64_t *tokens, size_t n, mf_error *err);
-    /* Required. End n claims without a settlement: their messages are due again, as if they had never been taken. Tokens
-     * that are not current are passed over. */
+    /* Required. End n claims without a settlement: their messages are due again, in their old place, as if they had never been
+     * taken. Tokens that are not current are passed over. */
     mf_status (*give_back)(mf_store *self, const uint64_t *tokens, size_t n, mf_error *err);
 
     /* Required. Up to `max` rows of the outbox that are due and in nobody's hands yet, for handing to a manager with a queue
@@ -392,11 +397,11 @@ typedef struct mf_store_ops {
 
     /* Required. Up to `max` records that are alive past their deadline_ms, the longest overdue first: the caller ends them.
      * The store forgets ended records past theirs meanwhile, as a removal without callbacks does, some at each call.
-     * *next_ms: when to ask again; INT64_MAX: no record has a deadline. */
+     * *next_ms: when to ask again, for others than those listed now; INT64_MAX: no other has a deadline. */
     mf_status (*expired)(mf_store *self, size_t max, mf_key *out, size_t *got, int64_t *next_ms, mf_error *err);
 
-    /* Required. The keys of records, the newest first, that come after `after` (NULL: from the newest on). MF_E_NOT_FOUND:
-     * `after` is gone, begin anew. */
+    /* Required. The keys of records, the newest first, that come after `after` (NULL: from the newest on), up to max.
+     * MF_E_NOT_FOUND: `after` is gone, begin anew. An empty page is the end. */
     mf_status (*list)(mf_store *self, const mf_filter *filter, const mf_key *after, size_t max, mf_key *out, size_t *got,
                       mf_error *err);
 
@@ -446,6 +451,7 @@ int64_t   mf_store_lease_ms(mf_store *s);
 mf_status mf_store_renew(mf_store *s, uint64_t *tokens, size_t n, mf_error *err);
 mf_status mf_store_give_back(mf_store *s, const uint64_t *tokens, size_t n, mf_error *err);
 mf_status mf_store_expired(mf_store *s, size_t max, mf_key *out, size_t *got, int64_t *next_ms, mf_error *err);
+/** filter NULL: every record. */
 mf_status mf_store_list(mf_store *s, const mf_filter *filter, const mf_key *after, size_t max, mf_key *out, size_t *got,
                         mf_error *err);
 mf_status mf_store_notes(mf_store *s, mf_str space, mf_str after, size_t max, mf_note *out, size_t *got, mf_error *err);

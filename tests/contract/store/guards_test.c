@@ -108,25 +108,45 @@ typedef struct full_batch {
     mf_item    items[2];
     mf_outcome outcomes[2];
     uint64_t   settles[2];
-    mf_entry   entries[2];
+    mf_entry   entries[3];
     uint64_t   published[1];
+    mf_state   second;
+    mf_write   writes[1];
+    mf_removal removals[1];
+    uint64_t   holds[1];
+    mf_note    notes[3];
 } full_batch;
 
 static void full_batch_make(fixture *f, full_batch *full)
 {
-    mf_key key = world_key(SWARM);
+    mf_key key = world_key(SWARM), chain = world_key(CHAIN), numbered = world_key(NUMBERED), still = key_of(MF_KIND_TASK, 6);
     mf_taken taken[2];
     world_make(f);
+    put(f, spec_of(f, MF_KIND_TASK, 6, NULL), &(mf_state){.status = MF_STATUS_SUSPENDED});
     send(f, entry_for(f, &key, 0));
     send(f, entry_for(f, &key, 1));
     cr_assert(take_one(f, &taken[0]) && take_one(f, &taken[1]));
     send(f, entry_for(f, &key, 2));
+    mf_entry parked = entry_for(f, &key, 5);
+    parked.parked = still;
+    send(f, parked);
+    mf_claim held = claim_one(f, &chain, 1, 0);
     *full = (full_batch){
         .spec = spec_of(f, MF_KIND_TASK, 7, NULL), .message = say(f, 3), .put_state = {.status = MF_STATUS_PENDING},
-        .state = {.status = MF_STATUS_DONE}, .settles = {taken[0].claim.token, taken[1].claim.token},
+        .state = {.status = MF_STATUS_DONE, .epoch = 2}, .settles = {taken[0].claim.token, taken[1].claim.token},
         .published = {taken[1].entry.id + 1},
-        .entries = {entry_for(f, &key, 3), entry_for(f, &key, 4)},
+        .entries = {entry_for(f, &key, 3), entry_for(f, &key, 4), entry_for(f, &key, 6)},
+        .second = {.status = MF_STATUS_FAILED, .deadline_ms = 5, .lock = 6}, .removals = {{.key = numbered}},
+        .holds = {held.token}, .writes = {{.key = chain}},
     };
+    full->second.kwargs = full->message;
+    full->writes[0].state = &full->second;
+    for (unsigned i = 0; i < 3; i++)
+        full->notes[i] = (mf_note){.space = MF_STR_LIT("one"), .name = mf_str_of("abc" + i, 1), .value = full->message,
+                                   .expires_ms = i * 1000000, .fresh = true};
+    must_commit(f, &(mf_batch){.notes = full->notes, .note_count = 1});
+    full->notes[0].value = NULL;    /* goes again */
+    full->notes[0].fresh = false;
     full->state.result = full->message;
     full->puts[0] = (mf_put){full->spec, &full->put_state};
     for (unsigned i = 0; i < 2; i++) {
@@ -134,19 +154,23 @@ static void full_batch_make(fixture *f, full_batch *full)
         full->outcomes[i] = (mf_outcome){i, MF_STATUS_DONE, full->message};
         full->entries[i].message = full->message;
     }
+    full->entries[2].priority = 3;
+    full->entries[2].parked = full->spec->key;    /* which is not there before the batch */
+    full->put_state.status = MF_STATUS_SUSPENDED;
     full->entries[1].due_ms = mf_store_now_ms(f->store) + 50;
     full->batch = (mf_batch){
         .puts = full->puts, .put_count = 1, .key = key, .version = 5, .state = &full->state,
         .items = full->items, .item_count = 2, .items_from = WORLD_ITEMS, .outcomes = full->outcomes, .outcome_count = 2,
-        .settles = full->settles, .settle_count = 2, .entries = full->entries, .entry_count = 2,
-        .published = full->published, .published_count = 1,
+        .settles = full->settles, .settle_count = 2, .entries = full->entries, .entry_count = 3,
+        .published = full->published, .published_count = 1, .writes = full->writes, .write_count = 1,
+        .removals = full->removals, .removal_count = 1, .holds = full->holds, .hold_count = 1, .resume = still,
+        .notes = full->notes, .note_count = 3,
     };
 }
 
 STORE_TEST(store_guards, a_full_batch_happens_as_a_whole_or_not_at_all)
 {
     full_batch full;
-    size_t waiting, claimed;
     full_batch_make(f, &full);
     uint64_t token = full.settles[1];
 
@@ -168,11 +192,28 @@ STORE_TEST(store_guards, a_full_batch_happens_as_a_whole_or_not_at_all)
     full.settles[1] = UINT64_MAX;
     must_refuse(f, &full.batch, MF_GUARD_SETTLE, 1);
     full.settles[1] = token;
+    full.writes[0].version = 1;
+    must_refuse(f, &full.batch, MF_GUARD_WRITE, 0);
+    full.writes[0].version = 0;
+    full.holds[0]++;
+    must_refuse(f, &full.batch, MF_GUARD_HOLD, 0);
+    full.holds[0]--;
+    full.notes[2].name = full.notes[1].name;
+    must_refuse(f, &full.batch, MF_GUARD_NOTE, 2);
+    full.notes[2].name = MF_STR_LIT("c");
 
     must_commit(f, &full.batch);
-    mf_store_load_counts(f->store, &waiting, &claimed);
-    cr_assert(eq(sz, waiting, 2));    /* the published row went, two came */
-    cr_assert(eq(sz, claimed, 0));
+    is_load(f, 4, 1);    /* the published row went, the one that was resumed stayed, three came; the held claim stays */
+    take_item(f, 5);     /* it was resumed */
+    take_item(f, 3);
+    nothing_is_due(f);   /* one is delayed, the other parked on the new record */
+    mf_key numbered = world_key(NUMBERED), chain = world_key(CHAIN);
+    cr_assert(not(has_record(f, &numbered)));
+    is_word(state_of(f, &chain).status, MF_STATUS_FAILED);
+    mf_message *note;
+    is_status(mf_store_read_note(f->store, MF_STR_LIT("one"), MF_STR_LIT("a"), &note, NULL), MF_E_NOT_FOUND);
+    is_status(mf_store_read_note(f->store, MF_STR_LIT("one"), MF_STR_LIT("b"), &note, NULL), MF_OK);
+    mf_message_unref(note);
     mf_message_unref(full.message);
     mf_spec_unref(full.spec);
 }

@@ -80,6 +80,97 @@ static mf_status run_puts(fixture *f, prepared *p)
     return st;
 }
 
+/* Everything that is not in run_commit. */
+static mf_status run_more(fixture *f, prepared *p)
+{
+    enum { MANY = 100 };
+    mf_key chain = world_key(CHAIN), task = world_key(TASK);
+    mf_state suspended = {.status = MF_STATUS_SUSPENDED, .kwargs = p->message, .cursor = {1, {1}}},
+             locked = {.status = MF_STATUS_PENDING, .lock = 1, .lock_until_ms = 5000000, .deadline_ms = 6000000},
+             late = {.deadline_ms = 7000000};
+    mf_write writes[] = {{chain, 0, &suspended}, {task, 0, &locked}};
+    mf_put puts[] = {{p->specs[0], &late}, {p->specs[1], &late}};
+    mf_removal removal = {.key = world_key(NUMBERED)};
+    uint64_t holds[] = {p->taken[0].claim.token};
+    mf_entry entries[MANY];
+    mf_note notes[MANY + 1];
+    char names[MANY][4];
+    for (size_t i = 0; i < MANY; i++) {
+        entries[i] = (mf_entry){.spec = f->call, .unit = {p->swarm, i, 2}, .attempt = 1, .message = p->message,
+                                .priority = (int32_t)(i % 3), .parked = i % 2 ? p->specs[0]->key : chain};
+        snprintf(names[i], sizeof names[i], "%03zu", i);
+        notes[i] = (mf_note){.space = MF_STR_LIT("one"), .name = mf_cstr(names[i]), .value = p->message,
+                             .expires_ms = i % 2 ? 8000000 : 0, .fresh = true};
+    }
+    notes[MANY] = (mf_note){.space = MF_STR_LIT("one"), .name = mf_cstr(names[0])};
+    mf_batch batch = {.puts = puts, .put_count = 2, .writes = writes, .write_count = 2, .removals = &removal,
+                      .removal_count = 1, .holds = holds, .hold_count = 1, .entries = entries, .entry_count = MANY,
+                      .resume = chain, .notes = notes, .note_count = MANY + 1};
+    return mf_store_commit(f->store, &batch, NULL, NULL);
+}
+
+static mf_status run_writes(fixture *f, prepared *p)
+{
+    enum { MANY = 40 };
+    mf_state state = {.status = MF_STATUS_DONE, .result = p->message, .deadline_ms = 6000000};
+    mf_write writes[MANY];
+    long fail_at = atomic_exchange(&f->counting.fail_at, 0), calls = atomic_load(&f->counting.calls);
+    for (unsigned i = 0; i < MANY; i++) {
+        writes[i] = (mf_write){key_of(MF_KIND_TASK, 1000 + i), 0, &state};
+        if (!has_record(f, &writes[i].key))
+            put(f, spec_of(f, MF_KIND_TASK, 1000 + i, NULL), &(mf_state){0});
+    }
+    atomic_store(&f->counting.calls, calls);
+    atomic_store(&f->counting.fail_at, fail_at);
+    return mf_store_commit(f->store, &(mf_batch){.writes = writes, .write_count = MANY}, NULL, NULL);
+}
+
+static mf_status run_notes(fixture *f, prepared *p)
+{
+    mf_note notes[] = {
+        {.space = MF_STR_LIT("two"), .name = MF_STR_LIT("a"), .value = p->message},
+        {.space = MF_STR_LIT("two"), .name = MF_STR_LIT("b"), .value = p->message},
+    }, read[2];
+    size_t got;
+    long fail_at = atomic_exchange(&f->counting.fail_at, 0), calls = atomic_load(&f->counting.calls);
+    must_commit(f, &(mf_batch){.notes = notes, .note_count = 2});
+    atomic_store(&f->counting.calls, calls);
+    atomic_store(&f->counting.fail_at, fail_at);
+    mf_status st = mf_store_notes(f->store, MF_STR_LIT("two"), mf_cstr(""), 2, read, &got, NULL);
+    for (size_t i = 0; i < got; i++)
+        mf_note_release(f->store, &read[i]);
+    return st;
+}
+
+static mf_status run_give_back(fixture *f, prepared *p)
+{
+    uint64_t tokens[] = {p->taken[0].claim.token, p->taken[1].claim.token};
+    return mf_store_give_back(f->store, tokens, 2, NULL);
+}
+
+static mf_status run_renew(fixture *f, prepared *p)
+{
+    uint64_t tokens[] = {p->taken[0].claim.token, p->taken[1].claim.token};
+    return mf_store_renew(f->store, tokens, 2, NULL);
+}
+
+static mf_status run_expired(fixture *f, prepared *p)
+{
+    mf_key out[4];
+    size_t got;
+    int64_t next;
+    (void)p;
+    return mf_store_expired(f->store, 4, out, &got, &next, NULL);
+}
+
+static mf_status run_list(fixture *f, prepared *p)
+{
+    mf_key out[4];
+    size_t got;
+    (void)p;
+    return mf_store_list(f->store, NULL, NULL, 4, out, &got, NULL);
+}
+
 static mf_status run_claim(fixture *f, prepared *p)
 {
     enum { MANY = 200 };
@@ -174,11 +265,14 @@ static mf_status run_watch(fixture *f, prepared *p)
 static const struct operation {
     const char *name;
     mf_status (*run)(fixture *f, prepared *p);
-    bool        logs;    /* leaves a line behind also when it fails */
+    bool        logs;    /* leaves something behind also when it fails: a line, notes, records */
 } operations[] = {
     {"commit", run_commit, false}, {"puts", run_puts, false}, {"claim", run_claim, false}, {"take", run_take, false},
     {"outbox", run_outbox, false}, {"load", run_load, false}, {"items", run_items, false}, {"log", run_log, false},
     {"read_log", run_read_log, true}, {"progress", run_progress, false}, {"watch", run_watch, false},
+    {"more", run_more, false}, {"writes", run_writes, true}, {"notes", run_notes, true},
+    {"give_back", run_give_back, false}, {"renew", run_renew, false}, {"expired", run_expired, false},
+    {"list", run_list, false},
 };
 
 /* What the world is like after the operation, when memory is there. */

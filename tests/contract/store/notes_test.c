@@ -95,8 +95,10 @@ STORE_TEST(store_notes, texts_are_bytes_up_to_255_of_them)
     cr_assert(eq(uint, read_note(f, ONE, mf_str_of("\0a", 2)), ~0u));
     mf_message *value = say(f, 1);
     const mf_note bad[] = {
-        {.space = mf_str_of(longest, 256), .name = ONE, .value = value}, {.space = ONE, .name = mf_str_of(longest, 256), .value = value},
-        {.space = mf_str_of("", 0), .name = ONE, .value = value}, {.space = ONE, .name = mf_str_of(NULL, 0), .value = value},
+        {.space = mf_str_of(longest, 256), .name = ONE, .value = value},
+        {.space = ONE, .name = mf_str_of(longest, 256), .value = value},
+        {.space = mf_str_of("", 0), .name = ONE, .value = value},
+        {.space = ONE, .name = mf_str_of(NULL, 0)},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         cr_assert(eq(int, mf_store_commit(f->store, &(mf_batch){.notes = &bad[i], .note_count = 1}, NULL, NULL), MF_E_INVALID),

@@ -227,3 +227,12 @@ const char *race_one_of_all_gets_the_claim(const store_maker *maker, unsigned th
 {
     return race_on(maker, threads, units, true);
 }
+
+const race_scenario race_scenarios[RACE_SCENARIOS] = {
+    {"each unit runs once", race_each_unit_runs_once, 100000},
+    {"one of all gets the claim", race_one_of_all_gets_the_claim, 20000},
+    {"leases end while claims are settled", race_leases_end_while_claims_are_settled, 10000},
+    {"nothing stays parked", race_nothing_stays_parked, 20000},
+    {"one of all gets the name", race_one_of_all_gets_the_name, 5000},
+    {"a record goes while others look up to it", race_a_record_goes_while_others_look_up_to_it, 5000},
+};

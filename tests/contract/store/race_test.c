@@ -1,27 +1,17 @@
 #include "contract.h"
 #include "race.h"
 
-static void is_well(const char *found)
+ParameterizedTestParameters(store_race, threads_do_not_get_in_each_others_way)
 {
-    cr_assert(eq(ptr, (void *)found, NULL), "%s", found);
+    static size_t cases[16 * RACE_SCENARIOS];
+    for (size_t i = 0; i < store_maker_count * RACE_SCENARIOS; i++)
+        cases[i] = i;
+    return cr_make_param_array(size_t, cases, store_maker_count * RACE_SCENARIOS);
 }
 
-ParameterizedTestParameters(store_race, each_unit_runs_exactly_once)
+ParameterizedTest(size_t *i, store_race, threads_do_not_get_in_each_others_way)
 {
-    return store_parameters();
-}
-
-ParameterizedTest(size_t *maker, store_race, each_unit_runs_exactly_once)
-{
-    is_well(race_each_unit_runs_once(&store_makers[*maker], 4, 100000));
-}
-
-ParameterizedTestParameters(store_race, one_of_all_gets_the_claim)
-{
-    return store_parameters();
-}
-
-ParameterizedTest(size_t *maker, store_race, one_of_all_gets_the_claim)
-{
-    is_well(race_one_of_all_gets_the_claim(&store_makers[*maker], 4, 20000));
+    const race_scenario *scenario = &race_scenarios[*i % RACE_SCENARIOS];
+    const char *found = scenario->run(&store_makers[*i / RACE_SCENARIOS], 4, scenario->units);
+    cr_assert(eq(ptr, (void *)found, NULL), "%s: %s", scenario->name, found);
 }

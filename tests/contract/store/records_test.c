@@ -23,6 +23,8 @@ static mf_state full_state(fixture *f)
         .total = UINT64_C(1) << 40, .expected = 12, .next = 13, .running = 14, .done = 15, .failed = 16,
         .canceled = 17, .started_ms = 18, .ended_ms = 19,
         .input = say(f, 20), .inherited = say(f, 21), .result = say(f, 22), .cursor.len = MF_CURSOR_MAX,
+        .priority = -23, .deadline_ms = INT64_MAX - 24, .lock = UINT64_C(1) << 63 | 25, .lock_until_ms = INT64_MAX - 26,
+        .kwargs = say(f, 27),
     };
     for (unsigned i = 0; i < MF_CURSOR_MAX; i++)
         s.cursor.bytes[i] = (unsigned char)(255 - i);
@@ -41,6 +43,11 @@ static void is_full_state(const mf_state *s)
                               said(s->result)};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         cr_assert(eq(u64, words[i], 12 + i));
+    cr_assert(eq(i32, s->priority, -23));
+    cr_assert(eq(i64, s->deadline_ms, INT64_MAX - 24));
+    cr_assert(eq(u64, s->lock, UINT64_C(1) << 63 | 25));
+    cr_assert(eq(i64, s->lock_until_ms, INT64_MAX - 26));
+    cr_assert(eq(uint, said(s->kwargs), 27));
     cr_assert(eq(int, s->cursor.len, MF_CURSOR_MAX));
     for (unsigned i = 0; i < MF_CURSOR_MAX; i++)
         cr_assert(eq(int, s->cursor.bytes[i], (int)(255 - i)));
@@ -77,6 +84,11 @@ STORE_TEST(store_records, a_written_state_replaces_all_of_it_and_counts_the_vers
     cr_assert(eq(u64, empty.version, 7));
     cr_assert(eq(int, empty.cursor.len, 0));
     cr_assert(eq(ptr, empty.input, NULL));
+    cr_assert(eq(ptr, empty.kwargs, NULL));
+    cr_assert(eq(i64, empty.deadline_ms, 0));
+    cr_assert(eq(u64, empty.lock, 0));
+    cr_assert(eq(i64, empty.lock_until_ms, 0));
+    cr_assert(eq(i32, empty.priority, 0));
     cr_assert(eq(u64, empty.total, 0));
 }
 

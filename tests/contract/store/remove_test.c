@@ -114,7 +114,9 @@ STORE_TEST(store_remove, a_container_takes_everything_that_stands_in_it)
     static const unsigned others[] = {101, 201, 90, 91};
     for (size_t i = 0; i < 4; i++)
         put_task(f, others[i], NULL, false);
-    mf_item items[3] = {{f->call, NULL}, {spec_of(f, MF_KIND_TASK, 2, &swarm), NULL}, {spec_of(f, MF_KIND_TASK, 3, &swarm), NULL}};
+    mf_item items[3] = {{f->call, NULL}};
+    items[1].spec = spec_of(f, MF_KIND_TASK, 2, &swarm);
+    items[2].spec = spec_of(f, MF_KIND_TASK, 3, &swarm);
     set_callbacks(f, items[2].spec, 103, 0);
     put(f, mf_spec_ref(items[1].spec), &(mf_state){0});
     put(f, mf_spec_ref(items[2].spec), &(mf_state){0});

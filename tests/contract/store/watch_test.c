@@ -104,6 +104,73 @@ STORE_TEST(store_watch, ended_is_told_once)
     mf_store_watch_stop(f->store, &s);
 }
 
+STORE_TEST(store_watch, ended_is_told_of_every_record_that_a_batch_writes)
+{
+    mf_key swarm = world_key(SWARM), chain = world_key(CHAIN), task = world_key(TASK), numbered = world_key(NUMBERED);
+    mf_state done = {.status = MF_STATUS_DONE}, active = {.status = MF_STATUS_ACTIVE};
+    mf_write writes[] = {{task, 0, &active}, {chain, 0, &done}, {numbered, 0, &done}};
+    seen s;
+    world_make(f);
+    start(f, &s);
+    must_commit(f, &(mf_batch){.key = swarm, .version = 5, .state = &done, .writes = writes, .write_count = 3});
+    cr_assert(eq(sz, s.ended, 3));
+    for (size_t i = 0; i < 3; i++)
+        writes[i].version++;
+    must_commit(f, &(mf_batch){.writes = writes, .write_count = 3});    /* they had ended before */
+    cr_assert(eq(sz, s.ended, 3));
+    mf_store_watch_stop(f->store, &s);
+}
+
+STORE_TEST(store_watch, a_deadline_that_is_the_first_of_all_is_told)
+{
+    mf_key key = key_of(MF_KIND_TASK, 7);
+    seen s;
+    world_make(f);
+    start(f, &s);
+    int64_t now = mf_store_now_ms(f->store);
+    put(f, spec_of(f, MF_KIND_TASK, 7, NULL), &(mf_state){.deadline_ms = now + 60000});
+    cr_assert(eq(sz, s.delayed_calls, 1));
+    cr_assert(eq(i64, s.delayed_ms, now + 60000));
+    put(f, spec_of(f, MF_KIND_TASK, 8, NULL), &(mf_state){.deadline_ms = now + 50000});
+    cr_assert(eq(i64, s.delayed_ms, now + 50000));
+    write_state(f, &key, (mf_state){.deadline_ms = now + 40000});
+    cr_assert(eq(i64, s.delayed_ms, now + 40000));
+    mf_entry entry = entry_for(f, &key, 0);
+    entry.due_ms = now + 30000;
+    mf_state state = {.deadline_ms = now + 35000};
+    must_commit(f, &(mf_batch){.key = key, .version = 1, .state = &state, .entries = &entry, .entry_count = 1});
+    cr_assert(eq(i64, s.delayed_ms, now + 30000));
+    cr_assert(eq(sz, s.delayed_calls, 4));
+    mf_store_watch_stop(f->store, &s);
+}
+
+STORE_TEST(store_watch, ready_counts_what_is_resumed_let_go_or_given_back)
+{
+    mf_key numbered = world_key(NUMBERED), still = key_of(MF_KIND_TASK, 7);
+    mf_entry entries[4];
+    seen s;
+    world_make(f);
+    put(f, spec_of(f, MF_KIND_TASK, 7, NULL), &(mf_state){.status = MF_STATUS_SUSPENDED});
+    start(f, &s);
+    for (uint64_t i = 0; i < 4; i++) {
+        entries[i] = entry_for(f, &numbered, i);
+        entries[i].parked = still;
+        entries[i].due_ms = i == 0 ? mf_store_now_ms(f->store) + SOON : 0;
+    }
+    must_commit(f, &(mf_batch){.entries = entries, .entry_count = 2});
+    cr_assert(eq(sz, s.ready_calls + s.delayed_calls, 0));
+    must_commit(f, &(mf_batch){.resume = still});
+    cr_assert(eq(sz, s.ready, 2));
+    must_commit(f, &(mf_batch){.entries = entries + 2, .entry_count = 2});
+    cr_assert(eq(sz, s.ready, 2));
+    must_commit(f, &(mf_batch){.removals = &(mf_removal){.key = still}, .removal_count = 1});
+    cr_assert(eq(sz, s.ready, 4));
+    uint64_t tokens[] = {take_item(f, 0).claim.token, take_item(f, 1).claim.token, 7};
+    is_status(mf_store_give_back(f->store, tokens, 3, NULL), MF_OK);
+    cr_assert(eq(sz, s.ready, 6));
+    mf_store_watch_stop(f->store, &s);
+}
+
 STORE_TEST(store_watch, several_watchers_each_are_told_until_they_go)
 {
     mf_key key = world_key(NUMBERED);
