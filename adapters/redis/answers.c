@@ -149,10 +149,11 @@ static mf_status early_end(mfi_conn *c, mf_status st, mf_error *err)
         if (said != MF_OK)
             return said;
     }
-    if (c->state == CONN_GREETING && !c->heard && st == MF_E_CLOSED && !c->redis->address->tls)
-        return mf_fail(err, MF_E_IO, "%s: the server closed the connection before it said anything; is this a port with TLS "
-                       "(rediss:)?", c->redis->text);
-    return st;
+    if (c->state != CONN_GREETING || c->heard || c->redis->address->tls || (st != MF_E_CLOSED && st != MF_E_IO))
+        return st;
+    mf_error why = *err;
+    return mf_fail(err, MF_E_IO, "%.*s before it said anything; is this a port with TLS (rediss:)?",
+                   (int)sizeof why.text - 100, why.text);
 }
 
 bool mfi_conn_receive(mfi_conn *c, int64_t now)
