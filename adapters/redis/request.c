@@ -64,7 +64,7 @@ static bool format(mfi_redis_request *rq, size_t lead, const mf_str *first, size
 {
     const char *stack_at[ON_STACK], **at = stack_at;
     size_t stack_len[ON_STACK], *len = stack_len, n = lead + argc;
-    if (n > INT32_MAX)
+    if (n == 0 || n > INT32_MAX)
         return false;
     if (n > ON_STACK) {
         at = mfi_alloc_array(rq->allocator, n, sizeof *at);

@@ -73,7 +73,7 @@ static void run_server(const redis_server *s, int out)
     dup2(out, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    execvp(argv[0], (char **)argv);
+    execvp(argv[0], (char **)(uintptr_t)argv);
     _exit(127);
 }
 
