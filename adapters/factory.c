@@ -9,6 +9,9 @@
 #include <stdlib.h>
 
 #include "local_adapter.h"
+#ifdef MFI_WITH_SQLITE
+#include "sqlite_create.h"
+#endif
 #include "url.h"
 
 typedef enum mfi_manager { MFI_MANAGER_LOCAL, MFI_MANAGER_TASKIQ, MFI_MANAGER_CELERY, MFI_MANAGER_HATCHET, MFI_MANAGERS } mfi_manager;
@@ -34,12 +37,23 @@ static mf_status memory_create(const mf_options *options, const char *where, mf_
     return mf_memory_store_create(options->allocator, options->clock, out, err);
 }
 
+#ifdef MFI_WITH_SQLITE
+static mf_status sqlite_create(const mf_options *options, const char *where, mf_store **out, mf_error *err)
+{
+    if (where[0] == '\0')
+        return mf_fail(err, MF_E_INVALID, "url: store=sqlite: expected a file behind it, sqlite:FILE");
+    return mfi_sqlite_store_create(where, options->allocator, options->clock, out, err);
+}
+#else
+#define sqlite_create NULL
+#endif
+
 static const struct {
-    const char      *name;
+    const char      *name, *form;
     store_create_fn *create;
 } stores[] = {
-    {"memory", memory_create},
-    {"sqlite", NULL},
+    {"memory", "memory", memory_create},
+    {"sqlite", "sqlite:FILE", sqlite_create},
 };
 
 /* ---- the table of URLs -------------------------------------------------------------------------------------------- */
@@ -74,7 +88,7 @@ static const struct url_parameter {
     set_fn     *set;
 } parameters[] = {
     {MFI_MANAGER_LOCAL, "threads", "worker threads, 1 to 1024 (one per CPU)", set_threads},
-    {MFI_MANAGER_LOCAL, "store", "where flows are kept: memory (the default)", set_store},
+    {MFI_MANAGER_LOCAL, "store", "where flows are kept: memory (the default) or sqlite:FILE", set_store},
 };
 
 static const struct url_scheme {
@@ -192,11 +206,17 @@ static mf_status make_store(const char *named, const mf_options *options, mf_sto
         if (!mf_str_eq(mf_str_of(name, len), mf_cstr(stores[i].name)))
             continue;
         if (stores[i].create == NULL)
-            return mf_fail(err, MF_E_UNSUPPORTED, "url: the store %s is not built in", stores[i].name);
+            return mf_fail(err, MF_E_UNSUPPORTED, "url: the store %s is not built in: this mageflow was built without it",
+                           stores[i].name);
         return stores[i].create(options, colon != NULL ? colon + 1 : "", out, err);
     }
-    return mf_fail(err, MF_E_INVALID, "url: parameter \"store\": expected memory, got \"%.*s\"", (int)(len < 40 ? len : 40),
-                   name);
+    struct text known = {.len = 0};
+    for (size_t i = 0; i < COUNT(stores); i++) {
+        add_text(&known, i == 0 ? "" : " or ");
+        add_text(&known, stores[i].form);
+    }
+    return mf_fail(err, MF_E_INVALID, "url: parameter \"store\": expected %s, got \"%.*s\"", known.at,
+                   (int)(len < 40 ? len : 40), name);
 }
 
 /* What the URL says, on top of what the options say. Makes what the caller did not bring. */

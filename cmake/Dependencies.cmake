@@ -23,3 +23,11 @@ endif()
 add_feature_info(openssl OPENSSL_FOUND "TLS for the bridges, version ${OPENSSL_VERSION}")
 add_feature_info(hiredis HIREDIS_FOUND "RESP for the bridges on Redis, version ${HIREDIS_VERSION}")
 add_feature_info(taskiq MAGEFLOW_TASKIQ "the TaskIQ bridge")
+
+# So is the store that keeps flows in a file.
+pkg_search_module(SQLITE IMPORTED_TARGET sqlite3>=3.37)
+option(MAGEFLOW_SQLITE "Build the SQLite store (needs SQLite 3.37)" ${SQLITE_FOUND})
+if(MAGEFLOW_SQLITE AND NOT SQLITE_FOUND)
+    message(FATAL_ERROR "MAGEFLOW_SQLITE needs SQLite 3.37, which pkg-config does not find")
+endif()
+add_feature_info(sqlite MAGEFLOW_SQLITE "flows kept in one file, SQLite ${SQLITE_VERSION}")

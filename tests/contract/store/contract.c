@@ -38,6 +38,8 @@ void close_store(fixture *f)
     mf_spec_unref(f->call);
     mf_spec_unref(f->framework);
     mf_store_destroy(f->store);
+    if (f->maker->clean != NULL)
+        f->maker->clean();
     cr_assert(eq(long, atomic_load(&f->counting.live), 0), "%s: blocks that nobody released", f->maker->name);
     cr_assert(eq(long, atomic_load(&f->counting.wrong_size), 0));
 }

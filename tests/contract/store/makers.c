@@ -1,6 +1,10 @@
 #include "makers.h"
 
 #include "memory_store.h"
+#ifdef MFT_SQLITE
+#include "sqlite_create.h"
+#include "temp_store.h"
+#endif
 
 static mf_status memory_leased(const mf_allocator *allocator, const mf_clock *clock, int64_t lease_ms, mf_store **out,
                                mf_error *err)
@@ -11,8 +15,19 @@ static mf_status memory_leased(const mf_allocator *allocator, const mf_clock *cl
     return st;
 }
 
+#ifdef MFT_SQLITE
+static mf_status sqlite_create(const mf_allocator *allocator, const mf_clock *clock, mf_store **out, mf_error *err)
+{
+    return mfi_sqlite_store_create(temp_store_new(), allocator, clock, out, err);
+}
+#endif
+
 const store_maker store_makers[] = {
     {"memory", mf_memory_store_create, {.ours_to_fail = true, .lines_max = 10000, .outbox_again_ms = 3000},
      .create_leased = memory_leased},
+#ifdef MFT_SQLITE
+    /* SQLite has its own memory; a claim needs no lease, since its owner's death is told by the system. */
+    {"sqlite", sqlite_create, {.lines_max = 10000, .outbox_again_ms = 3000}, .clean = temp_store_clean},
+#endif
 };
 const size_t store_maker_count = sizeof store_makers / sizeof store_makers[0];

@@ -20,6 +20,8 @@ typedef struct store_maker {
                                 mf_error *err);
     /* Return when mf_store_now_ms is `ms` later. NULL: the store reads the clock it was given, which the test turns. */
     void       (*advance)(mf_store *store, int64_t ms);
+    /* Take away what the store, destroyed by now, leaves behind. NULL: nothing. */
+    void       (*clean)(void);
 } store_maker;
 
 extern const store_maker store_makers[];

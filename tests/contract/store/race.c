@@ -212,6 +212,8 @@ static const char *race_on(const store_maker *maker, unsigned threads, unsigned 
     if (maker->create(NULL, NULL, &r.store, &err) == MF_OK)
         found = numbered ? run(&r, threads, begin_numbered, claimer, check_claims) : run(&r, threads, begin, worker, check);
     mf_store_destroy(r.store);
+    if (maker->clean != NULL)
+        maker->clean();
     mf_spec_unref(r.call);
     mf_spec_unref(r.record);
     free(r.runs);

@@ -1,0 +1,145 @@
+/* Which processes live: by a lock that the kernel takes away from whoever dies, however it dies.
+ *
+ * Beside FILE lies FILE-lock. Each open store has a number that is never given again, and for as long as it is open the
+ * byte at that offset of FILE-lock is locked (the file itself may well be shorter). A claim names its owner's number, so
+ * whether a claim is still good is one question to the kernel, and needs neither a lease nor a clock.
+ *
+ * The lock belongs to the open file description (OFD), not to the process: two stores in one process do not take it from
+ * each other. The descriptor is CLOEXEC, and a child that forks without exec closes it at once (pthread_atfork): else the
+ * lock would live on in a child of the dead process.
+ *
+ * The same file tells others that something happened: whoever commits while others have it open touches its time
+ * (futimens), which needs no room on a full disk, and whoever dies closes it; inotify hears of both (watch.c).
+ *
+ * FILE-lock stays when the last one leaves: to take it away would race with the next one who opens it. */
+#include "sqlite_store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- fork --------------------------------------------------------------------------------------------------------- */
+
+static struct {
+    pthread_mutex_t    lock;
+    pthread_once_t     once;
+    struct mfi_sqlite *first;
+} open_stores = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_ONCE_INIT, NULL};
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&open_stores.lock);
+}
+
+static void after_fork_here(void)
+{
+    pthread_mutex_unlock(&open_stores.lock);
+}
+
+static void after_fork_there(void)
+{
+    for (struct mfi_sqlite *s = open_stores.first; s != NULL; s = s->next_open) {
+        close(s->lock_fd);
+        s->forked = true;
+    }
+    open_stores.first = NULL;
+    pthread_mutex_unlock(&open_stores.lock);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(before_fork, after_fork_here, after_fork_there);
+}
+
+static void list_enter(struct mfi_sqlite *s)
+{
+    pthread_once(&open_stores.once, watch_forks);
+    pthread_mutex_lock(&open_stores.lock);
+    s->next_open = open_stores.first;
+    open_stores.first = s;
+    pthread_mutex_unlock(&open_stores.lock);
+}
+
+static void list_leave(struct mfi_sqlite *s)
+{
+    pthread_mutex_lock(&open_stores.lock);
+    struct mfi_sqlite **link = &open_stores.first;
+    while (*link != NULL && *link != s)
+        link = &(*link)->next_open;
+    if (*link != NULL)
+        *link = s->next_open;
+    pthread_mutex_unlock(&open_stores.lock);
+}
+
+mf_status mfi_sq_owner_check(const struct mfi_sqlite *s, mf_error *err)
+{
+    if (!s->forked)
+        return MF_OK;
+    return mf_fail(err, MF_E_FORKED, "store %s: was opened before a fork; open it anew in the child", s->path);
+}
+
+/* ---- locks -------------------------------------------------------------------------------------------------------- */
+
+static struct flock byte_of(int64_t owner)
+{
+    return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = owner, .l_len = 1};
+}
+
+/* Whether anybody but us holds a lock there. What cannot be told counts as held: a claim is then kept, not given twice. */
+static bool held_by_others(const struct mfi_sqlite *s, struct flock range)
+{
+    return fcntl(s->lock_fd, F_OFD_GETLK, &range) != 0 || range.l_type != F_UNLCK;
+}
+
+bool mfi_sq_owner_lives(const struct mfi_sqlite *s, int64_t owner)
+{
+    return owner == s->owner || held_by_others(s, byte_of(owner));
+}
+
+bool mfi_sq_owner_has_company(const struct mfi_sqlite *s)
+{
+    return held_by_others(s, (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 0});
+}
+
+void mfi_sq_owner_tell(const struct mfi_sqlite *s)
+{
+    if (s->owner != 0 && mfi_sq_owner_has_company(s))
+        (void)futimens(s->lock_fd, NULL);    /* should it fail, others look by themselves within MFI_POLL_MS or at their next use */
+}
+
+/* ---- in and out --------------------------------------------------------------------------------------------------- */
+
+mf_status mfi_sq_owner_open(struct mfi_sqlite *s, mf_error *err)
+{
+    char *path = sqlite3_mprintf("%s-lock", s->path);
+    struct stat file;
+    if (path == NULL)
+        return mf_fail(err, MF_E_NOMEM, "store %s: no memory", s->path);
+    /* Who may use the database may use this. */
+    mode_t mode = stat(s->path, &file) == 0 ? file.st_mode & 0666 : 0600;
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, mode);
+    mf_status st = s->lock_fd >= 0 ? MF_OK : mf_fail(err, MF_E_IO, "store %s: cannot open %s: %s", s->path, path, strerror(errno));
+    sqlite3_free(path);
+    if (st == MF_OK)
+        list_enter(s);
+    return st;
+}
+
+mf_status mfi_sq_owner_enter(struct mfi_sqlite *s, int64_t owner, mf_error *err)
+{
+    struct flock byte = byte_of(owner);
+    if (fcntl(s->lock_fd, F_OFD_SETLK, &byte) != 0)
+        return mf_fail(err, MF_E_IO, "store %s: cannot lock %s-lock: %s", s->path, s->path, strerror(errno));
+    s->owner = owner;
+    return MF_OK;
+}
+
+void mfi_sq_owner_leave(struct mfi_sqlite *s)
+{
+    if (s->lock_fd < 0)
+        return;
+    list_leave(s);
+    close(s->lock_fd);
+    s->lock_fd = -1;
+}
