@@ -1,7 +1,7 @@
 /* Claims: begun on a detached row, or on none of ours; ended by a settlement, by being given back, or by their lease.
  *
- * All leases are equally long, so that a list in the order of their beginning is in the order of their end, too; the place
- * of a new one is looked for from the end, should the length have been changed. A store without leases has an empty list. */
+ * All leases of a store are equally long, so that a list in the order of their beginning is in the order of their end, too.
+ * A store without leases has an empty list. */
 #include "memory_tables.h"
 
 #include "record.h"
@@ -11,17 +11,7 @@
 void mfi_lease_begin(struct mfi_queue *q, struct mfi_slot *slot, int64_t now_ms)
 {
     slot->until_ms = now_ms + q->lease_ms;
-    struct mfi_slot *before = q->leases.last;
-    while (before != NULL && before->until_ms > slot->until_ms)
-        before = before->prev;
-    if (before == q->leases.last) {
-        mfi_list_append(&q->leases, slot);
-        return;
-    }
-    slot->prev = before;
-    slot->next = before != NULL ? before->next : q->leases.first;
-    slot->next->prev = slot;
-    *(before != NULL ? &before->next : &q->leases.first) = slot;
+    mfi_list_append(&q->leases, slot);
 }
 
 static void lease_end(struct mfi_queue *q, struct mfi_slot *slot)

@@ -6,7 +6,7 @@
  *    memory_queue.h    messages that wait, and the claims they turn into: three files, see there
  *    memory_claim.c    who may run what: take, claim, outbox
  *    memory_lease.c    how long that is good for: renew, give_back
- *    memory_commit.c   one batch, all or nothing
+ *    memory_commit.c   one batch, all or nothing; memory_prepare.c its first half, memory_step.h what they share
  *    memory_notes.c    small values by name
  *    memory_watch.c    telling others, with no lock held
  *    memory_log.c      log lines and progress
