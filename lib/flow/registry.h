@@ -8,6 +8,12 @@
 #include <mageflow/task.h>
 
 #include <pthread.h>
+
+#include "memory.h"
+
+/* Tables ask where everybody asks who was given no allocator. */
+#define uthash_malloc(size) mfi_alloc(NULL, (size))
+#define uthash_free(at, size) mfi_release(NULL, (at), (size))
 #include <uthash.h>
 
 typedef struct mfi_task {

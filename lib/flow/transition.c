@@ -14,9 +14,19 @@ void mfi_flow_event_release(mfi_flow_event *event)
     event->value = event->sent = event->inherited = NULL;
 }
 
+/* It was canceled before its start, and its start was under way then: its container, which was not waiting for it when it was
+ * told, is waiting now. */
+static bool ended_before(const mf_spec *spec, const mf_state *state, mfi_plan *plan)
+{
+    if (state->started_ms != 0 || !mf_signature_status_ended(state->status))
+        return false;
+    mfi_flow_ended_before(spec, plan);
+    return true;
+}
+
 static void start(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
-    if (state->status != MF_STATUS_PENDING || state->started_ms != 0)
+    if (ended_before(spec, state, plan) || state->status != MF_STATUS_PENDING || state->started_ms != 0)
         return;     /* started already */
     state->started_ms = now_ms;
     state->input = mf_message_ref(event->value);
@@ -31,7 +41,7 @@ static void start(const mf_spec *spec, mf_state *state, const mfi_flow_event *ev
 
 static void task_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
-    if (!mf_signature_status_runs(state->status))
+    if (ended_before(spec, state, plan) || !mf_signature_status_runs(state->status))
         return;
     static const mf_signature_status ends[] = {
         [MFI_EV_ITEM_DONE] = MF_STATUS_DONE,

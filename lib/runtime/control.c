@@ -85,16 +85,27 @@ bool mfi_control_leave(mf_client *client, mfi_running *running)
 
 /* ---- stop -------------------------------------------------------------------------------------------------------- */
 
+/* What a flow's fate hangs on is asked for until the store answers: to guess would cancel what nobody canceled, or run on. */
+static mf_record load_record(mf_client *client, const mf_key *key)
+{
+    mf_record record = {0};
+    mf_error err = {0};
+    mf_status st;
+    unsigned tries = 0;
+    while ((st = mf_store_load(client->store, key, 1, &record, &err)) != MF_OK)
+        mfi_pause_before_retry(client, st, &err, &tries);
+    return record;
+}
+
 /* Whether the unit stands in `key` or below it: a walk up through the records. */
 static bool stands_below(mf_client *client, mf_key at, const mf_key *key)
 {
     for (int i = 0; i < MAX_CONTAINERS && mf_key_is_set(&at); i++) {
         if (mf_key_eq(&at, key))
             return true;
-        mf_record record = {0};
-        mf_status st = mf_store_load(client->store, &at, 1, &record, NULL);
+        mf_record record = load_record(client, &at);
         mf_key above = {{0}};
-        if (st == MF_OK && record.spec != NULL)
+        if (record.spec != NULL)
             above = record.spec->container;
         mf_record_release(&record);
         at = above;
@@ -148,9 +159,8 @@ static bool runs_from(mf_client *client, mf_key at)
 {
     bool runs = true;
     for (int i = 0; i < MAX_CONTAINERS && runs && mf_key_is_set(&at); i++) {
-        mf_record record = {0};
-        runs = mf_store_load(client->store, &at, 1, &record, NULL) == MF_OK && record.spec != NULL &&
-               mf_signature_status_runs(record.state.status);
+        mf_record record = load_record(client, &at);
+        runs = record.spec != NULL && mf_signature_status_runs(record.state.status);
         memset(&at, 0, sizeof at);
         if (record.spec != NULL)
             at = record.spec->container;
@@ -161,10 +171,8 @@ static bool runs_from(mf_client *client, mf_key at)
 
 bool mfi_control_above_runs(mf_client *client, const mf_key *key)
 {
-    mf_record record = {0};
-    bool runs = true;
-    if (mf_store_load(client->store, key, 1, &record, NULL) == MF_OK && record.spec != NULL)
-        runs = runs_from(client, record.spec->container);
+    mf_record record = load_record(client, key);
+    bool runs = record.spec == NULL || runs_from(client, record.spec->container);
     mf_record_release(&record);
     return runs;
 }

@@ -88,6 +88,7 @@ typedef struct mfi_running {
     int64_t             deadline_ns;    /* L  INT64_MAX: none */
     bool                out_of_time;    /* L  asked to stop by its timeout; deadline_ns is then the end of the grace */
     bool                replaced;       /* keeper: its thread was replaced */
+    bool                begun;          /* O  its function was called */
     void               *thread_mark;
     struct mfi_running *below;          /* O  the call that this one runs on top of, where its thread helps */
     struct mfi_running *prev, *next;    /* L */

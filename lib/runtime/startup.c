@@ -62,6 +62,9 @@ static mf_status serve(mf_client *client, const mf_worker_options *options, bool
             client->worker = worker;
             st = mf_worker_start(worker, err);
         }
+        /* What a process before this one left, delayed or on its way to the manager, has nobody who waits for it. */
+        if (st == MF_OK && client->store->ops->durable)
+            mfi_keeper_delayed(client, 0);
         if (st != MF_OK && client->worker != NULL) {
             mf_worker_destroy(client->worker);
             client->worker = NULL;

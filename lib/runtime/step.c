@@ -12,7 +12,7 @@
 void mfi_pause_before_retry(mf_client *client, mf_status st, const mf_error *err, unsigned *tries)
 {
     if ((*tries)++ == 0)
-        mfi_log(client, MF_LOG_ERROR, "cannot commit, trying again: %s: %s", mf_status_name(st), err->text);
+        mfi_log(client, MF_LOG_ERROR, "the store does not answer, trying again: %s: %s", mf_status_name(st), err->text);
     unsigned shift = *tries < 7 ? *tries : 7;
     mfi_thread_sleep(mf_milliseconds(1) << shift);
 }
@@ -72,6 +72,7 @@ static void fail_flow(mfi_mailbox *box, mf_state *state, const mf_error *why, in
         return;
     }
     mfi_flow_event end = {.kind = MFI_EV_FAIL, .value = map};
+    mfi_here.fails = true;
     mfi_flow_apply(box->record.spec, state, &end, now_ms, box->plan);
     mf_message_unref(map);
 }
@@ -124,6 +125,7 @@ static mf_status prepare(mf_client *client, mfi_mailbox *box, bool may_draw, con
 {
     mfi_plan *plan = box->plan;
     int64_t now_ms = mf_store_now_ms(client->store);
+    mfi_here.fails = false;
     mfi_plan_reset(plan);
     if (refused != NULL)
         fail_flow_anew(box, state, *refused, now_ms);
@@ -222,6 +224,7 @@ static void process(mf_client *client, mfi_mailbox *box, bool may_draw)
     mf_refusal refusal = {0};
     unsigned tries = 0;
     for (;;) {
+        bool kept = box->record.spec != NULL;
         mf_status st = read_record(client, box, &err);
         if (st == MF_OK && box->record.spec == NULL) {
             settle_only(client, box);
@@ -232,6 +235,13 @@ static void process(mf_client *client, mfi_mailbox *box, bool may_draw)
             mf_state state = box->record.state;
             mf_state_ref(&state);
             st = prepare(client, box, may_draw, refused.status != MF_OK ? &refused : NULL, &state, &err);
+            /* What changes nothing meets no guard: whether the record as it was kept here is still the one that another
+             * process may have moved on since is asked for. */
+            if (st == MF_OK && kept && !box->plan->changed) {
+                mf_state_unref(&state);
+                forget_record(box);
+                continue;
+            }
             bool ends_early = st == MF_OK && !had_ended && mf_signature_status_ended(state.status) &&
                               state.status != MF_STATUS_DONE;
             if (ends_early)

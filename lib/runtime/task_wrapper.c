@@ -138,8 +138,11 @@ static struct result call_task(mf_client *client, mfi_task *task, mfi_running *r
     mfi_control_enter(client, running);
     if (mfi_control_overtaken(client, running))
         mfi_call_stop(&running->call, MFI_STOP_CANCEL);
-    else
+    /* A stop may also have found this call in the list while the records were read. */
+    if ((atomic_load_explicit(&running->call.stop, memory_order_acquire) & MFI_STOP_CANCEL) == 0) {
+        running->begun = true;
         r.st = task->def.run(&running->call.ctx, in, &r.value, task->def.user);
+    }
     r.ours = mfi_control_leave(client, running);
     r.stop = atomic_load_explicit(&running->call.stop, memory_order_acquire);
     return r;
@@ -256,10 +259,13 @@ static void deliver(mf_host *host, const mf_delivery *d)
     } else if (mf_key_is_set(&d->unit.key)) {
         claim.unit = d->unit;
         claim.attempt = d->attempt;
-        mf_error err;
-        mf_status st = mf_store_claim(client->store, &claim, 1, &err);
+        mf_error err = {0};
+        unsigned tries = 0;
+        mf_status st;
+        /* The manager has given its message away: nobody else would bring it again. */
+        while ((st = mf_store_claim(client->store, &claim, 1, &err)) != MF_OK && !atomic_load(&client->closing))
+            mfi_pause_before_retry(client, st, &err, &tries);
         if (st != MF_OK) {
-            mfi_log(client, MF_LOG_ERROR, "cannot claim: %s", err.text);
             settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
             return;
         }

@@ -132,6 +132,16 @@ Test(flow_chain, in_a_container_its_cancel_is_told_without_an_error)
     is_text(effects(&b), "entry mageflow.on_chain_error chain…9 3/0 #1 {\"error\":null,\"message\":null}\nsettle 7\n");
 }
 
+Test(flow_chain, canceled_while_its_start_was_under_way_it_tells_its_container_then)
+{
+    put_inside(&b, MF_KIND_SWARM);
+    apply(&b, MFI_EV_CANCEL, 0, NULL, NULL);
+    start(&b, "{}", NULL);
+    is_text(effects(&b), "entry mageflow.on_swarm_item_error swarm…9 3/0 #1 {\"error\":null,\"message\":null}\nsettle 7\n");
+    cr_assert(not(b.plan.changed));
+    is_text(state_text(&b), "canceled 0/2 running 0 done 0 failed 0 canceled 0 epoch 1");
+}
+
 Test(flow_chain, messages_merge_in_order_message_task_item_container_and_those_above)
 {
     mf_message_unref(b.spec->kwargs);

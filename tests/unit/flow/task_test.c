@@ -58,6 +58,15 @@ Test(flow_task, ends_once_whatever_comes_later)
     is_text(state_text(&b), "canceled 0/1 running 0 done 0 failed 0 canceled 1 epoch 1");
 }
 
+Test(flow_task, canceled_while_its_start_was_under_way_it_tells_its_container_then)
+{
+    put_inside(&b, MF_KIND_SWARM);
+    apply(&b, MFI_EV_CANCEL, 0, NULL, NULL);
+    apply(&b, MFI_EV_ITEM_CANCELED, 0, NULL, NULL);     /* its call came, and did not run */
+    is_text(effects(&b), "entry mageflow.on_swarm_item_error swarm…9 3/0 #1 {\"error\":null,\"message\":null}\nsettle 7\n");
+    cr_assert(not(b.plan.changed));
+}
+
 Test(flow_task, a_failure_of_the_flow_itself_ends_it)
 {
     add_callbacks(&b);
