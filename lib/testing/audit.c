@@ -1,0 +1,371 @@
+/* What must hold, whatever happens. It knows every record and message from the commits that went through, and no more.
+ *
+ * At every step       running items of a swarm never more than its cap, counted from the calls that are being made;
+ *                     nothing begins below something that was stopped before its claim, or before this process knew;
+ *                     what has ended stays as it ended; no call, start or end of a child is sent twice.
+ * At the end          everything that was started has ended; every follow-up was sent once; counters equal a recount of
+ *                     the outcomes; no message is left anywhere. */
+#include "sim_private.h"
+
+#include "framework.h"
+#include "record.h"
+
+#undef uthash_malloc
+#undef uthash_free
+#define uthash_malloc(size) mfi_sim_new(audit->sim, (size))
+#define uthash_free(at, size) (void)(at)
+
+#define RUNNING_MAX 64
+
+typedef struct audit_record {
+    mf_key               key;
+    const mf_spec       *spec;
+    struct audit_record *above;
+    mf_signature_status  status;
+    bool                 ended;
+    uint64_t             end_step;      /* of the commit */
+    mfi_process         *end_process;
+    uint64_t             told_step;     /* everybody below in that process was told by then; 0: not yet */
+    UT_hash_handle       hh;
+} audit_record;
+
+enum what { CALL = 1, START, TELL };
+
+struct sent_key {
+    mf_key   key;
+    uint64_t index;
+    uint32_t epoch;
+    uint32_t what;
+};
+typedef struct audit_sent {
+    struct sent_key of;
+    unsigned        count;
+    UT_hash_handle  hh;
+} audit_sent;
+
+struct mfi_audit {
+    mfi_sim      *sim;
+    audit_record *records;
+    audit_sent   *sent;
+};
+
+mfi_audit *mfi_audit_create(mfi_sim *sim)
+{
+    mfi_audit *audit = mfi_sim_new(sim, sizeof *audit);
+    audit->sim = sim;
+    return audit;
+}
+
+void mfi_audit_fini(mfi_audit *audit)
+{
+    for (audit_record *r = audit->records; r != NULL; r = r->hh.next)
+        mf_spec_unref(r->spec);
+}
+
+static audit_record *record_of(mfi_audit *audit, const mf_key *key)
+{
+    audit_record *r = NULL;
+    HASH_FIND(hh, audit->records, key, sizeof *key, r);
+    return r;
+}
+
+static audit_record *above(mfi_audit *audit, audit_record *r)
+{
+    if (r->above == NULL && mf_key_is_set(&r->spec->container))
+        r->above = record_of(audit, &r->spec->container);
+    return r->above;
+}
+
+/* ---- commits ----------------------------------------------------------------------------------------------------------- */
+
+static void add_record(mfi_audit *audit, const mf_put *put)
+{
+    audit_record *r = mfi_sim_new(audit->sim, sizeof *r);
+    r->key = put->spec->key;
+    r->spec = mf_spec_ref(put->spec);
+    r->status = put->state->status;
+    HASH_ADD(hh, audit->records, key, sizeof r->key, r);
+}
+
+static audit_sent *sent_of(mfi_audit *audit, const struct sent_key *of)
+{
+    audit_sent *s = NULL;
+    HASH_FIND(hh, audit->sent, of, sizeof *of, s);
+    return s;
+}
+
+static struct sent_key key_of(const mf_unit *unit, enum what what)
+{
+    struct sent_key of;
+    memset(&of, 0, sizeof of);
+    of.key = unit->key;
+    of.index = unit->index;
+    of.epoch = what == TELL ? 0 : unit->epoch;
+    of.what = what;
+    return of;
+}
+
+static enum what what_of(const mf_entry *entry)
+{
+    switch (mfi_framework_find(entry->spec->name)) {
+    case MFI_FRAMEWORK_TASKS:
+        return entry->attempt == 1 ? CALL : 0;      /* a message that was delivered twice may fail twice: two retries */
+    case MFI_RUN_FLOW:
+        return START;
+    case MFI_SWARM_FILL:
+        return 0;
+    default:
+        return TELL;
+    }
+}
+
+/* A child that is canceled before its time tells so at once, when nobody may be waiting for it, and again at its start. */
+static bool tells_outcome(const mf_entry *entry)
+{
+    mf_value error;
+    mfi_framework_task task = mfi_framework_find(entry->spec->name);
+    return task == MFI_ON_CHAIN_DONE || task == MFI_ON_SWARM_ITEM_DONE ||
+           (mf_value_get(mf_message_value(entry->message), MF_STR_LIT("error"), &error) && mf_value_type(error) != MF_TYPE_NIL);
+}
+
+static void add_sent(mfi_audit *audit, const mf_entry *entry, bool told_by_message)
+{
+    static const char *const names[] = {[CALL] = "is called", [START] = "is started", [TELL] = "is told the end of an item"};
+    enum what what = what_of(entry);
+    if (what == 0 || !mf_key_is_set(&entry->unit.key) || (what == TELL && (told_by_message || !tells_outcome(entry))))
+        return;
+    struct sent_key of = key_of(&entry->unit, what);
+    audit_sent *s = sent_of(audit, &of);
+    if (s == NULL) {
+        s = mfi_sim_new(audit->sim, sizeof *s);
+        s->of = of;
+        HASH_ADD(hh, audit->sent, of, sizeof s->of, s);
+    }
+    if (++s->count > 1)
+        mfi_sim_break(audit->sim, "%s %s a second time: item %llu, \"%.*s\"", of.key.text, names[what],
+                      (unsigned long long)of.index, (int)entry->spec->name.len, entry->spec->name.at);
+}
+
+static unsigned sent_times(mfi_audit *audit, const mf_key *key, uint64_t index, const mf_spec *spec)
+{
+    unsigned times = 0;
+    for (uint32_t epoch = 0; epoch < 8; epoch++) {
+        struct sent_key of = key_of(&(mf_unit){*key, index, epoch}, spec->kind == MF_KIND_TASK ? CALL : START);
+        const audit_sent *s = sent_of(audit, &of);
+        times += s != NULL ? s->count : 0;
+    }
+    return times;
+}
+
+static void change(mfi_process *process, audit_record *r, const mf_state *state)
+{
+    mfi_sim *sim = process->sim;
+    if (r->ended && state->status != r->status)
+        mfi_sim_break(sim, "%s had ended as %s and is %s now", r->key.text, mf_signature_status_name(r->status),
+                      mf_signature_status_name(state->status));
+    r->status = state->status;
+    if (r->ended || !mf_signature_status_ended(state->status))
+        return;
+    r->ended = true;
+    r->end_step = sim->steps;
+    r->end_process = process;
+}
+
+void mfi_audit_commit(mfi_process *process, const mf_batch *b)
+{
+    mfi_audit *audit = process->sim->audit;
+    for (size_t i = 0; i < b->put_count; i++)
+        add_record(audit, &b->puts[i]);
+    audit_record *r = b->state != NULL ? record_of(audit, &b->key) : NULL;
+    bool had_ended = r != NULL && r->ended;
+    if (r != NULL)
+        change(process, r, b->state);
+    /* A task's outcome that travels as a message is told by whoever ran it; its claim sees to it that this is once. */
+    bool told_by_message = b->state == NULL && b->settle_count > 0;
+    for (size_t i = 0; i < b->entry_count; i++) {
+        const mf_entry *e = &b->entries[i];
+        add_sent(audit, e, told_by_message);
+        if (had_ended && what_of(e) == CALL && mf_key_eq(&e->unit.key, &b->key) && r->spec->kind != MF_KIND_TASK)
+            mfi_sim_break(process->sim, "%s has ended and starts item %llu", r->key.text, (unsigned long long)e->unit.index);
+    }
+}
+
+void mfi_audit_told(mfi_process *process, const mf_batch *b)
+{
+    audit_record *r = b->state != NULL ? record_of(process->sim->audit, &b->key) : NULL;
+    if (r != NULL && r->ended && r->end_process == process && r->told_step == 0)
+        r->told_step = process->sim->steps;
+}
+
+/* ---- what runs ----------------------------------------------------------------------------------------------------------- */
+
+void mfi_audit_claimed(mfi_process *process, const mf_claim *claim)
+{
+    mfi_audit *audit = process->sim->audit;
+    if (claim->status != MF_OK || !mf_key_is_set(&claim->unit.key) || !mfi_flow_should_run(claim->head, claim->above))
+        return;
+    for (audit_record *r = record_of(audit, &claim->unit.key); r != NULL; r = above(audit, r))
+        if (r->ended)
+            mfi_sim_break(process->sim, "%s was claimed to run, and %s had ended as %s", claim->unit.key.text, r->key.text,
+                          mf_signature_status_name(r->status));
+}
+
+static void check_begin(mfi_audit *audit, const mfi_strand *s, const mfi_running *running)
+{
+    mfi_sim *sim = audit->sim;
+    uint64_t claimed = mfi_claims_step(sim, running->token);
+    const mf_key *key = &running->call.delivery->unit.key;
+    for (audit_record *r = record_of(audit, key); r != NULL; r = above(audit, r)) {
+        if (!r->ended || r->status == MF_STATUS_DONE)
+            continue;
+        if (claimed > r->end_step || (r->end_process == s->process && r->told_step != 0 && r->told_step < sim->steps))
+            mfi_sim_break(sim, "task \"%.*s\" of %s begins, and %s was stopped before", (int)running->call.delivery->task.len,
+                          running->call.delivery->task.at, key->text, r->key.text);
+    }
+}
+
+struct seat {
+    const audit_record *swarm;
+    uint64_t            index;
+};
+
+static unsigned add_seats(mfi_audit *audit, const mf_unit *unit, struct seat *seats, unsigned n)
+{
+    uint64_t index = unit->index;
+    for (audit_record *r = record_of(audit, &unit->key), *from = NULL; r != NULL; from = r, r = above(audit, r)) {
+        if (from != NULL)
+            index = from->spec->index;
+        bool known = r->spec->kind != MF_KIND_SWARM;
+        for (unsigned i = 0; i < n && !known; i++)
+            known = seats[i].swarm == r && seats[i].index == index;
+        if (!known && n < RUNNING_MAX)
+            seats[n++] = (struct seat){r, index};
+        if (r->ended)
+            break;      /* an item that ended early, whose last calls are asked to stop: above, its place is free */
+    }
+    return n;
+}
+
+void mfi_audit_step(mfi_sim *sim)
+{
+    mfi_audit *audit = sim->audit;
+    struct seat seats[RUNNING_MAX];
+    unsigned n = 0;
+    for (mfi_strand *s = sim->strands; s != NULL; s = s->next) {
+        const mfi_running *innermost = s->gone ? NULL : s->here.running;
+        if (innermost == NULL) {
+            s->began = NULL;
+        } else if (innermost->begun && innermost != s->began) {
+            s->began = innermost;
+            check_begin(audit, s, innermost);
+        }
+        for (const mfi_running *r = innermost; r != NULL; r = r->below)
+            if (r->begun && r->token != 0 && mfi_sim_claim_is_held(sim, r->token))
+                n = add_seats(audit, &r->call.delivery->unit, seats, n);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        unsigned taken = 0;
+        for (unsigned k = 0; k < n; k++)
+            taken += seats[k].swarm == seats[i].swarm;
+        if (taken > seats[i].swarm->spec->max_concurrency)
+            mfi_sim_break(sim, "%u items of %s run at once, its cap is %u", taken, seats[i].swarm->key.text,
+                          seats[i].swarm->spec->max_concurrency);
+    }
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------------------- */
+
+static void check_counters(mfi_audit *audit, const audit_record *r, const mf_state *s)
+{
+    mfi_sim *sim = audit->sim;
+    uint64_t done = 0, failed = 0, canceled = 0;
+    mf_outcome page[64];
+    size_t got = 0;
+    for (uint64_t from = 0;; from += got) {
+        if (mf_store_outcomes(sim->store, &r->key, from, 64, page, &got, NULL) != MF_OK || got == 0)
+            break;
+        for (size_t i = 0; i < got; i++) {
+            done += page[i].status == MF_STATUS_DONE;
+            failed += page[i].status == MF_STATUS_FAILED;
+            canceled += page[i].status == MF_STATUS_CANCELED;
+            mf_message_unref(page[i].value);
+        }
+    }
+    if (done != s->done || failed != s->failed || canceled != s->canceled)
+        mfi_sim_break(sim, "%s counts %llu done, %llu failed, %llu canceled; its outcomes are %llu, %llu, %llu", r->key.text,
+                      (unsigned long long)s->done, (unsigned long long)s->failed, (unsigned long long)s->canceled,
+                      (unsigned long long)done, (unsigned long long)failed, (unsigned long long)canceled);
+    if (s->running != 0 || s->next != done + failed + canceled)
+        mfi_sim_break(sim, "%s has %llu running, published %llu of %llu items, and %llu have an outcome", r->key.text,
+                      (unsigned long long)s->running, (unsigned long long)s->next, (unsigned long long)s->total,
+                      (unsigned long long)(done + failed + canceled));
+    if (s->status == MF_STATUS_DONE && s->next != s->total)
+        mfi_sim_break(sim, "%s is done after %llu of %llu items", r->key.text, (unsigned long long)s->next,
+                      (unsigned long long)s->total);
+}
+
+static void check_chain(mfi_sim *sim, const audit_record *r, const mf_state *s)
+{
+    bool whole = s->status != MF_STATUS_DONE || (s->done == s->total && s->failed == 0 && s->canceled == 0);
+    if (!whole || s->running != 0 || s->done + s->failed + s->canceled != s->next)
+        mfi_sim_break(sim, "chain %s is %s with %llu of %llu steps done, %llu failed, %llu canceled, %llu running", r->key.text,
+                      mf_signature_status_name(s->status), (unsigned long long)s->done, (unsigned long long)s->total,
+                      (unsigned long long)s->failed, (unsigned long long)s->canceled, (unsigned long long)s->running);
+}
+
+static void check_followers(mfi_audit *audit, const audit_record *r, const mf_key *keys, size_t n, bool wanted, const char *what)
+{
+    for (size_t i = 0; i < n; i++) {
+        const audit_record *callback = record_of(audit, &keys[i]);
+        unsigned times = callback == NULL ? 0 : sent_times(audit, &keys[i], 0, callback->spec);
+        bool fine = wanted ? times == 1 : times == 0;
+        if (wanted && times == 0 && callback != NULL && callback->status == MF_STATUS_CANCELED)
+            fine = true;        /* canceled before its time came */
+        if (!fine)
+            mfi_sim_break(audit->sim, "%s is %s, and its %s callback %s was started %u times", r->key.text,
+                          mf_signature_status_name(r->status), what, keys[i].text, times);
+    }
+}
+
+static void check_record(mfi_audit *audit, audit_record *r)
+{
+    mfi_sim *sim = audit->sim;
+    mf_record record = {0};
+    mf_error err;
+    if (mf_store_load(sim->store, &r->key, 1, &record, &err) != MF_OK || record.spec == NULL) {
+        mfi_sim_break(sim, "%s is not in the store", r->key.text);
+        return;
+    }
+    const mf_state *s = &record.state;
+    bool started = s->started_ms != 0 || sent_times(audit, &r->key, 0, r->spec) > 0;
+    bool ended = mf_signature_status_ended(s->status);
+    if (r->spec->numbered) {
+        if (s->status != MF_STATUS_PENDING && s->status != MF_STATUS_CANCELED)
+            mfi_sim_break(sim, "%s runs once an item and is %s", r->key.text, mf_signature_status_name(s->status));
+    } else if (started && !ended) {
+        mfi_sim_break(sim, "%s was started and never ended: it is %s (running %llu, next %llu of %llu)", r->key.text,
+                      mf_signature_status_name(s->status), (unsigned long long)s->running, (unsigned long long)s->next,
+                      (unsigned long long)s->total);
+    } else if (ended) {
+        r->status = s->status;
+        check_followers(audit, r, r->spec->on_success, r->spec->on_success_count, s->status == MF_STATUS_DONE, "success");
+        check_followers(audit, r, r->spec->on_error, r->spec->on_error_count, s->status == MF_STATUS_FAILED, "error");
+    }
+    if (ended && r->spec->kind == MF_KIND_SWARM)
+        check_counters(audit, r, s);
+    else if (ended && r->spec->kind == MF_KIND_CHAIN)
+        check_chain(sim, r, s);
+    mf_record_release(&record);
+}
+
+void mfi_audit_end(mfi_sim *sim)
+{
+    mfi_audit *audit = sim->audit;
+    for (audit_record *r = audit->records; r != NULL && !sim->broken; r = r->hh.next)
+        check_record(audit, r);
+    size_t waiting = 0, claimed = 0;
+    mf_store_load_counts(sim->store, &waiting, &claimed);
+    if (waiting != 0 || claimed != 0 || sim->parcels != NULL)
+        mfi_sim_break(sim, "at the end %zu messages wait, %zu are claimed, and the queue is %s", waiting, claimed,
+                      sim->parcels == NULL ? "empty" : "not empty");
+}

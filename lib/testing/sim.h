@@ -1,0 +1,110 @@
+/* testing/sim.h: the whole engine on one thread: several processes over one store, a clock that nobody waits for, faults,
+ * and one seed that decides everything.
+ *
+ *   sim.c          the world: strands, clock, who goes on next
+ *   process.c      processes: they boot, crash and are followed by others
+ *   faults.c       which fault meets which operation, and what it met: the matrix
+ *   claims.c       who holds which claim; what a crash or an expired lease leaves behind
+ *   sim_store.c    what a process sees of the common store
+ *   sim_adapter.c  a task manager on strands, in two kinds: one takes from the store, one has a queue (sim_broker.c)
+ *   audit.c        what must hold at every step, and at the end
+ *
+ * A strand is a thread of one of the processes. Another one goes on wherever a strand waits or calls the store or the
+ * manager: no lock of the runtime is held there. A crash forgets all strands of a process at such a place. Memory comes from
+ * one arena a schedule, so that what a crashed process held is no leak.
+ */
+#ifndef MFI_SIM_H
+#define MFI_SIM_H
+
+#include <mageflow/client.h>
+
+#include "arena.h"
+#include "fiber.h"
+#include "here.h"
+#include "mailbox.h"
+#include "prng.h"
+#include "world.h"
+
+typedef enum mfi_fault {
+    MFI_FAULT_CRASH_BEFORE,     /* the process ends before the operation took effect */
+    MFI_FAULT_CRASH_AFTER,      /* … after it did, and before it learns of it */
+    MFI_FAULT_CONFLICT,         /* another process writes the record in between: the commit is refused */
+    MFI_FAULT_ERROR,            /* the store answers MF_E_IO or MF_E_NOMEM; nothing was changed */
+    MFI_FAULT_LOST_CLAIM,       /* the claim is taken away and the message given to somebody else, as by an expired lease */
+    MFI_FAULT_REFUSED,          /* the manager refuses a publish */
+    MFI_FAULT_LOST_PUBLISH,     /* the process ends between a publish and noting it */
+    MFI_FAULT_TWICE,            /* the manager delivers a message twice */
+    MFI_FAULT_LATE,             /* … seconds late */
+    MFI_FAULT_ORDER,            /* … before one that was sent earlier */
+    MFI_FAULTS
+} mfi_fault;
+#define MFI_FAULT_BIT(fault) (1u << (fault))
+#define MFI_FAULTS_ALL       (MFI_FAULT_BIT(MFI_FAULTS) - 1)
+const char *mfi_fault_name(mfi_fault fault);
+
+/* What a fault can meet: the kinds of flow events first, by their own numbers; then what is no transition. */
+#define MFI_ROW_EVENTS 24
+enum { MFI_ROW_START = MFI_ROW_EVENTS, MFI_ROW_PLAIN, MFI_ROW_TICK, MFI_ROW_TAKE, MFI_ROW_PUBLISH, MFI_ROWS };
+/** NULL: no such event. */
+const char *mfi_row_name(unsigned row);
+typedef uint64_t mfi_cells[MFI_ROWS][MFI_FAULTS];
+
+typedef struct mfi_sim mfi_sim;
+typedef struct mfi_process mfi_process;
+
+typedef struct mfi_sim_config {
+    uint64_t   seed;
+    unsigned   processes;       /* 1 to 8 */
+    unsigned   workers;         /* of each process */
+    bool       queue;           /* the manager has a queue of its own; else it takes from the store */
+    bool       no_fast_path;
+    unsigned   faults;          /* at most */
+    unsigned   odds;            /* one operation in so many meets one */
+    unsigned   kinds;           /* MFI_FAULT_BIT, or-ed */
+    uint64_t   step_limit;      /* 0: 200 000 */
+    /* Called in each process when it begins, with the client not serving yet. */
+    mf_status (*declare)(mf_client *client, void *user, mf_error *err);
+    void      *user;
+    void     (*line)(void *user, const char *text);     /* NULL: no trace */
+    void      *line_user;
+    mfi_cells *cells;           /* NULL: not counted */
+} mfi_sim_config;
+
+/** Part of a program: runs in the process `slot`, and again from its start in the next one after a crash, until it returned
+ * true. false: again after a while. */
+typedef bool mfi_program_fn(mf_client *client, void *arg);
+
+mf_status mfi_sim_create(const mfi_sim_config *config, mfi_sim **out, mf_error *err);
+void      mfi_sim_destroy(mfi_sim *sim);
+void      mfi_sim_program(mfi_sim *sim, unsigned slot, const char *name, mfi_program_fn *fn, void *arg);
+/** Go on until nothing is left to do. MF_OK; what broke otherwise. */
+mf_status mfi_sim_settle(mfi_sim *sim, mf_error *err);
+/** The processes close as they do when all is well; then memory is counted, unless one of them had crashed. */
+mf_status mfi_sim_close(mfi_sim *sim, mf_error *err);
+/** No more faults from here on. */
+void      mfi_sim_calm(mfi_sim *sim);
+
+/* Inside a schedule. */
+void      mfi_sim_break(mfi_sim *sim, const char *fmt, ...) MF_PRINTF(2, 3);     /* a promise was broken; the first one counts */
+bool      mfi_sim_is_broken(const mfi_sim *sim);
+void      mfi_sim_trace(mfi_sim *sim, const char *fmt, ...) MF_PRINTF(2, 3);
+bool      mfi_sim_traces(const mfi_sim *sim);
+mf_store *mfi_sim_store(mfi_sim *sim);          /* the common one, without faults */
+const mf_allocator *mfi_sim_allocator(mfi_sim *sim);
+/** Memory that goes with the schedule; zeroed. Never NULL: without memory the program ends. */
+void     *mfi_sim_new(mfi_sim *sim, size_t size);
+unsigned  mfi_sim_crashes(const mfi_sim *sim);
+unsigned  mfi_sim_faults(const mfi_sim *sim);   /* so many happened */
+bool      mfi_sim_lost_claims(const mfi_sim *sim);
+uint64_t  mfi_sim_steps(const mfi_sim *sim);
+int64_t   mfi_sim_now_ns(const mfi_sim *sim);
+mfi_sim  *mfi_sim_here(void);                   /* of the running strand */
+mfi_process *mfi_sim_process_here(void);
+/** A place where others may go on. */
+void      mfi_sim_yield(mfi_sim *sim);
+/** At the end: everything that must hold then. What does not breaks the schedule. */
+void      mfi_audit_end(mfi_sim *sim);
+/** True while the running call of this strand holds its claim. */
+bool      mfi_sim_claim_is_held(mfi_sim *sim, uint64_t token);
+
+#endif

@@ -1,0 +1,86 @@
+/* The queue of the manager that has one: it survives every process, and knows mageflow's metadata alone. */
+#include "sim_private.h"
+
+static mf_str copy_text(mfi_sim *sim, mf_str text)
+{
+    char *copy = mfi_sim_new(sim, text.len + 1);
+    memcpy(copy, text.at, text.len);
+    return mf_str_of(copy, text.len);
+}
+
+static mfi_parcel *append(mfi_sim *sim, const mfi_parcel *from)
+{
+    mfi_parcel *p = mfi_sim_new(sim, sizeof *p);
+    *p = *from;
+    p->next = NULL;
+    p->holder = NULL;
+    p->number = ++sim->parcel_number;
+    mf_message_ref(p->message);
+    mf_message_ref(p->error);
+    *sim->parcels_end = p;
+    sim->parcels_end = &p->next;
+    atomic_fetch_add_explicit(&sim->posted, 1, memory_order_relaxed);
+    return p;
+}
+
+mfi_parcel *mfi_parcel_post(mfi_sim *sim, const mf_entry *entry, int64_t due_ns, unsigned met)
+{
+    mfi_parcel parcel = {
+        .task = copy_text(sim, entry->spec->name), .unit = entry->unit, .container = entry->spec->container,
+        .attempt = entry->attempt, .message = entry->message, .error = entry->error, .due_ns = due_ns, .met = met,
+    };
+    return append(sim, &parcel);
+}
+
+mfi_parcel *mfi_parcel_pick(mfi_sim *sim, bool (*fits)(void *arg, mf_str task), void *arg, bool *early, int64_t *next_ns)
+{
+    unsigned n = 0;
+    mfi_parcel *chosen = NULL, *oldest = NULL;
+    *next_ns = INT64_MAX;
+    for (mfi_parcel *p = sim->parcels; p != NULL; p = p->next) {
+        if (p->holder != NULL || !fits(arg, p->task))
+            continue;
+        if (p->due_ns > sim->now_ns) {
+            *next_ns = p->due_ns < *next_ns ? p->due_ns : *next_ns;
+            continue;
+        }
+        if (oldest == NULL)
+            oldest = p;
+        if (mfi_prng_below(&sim->order, ++n) == 0)      /* each of n with the same chance */
+            chosen = p;
+    }
+    *early = chosen != oldest;
+    return chosen;
+}
+
+void mfi_parcel_done(mfi_sim *sim, mfi_parcel *parcel)
+{
+    mfi_parcel **at = &sim->parcels;
+    while (*at != parcel)
+        at = &(*at)->next;
+    *at = parcel->next;
+    if (sim->parcels_end == &parcel->next)
+        sim->parcels_end = at;
+    mf_message_unref(parcel->message);
+    mf_message_unref(parcel->error);
+    parcel->message = parcel->error = NULL;
+}
+
+void mfi_parcel_again(mfi_sim *sim, const mfi_parcel *parcel)
+{
+    append(sim, parcel)->due_ns = 0;
+}
+
+void mfi_parcels_of_dead(mfi_process *process)
+{
+    for (mfi_parcel *p = process->sim->parcels; p != NULL; p = p->next)
+        if (p->holder == process)
+            p->holder = NULL;
+    atomic_fetch_add_explicit(&process->sim->posted, 1, memory_order_relaxed);
+}
+
+void mfi_parcels_fini(mfi_sim *sim)
+{
+    while (sim->parcels != NULL)
+        mfi_parcel_done(sim, sim->parcels);
+}

@@ -1,0 +1,271 @@
+/* What must have become of every node. The model knows nothing of records, messages or commits: it works down and up the
+ * tree with a few numbers. Only one thing is taken from the store as it is: what was canceled, since a cancel from outside
+ * comes at any time; everything that follows from it is again computed. */
+#include "flows.h"
+
+/* The fields that reach a task's answer. */
+typedef struct fields {
+    bool     has_m;
+    int64_t  m;
+    uint64_t results;
+    int64_t  k;
+    int64_t  x;
+} fields;
+
+typedef struct expected {
+    mf_signature_status status;
+    uint64_t            hash;       /* of the result, when done */
+} expected;
+
+typedef struct model {
+    flow     *f;
+    mfi_sim  *sim;
+    mf_store *store;
+} model;
+
+static expected check(model *m, node *n, fields in, int64_t k_above, bool may_be_canceled);
+
+/* ---- what is in the store ---------------------------------------------------------------------------------------------- */
+
+typedef struct observed {
+    bool                there;
+    mf_signature_status status;
+    uint64_t            hash;
+    bool                started;
+} observed;
+
+static uint64_t results_hash(model *m, const mf_key *key)
+{
+    mf_outcome page[CHILDREN_MAX * 2];
+    size_t got = 0;
+    uint64_t hash = LIST_HASH;
+    for (uint64_t from = 0;; from += got) {
+        if (mf_store_outcomes(m->store, key, from, CHILDREN_MAX * 2, page, &got, NULL) != MF_OK || got == 0)
+            return hash;
+        for (size_t i = 0; i < got; i++) {
+            mf_value value = mf_message_value(page[i].value), list;
+            bool done = page[i].status == MF_STATUS_DONE && page[i].value != NULL;
+            if (done && mf_value_type(value) == MF_TYPE_MAP && mf_value_get(value, MF_STR_LIT("results"), &list))
+                value = list;       /* the end of a swarm inside */
+            hash = list_hash(hash, done ? value_hash(value) : NIL_HASH);
+            mf_message_unref(page[i].value);
+        }
+    }
+}
+
+static observed look(model *m, const mf_key *key)
+{
+    mf_record record = {0};
+    observed o = {0};
+    if (!mf_key_is_set(key) || mf_store_load(m->store, key, 1, &record, NULL) != MF_OK || record.spec == NULL)
+        return o;
+    o.there = true;
+    o.status = record.state.status;
+    o.started = record.state.started_ms != 0;
+    mf_value value = mf_message_value(record.state.result), list;
+    if (mf_value_type(value) == MF_TYPE_MAP && mf_value_get(value, MF_STR_LIT("results"), &list))
+        value = list;       /* a chain whose last step was a swarm */
+    o.hash = record.spec->kind == MF_KIND_SWARM ? results_hash(m, key) : value_hash(value);
+    mf_record_release(&record);
+    return o;
+}
+
+/* The outcome of an item of a swarm. */
+static observed look_item(model *m, const mf_key *swarm, uint64_t index)
+{
+    mf_outcome outcome;
+    size_t got = 0;
+    observed o = {0};
+    if (mf_store_outcomes(m->store, swarm, index, 1, &outcome, &got, NULL) != MF_OK || got == 0)
+        return o;
+    o.there = true;
+    o.status = outcome.status;
+    o.started = outcome.status != MF_STATUS_PENDING;
+    mf_value value = mf_message_value(outcome.value), list;
+    if (mf_value_type(value) == MF_TYPE_MAP && mf_value_get(value, MF_STR_LIT("results"), &list))
+        value = list;
+    o.hash = value_hash(value);
+    mf_message_unref(outcome.value);
+    return o;
+}
+
+/* ---- comparing --------------------------------------------------------------------------------------------------------- */
+
+static void differ(model *m, const node *n, const char *what, mf_signature_status is, mf_signature_status should)
+{
+    mfi_sim_break(m->sim, "node %lld (%.12s): %s is %s, the model says %s", (long long)n->id, n->key.text, what,
+                  mf_signature_status_name(is), mf_signature_status_name(should));
+}
+
+/* Whether what was seen is what was expected; what was canceled, is. Gives what the nodes above go on with. */
+static expected settle(model *m, node *n, observed o, expected e, bool may_be_canceled, const char *what)
+{
+    if (!o.there)
+        return e;
+    bool never = o.status == MF_STATUS_PENDING && !o.started;
+    if (may_be_canceled && (o.status == MF_STATUS_CANCELED || never))
+        return (expected){MF_STATUS_CANCELED, NIL_HASH};
+    if (n->cancel_tried && o.status == MF_STATUS_CANCELED)
+        return (expected){MF_STATUS_CANCELED, NIL_HASH};
+    if (o.status != e.status)
+        differ(m, n, what, o.status, e.status);
+    else if (e.status == MF_STATUS_DONE && o.hash != e.hash)
+        mfi_sim_break(m->sim, "node %lld (%.12s): %s has another result than the model says", (long long)n->id, n->key.text, what);
+    return e;
+}
+
+static bool ended_early(mf_signature_status status)
+{
+    return status == MF_STATUS_FAILED || status == MF_STATUS_CANCELED;
+}
+
+/* ---- nodes ------------------------------------------------------------------------------------------------------------- */
+
+static expected task_expected(const node *n, fields in, int64_t k_above)
+{
+    int64_t k = k_above != 0 ? k_above : in.k;
+    expected e = {MF_STATUS_DONE, 0};
+    switch (n->mode) {
+    case MODE_FAIL:
+    case MODE_EXHAUST:
+    case MODE_TIMEOUT:
+    case MODE_STUCK:
+        e.status = MF_STATUS_FAILED;
+        break;
+    case MODE_CANCEL:
+        e.status = MF_STATUS_CANCELED;
+        break;
+    case MODE_ODD:
+        e.status = in.x % 2 == 1 ? MF_STATUS_FAILED : MF_STATUS_DONE;
+        break;
+    default:
+        break;
+    }
+    if (e.status == MF_STATUS_DONE)
+        e.hash = int_hash(task_answer(n->id, in.has_m, in.m, in.results, k, in.x));
+    return e;
+}
+
+static int64_t k_of(const node *n, int64_t k_above)
+{
+    return k_above != 0 ? k_above : n->k;
+}
+
+static expected check_chain(model *m, node *n, fields in, int64_t k_above, bool canceled)
+{
+    expected e = {MF_STATUS_DONE, NIL_HASH};
+    for (unsigned i = 0; i < n->child_count; i++) {
+        e = check(m, n->children[i], in, k_of(n, k_above), canceled);
+        if (e.status != MF_STATUS_DONE)
+            return e;
+        in = (fields){.results = e.hash};
+    }
+    return e;
+}
+
+static expected swarm_expected(const node *n, unsigned failed, bool breaks, uint64_t hash)
+{
+    if (breaks || (n->stop_after > 0 && failed >= n->stop_after))
+        return (expected){MF_STATUS_FAILED, 0};
+    return (expected){MF_STATUS_DONE, hash};
+}
+
+static expected check_swarm(model *m, node *n, fields in, int64_t k_above, bool canceled)
+{
+    uint64_t hash = LIST_HASH;
+    unsigned failed = 0;
+    for (unsigned i = 0; i < n->child_count; i++) {
+        node *child = n->children[i];
+        expected e = check(m, child, in, k_of(n, k_above), canceled);
+        if (mf_key_is_set(&n->key) && !mf_key_is_set(&child->key))
+            e = settle(m, child, look_item(m, &n->key, i), e, canceled, "its outcome");
+        failed += e.status == MF_STATUS_FAILED;
+        hash = list_hash(hash, e.status == MF_STATUS_DONE ? e.hash : NIL_HASH);
+    }
+    return swarm_expected(n, failed, false, hash);
+}
+
+static expected check_map(model *m, node *n, int64_t k_above, bool canceled)
+{
+    uint64_t hash = LIST_HASH;
+    unsigned failed = 0;
+    bool breaks = n->breaks_at >= 0 && (unsigned)n->breaks_at <= n->items;
+    for (unsigned i = 0; i < n->items && !(breaks && i >= (unsigned)n->breaks_at); i++) {
+        expected e = task_expected(n->children[0], (fields){.x = i}, k_of(n, k_above));
+        e = settle(m, n->children[0], look_item(m, &n->key, i), e, canceled || breaks, "an item's outcome");
+        failed += e.status == MF_STATUS_FAILED;
+        hash = list_hash(hash, e.status == MF_STATUS_DONE ? e.hash : NIL_HASH);
+    }
+    return swarm_expected(n, failed, breaks, hash);
+}
+
+/* What did not follow must not have begun, other than by its own cancel. */
+static void check_silent(model *m, node *n)
+{
+    observed o = look(m, &n->key);
+    if (o.there && (o.started || (o.status != MF_STATUS_PENDING && o.status != MF_STATUS_CANCELED)))
+        differ(m, n, "a callback that does not follow", o.status, MF_STATUS_PENDING);
+}
+
+static void check_callbacks(model *m, node *n, fields in, int64_t k_above, expected e)
+{
+    fields sent = in;
+    if (n->kind == NODE_TASK && k_above != 0)
+        sent.k = k_above;
+    for (unsigned i = 0; i < n->success_count; i++) {
+        if (e.status == MF_STATUS_DONE)
+            check(m, n->success[i], (fields){.results = e.hash}, 0, false);
+        else
+            check_silent(m, n->success[i]);
+    }
+    for (unsigned i = 0; i < n->error_count; i++) {
+        if (e.status == MF_STATUS_FAILED)
+            check(m, n->error[i], sent, 0, false);
+        else
+            check_silent(m, n->error[i]);
+    }
+}
+
+static expected check(model *m, node *n, fields in, int64_t k_above, bool may_be_canceled)
+{
+    observed o = look(m, &n->key);
+    /* What stands in something that ended early may have been canceled with it. */
+    bool below = may_be_canceled || (o.there && ended_early(o.status));
+    expected e;
+    switch (n->kind) {
+    case NODE_CHAIN:
+        e = check_chain(m, n, in, k_above, below);
+        break;
+    case NODE_SWARM:
+        e = check_swarm(m, n, in, k_above, below);
+        break;
+    case NODE_MAP:
+        e = check_map(m, n, k_above, below);
+        break;
+    default:
+        e = task_expected(n, in, k_above);
+        break;
+    }
+    e = settle(m, n, o, e, may_be_canceled, "it");
+    if (n->kind != NODE_MAP || e.status != MF_STATUS_PENDING)
+        check_callbacks(m, n, in, k_above, e);
+    return e;
+}
+
+static void check_waited(model *m, expected e)
+{
+    flow *f = m->f;
+    if (!f->waits)
+        return;
+    mf_status should = e.status == MF_STATUS_DONE ? MF_OK : e.status == MF_STATUS_FAILED ? MF_E_TASK_FAILED : MF_E_CANCELED;
+    if (f->waited != should)
+        mfi_sim_break(m->sim, "who waited for the flow was told %s, and it ended as %s", mf_status_name(f->waited),
+                      mf_signature_status_name(e.status));
+}
+
+void model_check(flow *f, mfi_sim *sim)
+{
+    model m = {f, sim, mfi_sim_store(sim)};
+    expected e = check(&m, f->root, (fields){.has_m = true, .m = f->message}, 0, false);
+    check_waited(&m, e);
+}

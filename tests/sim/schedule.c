@@ -1,0 +1,85 @@
+#include "flows.h"
+
+#include <stdlib.h>
+
+static mfi_sim_config configure(uint64_t seed)
+{
+    mfi_prng prng = mfi_prng_of(seed, 12);
+    mfi_sim_config c = {
+        .seed = seed,
+        .processes = 1 + mfi_prng_below(&prng, 3),
+        .workers = 1 + mfi_prng_below(&prng, 3),
+        .queue = mfi_prng_one_in(&prng, 2),
+        .no_fast_path = mfi_prng_one_in(&prng, 4),
+        .faults = 1 + mfi_prng_below(&prng, 4),
+        .odds = 6u << mfi_prng_below(&prng, 5),
+        .kinds = MFI_FAULTS_ALL,
+    };
+    /* Half of the schedules try one kind of fault alone, and more of it. */
+    if (mfi_prng_one_in(&prng, 2)) {
+        c.kinds = MFI_FAULT_BIT(mfi_prng_below(&prng, MFI_FAULTS));
+        c.faults += 2;
+        c.odds /= 2;
+    }
+    return c;
+}
+
+static bool run_once(const mfi_sim_config *config, void *line_user, schedule_result *result, mf_error *err)
+{
+    flow *f = malloc(sizeof *f);
+    mfi_sim *sim = NULL;
+    if (f == NULL) {
+        mf_fail(err, MF_E_NOMEM, "no memory for a flow");
+        return false;
+    }
+    flow_generate(f, config->seed);
+    mfi_sim_config c = *config;
+    c.declare = declare_tasks;
+    c.user = f;
+    mf_status st = mfi_sim_create(&c, &sim, err);
+    if (st == MF_OK) {
+        flow_programs(f, sim, c.processes, c.seed);
+        st = mfi_sim_settle(sim, err);
+    }
+    if (c.line != NULL)
+        flow_print(f, c.line, line_user);
+    if (st == MF_OK) {
+        mfi_audit_end(sim);
+        if (!mfi_sim_is_broken(sim))
+            model_check(f, sim);
+        st = mfi_sim_settle(sim, err);      /* nothing is left to do: only tells what broke */
+    }
+    if (st == MF_OK && !f->started)
+        st = mf_fail(err, MF_E_STATE, "the flow was never started");
+    *result = (schedule_result){mfi_sim_faults(sim), mfi_sim_crashes(sim), mfi_sim_steps(sim), f->item_count};
+    if (st == MF_OK)
+        st = mfi_sim_close(sim, err);
+    mfi_sim_destroy(sim);
+    free(f);
+    return st == MF_OK;
+}
+
+/* A schedule that went by without a fault is run again with more of them. */
+bool schedule_run(uint64_t seed, mfi_cells *cells, void (*line)(void *user, const char *text), void *user,
+                  schedule_result *result, mf_error *err)
+{
+    mfi_sim_config c = configure(seed);
+    c.cells = cells;
+    c.line = line;
+    c.line_user = user;
+    bool fine = true;
+    unsigned odds = c.odds;
+    for (;;) {
+        fine = run_once(&c, user, result, err);
+        if (!fine || result->faults > 0)
+            return fine;
+        if (odds <= 1) {
+            if (c.kinds == MFI_FAULTS_ALL)
+                return fine;
+            c.kinds = MFI_FAULTS_ALL;       /* this kind meets nothing in such a flow */
+            odds = 16;
+        }
+        odds /= 2;
+        c.odds = odds > 0 ? odds : 1;
+    }
+}

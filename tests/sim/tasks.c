@@ -1,0 +1,153 @@
+/* The bodies. What one answers depends on what it received and on nothing else; how it behaves stands in its message. */
+#include "flows.h"
+
+#include <stdio.h>
+
+#define TIMEOUT mf_milliseconds(40)
+
+uint64_t int_hash(int64_t value)
+{
+    return mfi_mix64((uint64_t)value * 2 + 1);
+}
+
+uint64_t list_hash(uint64_t so_far, uint64_t element)
+{
+    return mfi_mix64(so_far * 31 + element);
+}
+
+uint64_t value_hash(mf_value value)
+{
+    int64_t number;
+    if (mf_value_int(value, &number) == MF_OK)
+        return int_hash(number);
+    if (mf_value_type(value) != MF_TYPE_ARRAY)
+        return NIL_HASH;
+    uint64_t hash = LIST_HASH;
+    mf_iter iter = mf_value_iter(value);
+    for (mf_value element; mf_iter_next(&iter, NULL, &element);)
+        hash = list_hash(hash, value_hash(element));
+    return hash;
+}
+
+int64_t task_answer(int64_t id, bool has_m, int64_t m, uint64_t results, int64_t k, int64_t x)
+{
+    uint64_t hash = mfi_mix64((uint64_t)id);
+    hash = mfi_mix64(hash ^ (has_m ? (uint64_t)m : 0));
+    hash = mfi_mix64(hash ^ results);
+    hash = mfi_mix64(hash ^ (uint64_t)k);
+    hash = mfi_mix64(hash ^ (uint64_t)x);
+    return (int64_t)(hash >> 16);
+}
+
+static int64_t field(const mf_message *in, const char *name, bool *there)
+{
+    mf_value value;
+    int64_t number = 0;
+    *there = mf_value_get(mf_message_value(in), mf_cstr(name), &value) && mf_value_int(value, &number) == MF_OK;
+    return number;
+}
+
+static mf_status work(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    flow *f = user;
+    bool has_n, has_mode, has_m, has_k, has_x;
+    int64_t id = field(in, "n", &has_n), how = field(in, "mode", &has_mode), m = field(in, "m", &has_m);
+    int64_t k = field(in, "k", &has_k), x = field(in, "x", &has_x);
+    uint32_t attempt = mf_context_execution_info(ctx)->attempt_number;
+    mf_value value;
+    f->calls++;
+    uint64_t results = mf_value_get(mf_message_value(in), MF_STR_LIT("mageflow_results"), &value) ? value_hash(value) : 0;
+    mfi_sim_yield(mfi_sim_here());      /* others see it run */
+    switch ((mode)how) {
+    case MODE_SLOW:
+        if (mf_context_sleep(ctx, mf_milliseconds(1 + (int64_t)(id % 7))) != MF_OK)
+            return mf_task_fail(ctx, MF_RETRY, "Stopped", "task %lld was asked to stop", (long long)id);
+        break;
+    case MODE_FLAKY:
+        if (attempt < 2)
+            return mf_task_fail(ctx, MF_RETRY, "Flaky", "attempt %u of %lld", attempt, (long long)id);
+        break;
+    case MODE_FAIL:
+        return mf_task_fail(ctx, MF_FINAL, "Broken", "task %lld fails", (long long)id);
+    case MODE_EXHAUST:
+        return mf_task_fail(ctx, MF_RETRY, "Again", "attempt %u of %lld", attempt, (long long)id);
+    case MODE_CANCEL:
+        mf_context_cancel(ctx);
+        return MF_OK;
+    case MODE_TIMEOUT:
+        while (mf_context_sleep(ctx, mf_seconds(1)) == MF_OK)
+            ;       /* until it is told to stop: there is no other end */
+        return MF_E_CANCELED;
+    case MODE_STUCK:
+        mfi_thread_sleep(mf_seconds(5));
+        return MF_E_RETRY;
+    case MODE_ODD:
+        if (x % 2 == 1)
+            return mf_task_fail(ctx, MF_FINAL, "Odd", "%lld is odd", (long long)x);
+        break;
+    default:
+        break;
+    }
+    *out = mf_msg("I", task_answer(id, has_m, m, results, k, x));
+    return MF_OK;
+}
+
+/* A source for each (count, where it breaks): its name says both. The cursor is the next number. */
+struct counting {
+    unsigned items;
+    int      breaks_at;
+    char     name[32];
+};
+
+static mf_status draw(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
+{
+    const struct counting *c = user;
+    (void)message;
+    unsigned at = 0;
+    if (cursor->len == sizeof at)
+        memcpy(&at, cursor->bytes, sizeof at);
+    if (c->breaks_at >= 0 && at == (unsigned)c->breaks_at)
+        return mf_fail(err, MF_E_MALFORMED, "the source breaks at %u", at);
+    if (at >= c->items)
+        return MF_OK;
+    *item = mf_msg("{s:I}", "x", (int64_t)at);
+    at++;
+    memcpy(cursor->bytes, &at, sizeof at);
+    cursor->len = sizeof at;
+    return MF_OK;
+}
+
+static uint64_t expected(const mf_message *message, void *user)
+{
+    (void)message;
+    return ((const struct counting *)user)->items;
+}
+
+static mf_status declare_sources(mf_client *client, flow *f, mf_error *err)
+{
+    static struct counting sources[9][10];
+    mf_status st = MF_OK;
+    for (unsigned i = 0; i < f->node_count && st == MF_OK; i++) {
+        const node *n = &f->nodes[i];
+        if (n->kind != NODE_MAP)
+            continue;
+        struct counting *c = &sources[n->items][n->breaks_at + 1];
+        c->items = n->items;
+        c->breaks_at = n->breaks_at;
+        snprintf(c->name, sizeof c->name, "count %u %d", n->items, n->breaks_at);
+        st = mf_source(client, MF_SOURCE_DEF(.name = c->name, .next = draw, .expected = expected, .user = c), err);
+        if (st == MF_E_EXISTS)
+            st = MF_OK;     /* another map of the flow draws the same numbers */
+    }
+    return st;
+}
+
+mf_status declare_tasks(mf_client *client, void *user, mf_error *err)
+{
+    mf_status st = mf_task(client, MF_TASK_DEF(.name = "work", .run = work, .user = user, .retries = 2,
+                                               .backoff = mf_milliseconds(3)), err);
+    if (st == MF_OK)
+        st = mf_task(client, MF_TASK_DEF(.name = "timed", .run = work, .user = user, .retries = 1,
+                                         .backoff = mf_milliseconds(3), .timeout = TIMEOUT), err);
+    return st == MF_OK ? declare_sources(client, user, err) : st;
+}
