@@ -1,5 +1,5 @@
 #!/bin/sh
-# idle.sh PROGRAM SECONDS: count the system calls of the program's threads while its pool is idle; there must be none.
+# idle.sh PROGRAM SECONDS: count the system calls of the program's threads while they are idle; there must be none.
 # Without strace, or where tracing is forbidden: skipped (77), but a failure where CI is true.
 set -eu
 program=$1 seconds=$2
@@ -17,6 +17,6 @@ awk -v seconds="$seconds" '
     within && $1 != main { calls++; print }
     END {
         if (!ended) { print "the program did not get to its end"; exit 1 }
-        printf "%d system calls by the threads of an idle pool in %d s\n", calls, seconds
+        printf "%d system calls by idle threads in %d s\n", calls, seconds
         exit calls > 0
     }' "$trace"

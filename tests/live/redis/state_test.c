@@ -175,6 +175,38 @@ static void done(void *user, mf_status st, mfi_redis_replies *replies, const mf_
     fake_signal(&e->event);
 }
 
+static void block_and_interrupt(mfi_redis *redis, mfi_redis *looker)
+{
+    struct end end = {.event = FAKE_EVENT};
+    const mfi_redis_how *how = MFI_REDIS_HOW(.within = MF_FOREVER, .blocking = true, .blocks = MF_FOREVER);
+    cr_assert(eq(int, mfi_redis_submit(redis, live_command(redis, "BLPOP q 0"), how, done, &end), MF_OK));
+    char blocked[64];
+    while (live_call(looker, "EVAL return(select(2,redis.call('client','list'):gsub('flags=b',''))) 0", blocked, NULL) == MF_OK &&
+           strcmp(blocked, "1") != 0)
+        ;
+    mfi_redis_interrupt(redis);
+    fake_await(&end.event, 1);
+    cr_assert(eq(int, end.st, MF_OK), "%s", end.err.text);
+    cr_assert(end.nil);
+}
+
+Test(redis_state, the_permissions_in_the_readme_are_enough_for_scripts_and_interrupts)
+{
+    s = (redis_server)REDIS_SERVER("--user", "mageflow", "on", ">p", "~*", "+client|setname", "+client|id", "+client|unblock",
+                                   "+info", "+ping", "+select", "+script|load", "+evalsha", "+incr", "+blpop");
+    redis_server_start(&s);
+    mfi_redis *redis = live_open_up(&s, "mageflow:p@", "/1"), *looker = live_open_up(&s, "", "");
+    const mfi_redis_script *script = mfi_redis_script_add(redis, mf_cstr(counting));
+    live_do(looker, "SCRIPT FLUSH");
+    mfi_redis_request *rq = mfi_redis_request_create(redis);
+    mfi_redis_add_script(rq, script, 1, 1, (const mf_str[]){MF_STR_LIT("count")});
+    mf_error err = {0};
+    cr_assert(eq(int, mfi_redis_call(redis, rq, NULL, NULL, &err), MF_OK), "%s", err.text);
+    block_and_interrupt(redis, looker);
+    mfi_redis_destroy(redis, 0);
+    mfi_redis_destroy(looker, 0);
+}
+
 Test(redis_state, a_blocked_read_is_woken_by_an_entry_and_by_an_interrupt)
 {
     s = (redis_server)REDIS_SERVER(NULL);
