@@ -153,6 +153,24 @@ case_graph_draws_a_file_in_both_languages() {
     says '^        subgraph c2\["swarm<br/>30 at once"\]$'
 }
 
+# The first process leaves a flow in the file, the next one that knows its tasks ends it, and a third one draws it.
+case_run_leaves_a_flow_in_a_file_and_graph_finds_it() {
+    "$MAGEFLOW" --help | grep -q 'sqlite:FILE' || { echo "skipped: this build has no SQLite"; exit 77; }
+    local store="local:?store=sqlite:$work/flows.db" key picture=''
+    printf '%s' "$add_twice" > "$work/flow.json"
+    run run --load "$TASKS" --url "$store" "$work/flow.json"
+    key=$(cat "$work/out")
+    [[ $code = 0 && $key =~ ^chain-[a-z0-9]{25}$ ]] || complain "expected the key of a chain"
+    until [[ $picture == *'chain<br/>done, 2/2 done'* ]]; do
+        expect 0 null '' run --load "$TASKS" --url "$store" --wait - <<< '{"task": "echo"}'
+        run graph --url "$store" --format mermaid "$key"
+        picture=$(cat "$work/out")
+        [ "$failed" = 0 ] && [ "$code" = 0 ] || return
+    done
+    says 'n3\["\[0\] echo<br/>done"\]:::done'
+    expect 2 '' 'there is no signature chain-abcdefghijklmnopqrstuvwxy$' graph --url "$store" chain-abcdefghijklmnopqrstuvwxy
+}
+
 case_graph_says_what_is_wrong() {
     expect 2 '' 'graph: expected one FLOW.json or KEY, got 0 arguments' graph
     expect 2 '' '--format: expected dot or mermaid, got "svg"' graph --format svg x.json
