@@ -5,6 +5,7 @@
 #include "groups.h"
 
 #include <mageflow/client.h>
+#include <mageflow/control.h>
 
 struct search {
     const char *directory;          /* as the user wrote it */

@@ -11,7 +11,8 @@ enum {
     MFI_STOP_CANCEL = 1,    /* canceled from outside */
     MFI_STOP_TIMEOUT = 2,   /* out of time */
     MFI_STOP_CLOSING = 4,   /* the worker closes */
-    MFI_STOP_SELF = 8       /* the task asked for it: mf_context_cancel */
+    MFI_STOP_SELF = 8,      /* the task asked for it: mf_context_cancel */
+    MFI_STOP_INTERRUPT = 16 /* something above it was interrupted: it runs again after the resume */
 };
 
 #define MFI_ERROR_TYPE_MAX 64

@@ -108,23 +108,3 @@ void mfi_call_fini(mfi_call *call)
     mfi_release(call->allocator, call->error_text, MFI_ERROR_TEXT_LIMIT + 1);
     call->error_text = NULL;
 }
-
-/* ---- durable verbs --------------------------------------------------------------------------------------------- */
-
-mf_status mf_step(mf_context *ctx, const char *key, mf_step_fn *fn, void *user, mf_message **out)
-{
-    (void)ctx, (void)key, (void)fn, (void)user, (void)out;
-    return MF_E_UNSUPPORTED;
-}
-
-mf_status mf_sleep(mf_context *ctx, mf_duration span)
-{
-    (void)ctx, (void)span;
-    return MF_E_UNSUPPORTED;
-}
-
-mf_status mf_wait_event(mf_context *ctx, const char *name, mf_duration timeout, mf_message **out)
-{
-    (void)ctx, (void)name, (void)timeout, (void)out;
-    return MF_E_UNSUPPORTED;
-}

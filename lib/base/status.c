@@ -27,6 +27,7 @@ static const struct { const char *name, *text; } rows[] = {
     {"MF_E_FINAL", "failed for good"},
     {"MF_E_FORKED", "made before a fork"},
     {"MF_E_AGAIN", "nothing there at the moment"},
+    {"MF_E_WAIT", "waits, and goes on later"},
 };
 
 static size_t row_of(mf_status st)

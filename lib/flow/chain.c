@@ -15,7 +15,7 @@ static mf_message *call_message(const mf_item *item, const mf_message *handed, b
     else
         first = mf_message_ref(handed);
     if (st == MF_OK)
-        st = mfi_compose_call(first, item->spec, item->message, containers, plan, &message, &err);
+        st = mfi_compose_call(first, item->spec->kwargs, item->message, containers, plan, &message, &err);
     mf_message_unref(first);
     if (st != MF_OK)
         mfi_plan_fail(plan, st, err.text);
@@ -33,11 +33,12 @@ void mfi_item_publish(const mf_spec *container, const mf_state *state, const mf_
         return;
     }
     if (mf_key_is_set(&item->spec->key)) {
-        mfi_plan_start(plan, &(mfi_start){.key = item->spec->key, .message = (mf_message *)(uintptr_t)handed,
-                                          .is_result = is_result, .inherited = containers});
+        mfi_plan_start(plan, &(mfi_start){.key = item->spec->key, .index = index, .container = container->key,
+                                          .message = (mf_message *)(uintptr_t)handed, .is_result = is_result,
+                                          .inherited = containers});
     } else {
         mf_message *message = call_message(item, handed, is_result, containers, plan);
-        mfi_plan_entry(plan, item->spec, &(mf_unit){container->key, index, state->epoch}, 1, message);
+        mfi_flow_call(item->spec, &(mf_unit){container->key, index, state->epoch}, message, plan);
     }
     mf_message_unref(containers);
 }
@@ -67,6 +68,24 @@ void mfi_count_item(mf_state *state, const mfi_flow_event *event)
         state->canceled++;
 }
 
+/* The last step that ran decides. */
+static void end_after_step(const mf_spec *spec, mf_state *state, const mf_message *value, int64_t now_ms, mfi_plan *plan)
+{
+    if (state->canceled > 0)
+        mfi_end(spec, state, MF_STATUS_CANCELED, value, state->input, now_ms, plan);
+    else if (state->failed > 0)
+        mfi_end(spec, state, MF_STATUS_FAILED, value, state->input, now_ms, plan);
+    else
+        mfi_end(spec, state, MF_STATUS_DONE, value, NULL, now_ms, plan);
+}
+
+/* A paused chain ends when it is resumed. */
+static void hold_end(mf_state *state, const mf_message *value)
+{
+    mf_message_unref(state->result);
+    state->result = mf_message_ref(value);
+}
+
 void mfi_chain_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
     if (state->running == 0 || event->index != state->next - 1)
@@ -74,15 +93,23 @@ void mfi_chain_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *
     state->running = 0;
     plan->changed = true;
     mfi_count_item(state, event);
-    if (!mf_signature_status_runs(state->status))
-        return;     /* ended meanwhile: counted, and nothing follows */
+    if (mf_signature_status_ended(state->status))
+        return;     /* meanwhile: counted, and nothing follows */
 
-    if (event->kind == MFI_EV_ITEM_CANCELED)
-        mfi_end(spec, state, MF_STATUS_CANCELED, event->value, state->input, now_ms, plan);
-    else if (event->kind == MFI_EV_ITEM_FAILED)
-        mfi_end(spec, state, MF_STATUS_FAILED, event->value, state->input, now_ms, plan);
-    else if (state->next == state->total)
-        mfi_end(spec, state, MF_STATUS_DONE, event->value, NULL, now_ms, plan);
+    bool goes_on = event->kind == MFI_EV_ITEM_DONE && state->next < state->total;
+    if (goes_on)
+        publish_step(spec, state, event->value, true, plan);    /* a paused chain's is parked when it is claimed */
+    else if (mf_signature_status_runs(state->status))
+        end_after_step(spec, state, event->value, now_ms, plan);
     else
-        publish_step(spec, state, event->value, true, plan);
+        hold_end(state, event->value);
+}
+
+void mfi_chain_resumed(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_plan *plan)
+{
+    if (state->next == 0 || state->running > 0)
+        return;
+    mf_message *value = mf_message_ref(state->result);
+    end_after_step(spec, state, value, now_ms, plan);
+    mf_message_unref(value);
 }

@@ -6,6 +6,8 @@
 
 void mfi_chain_start(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_plan *plan);
 void mfi_chain_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan);
+/** It was resumed: what ended it meanwhile does so now. */
+void mfi_chain_resumed(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_plan *plan);
 
 /** Count how an item ended. */
 void mfi_count_item(mf_state *state, const mfi_flow_event *event);

@@ -17,11 +17,11 @@ static mf_status merge_over(mf_message **base, const mf_message *over, const mfi
     return MF_OK;
 }
 
-mf_status mfi_compose_call(const mf_message *handed, const mf_spec *task, const mf_message *item,
+mf_status mfi_compose_call(const mf_message *handed, const mf_message *task, const mf_message *item,
                            const mf_message *containers, const mfi_plan *plan, mf_message **out, mf_error *err)
 {
     mf_message *message = mf_message_ref(handed);
-    mf_status st = merge_over(&message, task->kwargs, plan, err);
+    mf_status st = merge_over(&message, task, plan, err);
     if (st == MF_OK)
         st = merge_over(&message, item, plan, err);
     if (st == MF_OK)
@@ -37,7 +37,7 @@ mf_status mfi_compose_call(const mf_message *handed, const mf_spec *task, const 
 mf_status mfi_compose_kwargs(const mf_spec *container, const mf_state *state, const mfi_plan *plan, mf_message **out,
                              mf_error *err)
 {
-    mf_message *kwargs = mf_message_ref(container->kwargs);
+    mf_message *kwargs = mf_message_ref(mfi_kwargs_of(container, state));
     mf_status st = merge_over(&kwargs, state->inherited, plan, err);
     if (st != MF_OK) {
         mf_message_unref(kwargs);

@@ -5,9 +5,15 @@
 
 #include "plan.h"
 
+/** The kwargs of a signature: as they were edited, else as it was made with. Borrowed. */
+static inline const mf_message *mfi_kwargs_of(const mf_spec *spec, const mf_state *state)
+{
+    return state->kwargs != NULL ? state->kwargs : spec->kwargs;
+}
+
 /** The message of a call: what is handed to it, and over that, each winning over the one before, the task's stored
  * kwargs, the item's, and those of the containers above. */
-mf_status mfi_compose_call(const mf_message *handed, const mf_spec *task, const mf_message *item,
+mf_status mfi_compose_call(const mf_message *handed, const mf_message *task, const mf_message *item,
                            const mf_message *containers, const mfi_plan *plan, mf_message **out, mf_error *err);
 
 /** The kwargs that a container's tasks get: its own, over which go those from above it. */

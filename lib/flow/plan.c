@@ -26,8 +26,10 @@ void mfi_plan_reset(mfi_plan *plan)
     for (size_t i = 0; i < plan->start_count; i++)
         start_release(&plan->starts[i]);
     plan->entry_count = plan->outcome_count = plan->settle_count = plan->start_count = 0;
+    plan->removal_count = plan->item_count = plan->note_count = 0;
     plan->status = MF_OK;
-    plan->changed = false;
+    plan->changed = plan->resumes = false;
+    plan->dead = NULL;
 }
 
 void mfi_plan_fini(mfi_plan *plan)
@@ -37,6 +39,9 @@ void mfi_plan_fini(mfi_plan *plan)
     mfi_release(plan->allocator, plan->outcomes, plan->outcome_capacity * sizeof *plan->outcomes);
     mfi_release(plan->allocator, plan->settles, plan->settle_capacity * sizeof *plan->settles);
     mfi_release(plan->allocator, plan->starts, plan->start_capacity * sizeof *plan->starts);
+    mfi_release(plan->allocator, plan->removals, plan->removal_capacity * sizeof *plan->removals);
+    mfi_release(plan->allocator, plan->items, plan->item_capacity * sizeof *plan->items);
+    mfi_release(plan->allocator, plan->notes, plan->note_capacity * sizeof *plan->notes);
 }
 
 mf_status mfi_plan_fail(mfi_plan *plan, mf_status st, const char *what)
@@ -73,7 +78,8 @@ void mfi_plan_entry(mfi_plan *plan, const mf_spec *spec, const mf_unit *unit, ui
         return;
     }
     plan->entries[plan->entry_count++] =
-        (mf_entry){.spec = mf_spec_ref(spec), .unit = *unit, .attempt = attempt, .message = message};
+        (mf_entry){.spec = mf_spec_ref(spec), .unit = *unit, .attempt = attempt, .message = message,
+                   .priority = plan->priority};
 }
 
 void mfi_plan_outcome(mfi_plan *plan, uint64_t index, mf_signature_status status, const mf_message *value)
@@ -99,4 +105,35 @@ void mfi_plan_start(mfi_plan *plan, const mfi_start *start)
     mf_message_ref(start->inherited);
     mf_message_ref(start->error);
     plan->starts[plan->start_count++] = *start;
+}
+
+void mfi_plan_removal(mfi_plan *plan, const mf_key *key, bool on_success, bool on_error)
+{
+    if (HAS_ROOM(plan, removals, removal_count, removal_capacity))
+        plan->removals[plan->removal_count++] = (mf_removal){.key = *key, .on_success = on_success, .on_error = on_error};
+}
+
+void mfi_plan_items(mfi_plan *plan, uint64_t from, const mf_item *items, size_t n)
+{
+    if (!HAS_ROOM_FOR(plan, n, items, item_count, item_capacity))
+        return;
+    if (plan->item_count == 0)
+        plan->items_from = from;
+    memcpy(plan->items + plan->item_count, items, n * sizeof *items);
+    plan->item_count += n;
+}
+
+void mfi_plan_note(mfi_plan *plan, const mf_note *note)
+{
+    if (HAS_ROOM(plan, notes, note_count, note_capacity))
+        plan->notes[plan->note_count++] = *note;
+}
+
+/* splitmix64: enough for spreading starts, and a seed replays it. */
+uint64_t mfi_plan_random(mfi_plan *plan, uint64_t n)
+{
+    uint64_t z = plan->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (z ^ z >> 31) % n;
 }

@@ -16,6 +16,7 @@ typedef struct mfi_start {
     bool        is_result;  /* message is a result, to be put into the return field that the record names */
     mf_message *inherited;  /* kwargs of the containers above it, or NULL */
     mf_message *error;      /* for an error callback, or NULL */
+    mf_key      container;  /* for an item: what waits for its end; unset: a callback */
 } mfi_start;
 
 struct mfi_framework;
@@ -24,9 +25,14 @@ typedef struct mfi_plan {
     const mf_allocator  *allocator;
     const mf_limits     *limits;
     const struct mfi_framework *framework;     /* the specs of mageflow's own tasks */
+    int64_t              now_ms;        /* input: the store's clock */
+    uint64_t             random;        /* input: where the random spans of staggered starts come from */
+    int32_t              priority;      /* of the entries to come; mfi_flow_apply takes the record's */
     mf_status            status;        /* the first failure */
     mf_error             error;
     bool                 changed;       /* the state is another one than before */
+    bool                 resumes;       /* what is parked on the record is due now */
+    const char          *dead;          /* the record is a dead letter, for this reason; NULL: it is not */
     mf_entry            *entries;
     size_t               entry_count, entry_capacity;
     mf_outcome          *outcomes;
@@ -35,6 +41,13 @@ typedef struct mfi_plan {
     size_t               settle_count, settle_capacity;
     mfi_start           *starts;
     size_t               start_count, start_capacity;
+    mf_removal          *removals;
+    size_t               removal_count, removal_capacity;
+    mf_item             *items;         /* appended to the record; borrowed from the event that adds them */
+    size_t               item_count, item_capacity;
+    uint64_t             items_from;
+    mf_note             *notes;         /* borrowed from the events */
+    size_t               note_count, note_capacity;
 } mfi_plan;
 
 void mfi_plan_init(mfi_plan *plan, const mf_allocator *allocator, const mf_limits *limits, const struct mfi_framework *framework);
@@ -53,5 +66,15 @@ void mfi_plan_entry(mfi_plan *plan, const mf_spec *spec, const mf_unit *unit, ui
 void mfi_plan_outcome(mfi_plan *plan, uint64_t index, mf_signature_status status, const mf_message *value);
 void mfi_plan_settle(mfi_plan *plan, uint64_t token);
 void mfi_plan_start(mfi_plan *plan, const mfi_start *start);
+/** Take a record away, with its own callbacks as told. */
+void mfi_plan_removal(mfi_plan *plan, const mf_key *key, bool on_success, bool on_error);
+/** Append items to the record, the first at index `from`. Borrowed until the commit. */
+void mfi_plan_items(mfi_plan *plan, uint64_t from, const mf_item *items, size_t n);
+
+/** Set or take away a note, whose texts and value are borrowed until the commit. */
+void mfi_plan_note(mfi_plan *plan, const mf_note *note);
+
+/** A random number below n (n > 0). */
+uint64_t mfi_plan_random(mfi_plan *plan, uint64_t n);
 
 #endif

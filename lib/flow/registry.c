@@ -62,19 +62,31 @@ static mf_status check_name(const char *what, const char *name, bool own, mf_err
     return MF_OK;
 }
 
-static mf_status check_task(const mf_task_def *def, bool own, mf_error *err)
+static mf_status check_foreign(const mf_task_def *def, mf_error *err)
 {
-    mf_status st = check_name("task", def->name, own, err);
+    if (def->run != NULL)
+        return mf_fail(err, MF_E_INVALID, "foreign task \"%s\": expected no function in .run, since others serve it", def->name);
+    if (def->timeout <= 0)
+        return mf_fail(err, MF_E_INVALID, "foreign task \"%s\": expected a .timeout, since nothing else tells that nobody "
+                       "serves it", def->name);
+    return MF_OK;
+}
+
+static mf_status check_task(const mf_task_def *def, mfi_task_kind kind, mf_error *err)
+{
+    mf_status st = check_name("task", def->name, kind == MFI_TASK_OWN, err);
+    if (st == MF_OK && kind == MFI_TASK_FOREIGN)
+        st = check_foreign(def, err);
     if (st != MF_OK)
         return st;
-    if (def->run == NULL)
+    if (def->run == NULL && kind != MFI_TASK_FOREIGN)
         return mf_fail(err, MF_E_INVALID, "task \"%s\": expected a function in .run, got NULL", def->name);
     if (def->backoff < 0 || def->timeout < 0)
         return mf_fail(err, MF_E_INVALID, "task \"%s\": a negative %s", def->name, def->backoff < 0 ? "backoff" : "timeout");
     return MF_OK;
 }
 
-mf_status mfi_registry_add_task(mfi_registry *registry, const mf_task_def *def, bool durable, bool own, mf_error *err)
+mf_status mfi_registry_add_task(mfi_registry *registry, const mf_task_def *def, mfi_task_kind kind, mf_error *err)
 {
     if (def == NULL || def->struct_size == 0)
         return mf_fail(err, MF_E_INVALID, "task: struct_size is 0; declare it with MF_TASK_DEF(...)");
@@ -82,14 +94,14 @@ mf_status mfi_registry_add_task(mfi_registry *registry, const mf_task_def *def, 
     mf_task_def known = {0};
     memcpy(&known, def, def->struct_size < sizeof known ? def->struct_size : sizeof known);
     def = &known;
-    mf_status st = check_task(def, own, err);
+    mf_status st = check_task(def, kind, err);
     if (st != MF_OK)
         return st;
     mfi_task *task = mf_new(registry->allocator, mfi_task);
     if (task == NULL)
         return mf_fail(err, MF_E_NOMEM, "task \"%s\": no memory", def->name);
     task->def = known;
-    task->durable = durable;
+    task->durable = kind == MFI_TASK_DURABLE;
     task->name = mf_str_of(mfi_copy_text(registry->allocator, mf_cstr(def->name)), strlen(def->name));
     task->def.name = task->name.at;
     if (task->name.at != NULL)
@@ -97,6 +109,8 @@ mf_status mfi_registry_add_task(mfi_registry *registry, const mf_task_def *def, 
     if (task->plain != NULL) {
         mf_str field = mf_fields_return_name(def->in);
         task->plain->return_field = mf_str_of(mfi_copy_text(registry->allocator, field), field.len);
+        task->plain->foreign = kind == MFI_TASK_FOREIGN;
+        task->plain->timeout_ms = kind == MFI_TASK_FOREIGN ? def->timeout / 1000000 + 1 : 0;
     }
     if (task->name.at == NULL || task->plain == NULL || task->plain->return_field.at == NULL) {
         task_free(registry, task);

@@ -16,6 +16,13 @@
 #define uthash_free(at, size) mfi_release(NULL, (at), (size))
 #include <uthash.h>
 
+typedef enum mfi_task_kind {
+    MFI_TASK_PLAIN,
+    MFI_TASK_DURABLE,    /* its body may be called again, and is answered from its record */
+    MFI_TASK_FOREIGN,    /* others serve it */
+    MFI_TASK_OWN         /* mageflow's own, under "mageflow." */
+} mfi_task_kind;
+
 typedef struct mfi_task {
     mf_task_def    def;          /* name points to our copy */
     mf_str         name;
@@ -40,9 +47,8 @@ typedef struct mfi_registry {
 void mfi_registry_init(mfi_registry *registry, const mf_allocator *allocator);
 void mfi_registry_fini(mfi_registry *registry);
 
-/** Check and copy a declaration. MF_E_INVALID, MF_E_EXISTS, MF_E_NOMEM. own: names under "mageflow." are allowed. */
-MF_NODISCARD mf_status mfi_registry_add_task(mfi_registry *registry, const mf_task_def *def, bool durable, bool own,
-                                             mf_error *err);
+/** Check and copy a declaration. MF_E_INVALID, MF_E_EXISTS, MF_E_NOMEM. */
+MF_NODISCARD mf_status mfi_registry_add_task(mfi_registry *registry, const mf_task_def *def, mfi_task_kind kind, mf_error *err);
 MF_NODISCARD mf_status mfi_registry_add_source(mfi_registry *registry, const mf_source_def *def, mf_error *err);
 /** Take back a task that the manager then refused; nobody has seen it yet. */
 void mfi_registry_remove_task(mfi_registry *registry, mf_str name);

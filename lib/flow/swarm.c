@@ -47,7 +47,8 @@ void mfi_swarm_publish(const mf_spec *spec, mf_state *state, const mf_item *item
     for (size_t i = 0; i < n; i++) {
         /* A drawn message is handed to the one task; an added item receives the swarm's message below its own. */
         const mf_message *handed = drawn ? items[i].message : state->input;
-        mfi_item_publish(spec, state, drawn ? &spec->each : &items[i], state->next, handed, false, plan);
+        mfi_item_publish(spec, state, drawn ? &spec->each : &items[i], state->next, handed,
+                         !drawn && spec->message_as_result, plan);
         if (plan->status != MF_OK)
             return;     /* what was published before it stays published */
         state->next++;
@@ -98,6 +99,14 @@ static void stop_after(const mf_spec *spec, mf_state *state, const mf_message *e
     mf_message_unref(map);
 }
 
+static void look_for_end(const mf_spec *spec, mf_state *state, const mf_message *error, int64_t now_ms, mfi_plan *plan)
+{
+    if (spec->stop_after_failures > 0 && state->failed >= spec->stop_after_failures)
+        stop_after(spec, state, error, now_ms, plan);
+    else if (mfi_swarm_is_complete(spec, state))
+        ask_for_fill(spec, state, plan);
+}
+
 void mfi_swarm_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
     if (event->index >= state->next)
@@ -107,8 +116,8 @@ void mfi_swarm_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *
     state->running--;
     mfi_count_item(state, event);
     plan->changed = true;
-    if (!mf_signature_status_runs(state->status))
-        return;     /* ended meanwhile: counted, and nothing follows */
+    if (mf_signature_status_ended(state->status))
+        return;     /* meanwhile: counted, and nothing follows */
 
     const mf_spec *each = spec->each.spec;
     if (each != NULL && status == MF_STATUS_DONE)
@@ -116,8 +125,47 @@ void mfi_swarm_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *
     else if (each != NULL && status == MF_STATUS_FAILED)
         mfi_callbacks_error(each, event->index, event->sent, event->value, plan);
 
-    if (spec->stop_after_failures > 0 && state->failed >= spec->stop_after_failures)
-        stop_after(spec, state, event->value, now_ms, plan);
-    else if (mfi_swarm_is_complete(spec, state))
+    if (mf_signature_status_runs(state->status))    /* a paused one ends when it is resumed */
+        look_for_end(spec, state, event->value, now_ms, plan);
+}
+
+void mfi_swarm_resumed(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_plan *plan)
+{
+    look_for_end(spec, state, NULL, now_ms, plan);
+}
+
+/* ---- adding while it runs ----------------------------------------------------------------------------------------- */
+
+mf_status mfi_swarm_add(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, mfi_plan *plan)
+{
+    if (spec->kind != MF_KIND_SWARM || spec->source.len > 0)
+        return MF_E_INVALID;
+    if (mf_signature_status_ended(state->status))
+        return MF_E_STATE;
+    if (state->closed)
+        return MF_E_CLOSED;
+    if (spec->max_items > 0 && (state->total >= spec->max_items || event->item_count > spec->max_items - state->total))
+        return MF_E_FULL;
+    if (event->from != UINT64_MAX && event->from != state->total)
+        return MF_E_CONFLICT;
+    mfi_plan_items(plan, state->total, event->items, event->item_count);
+    state->total += event->item_count;
+    state->closed = spec->close_on_max && state->total == spec->max_items;
+    plan->changed = true;
+    return MF_OK;
+}
+
+mf_status mfi_swarm_close(const mf_spec *spec, mf_state *state, mfi_plan *plan)
+{
+    if (spec->kind != MF_KIND_SWARM || spec->source.len > 0)
+        return MF_E_INVALID;
+    if (mf_signature_status_ended(state->status))
+        return MF_E_STATE;
+    if (state->closed)
+        return MF_OK;
+    state->closed = true;
+    plan->changed = true;
+    if (mfi_swarm_is_complete(spec, state))
         ask_for_fill(spec, state, plan);
+    return MF_OK;
 }

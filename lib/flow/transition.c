@@ -1,5 +1,7 @@
 #include "transition.h"
 
+#include <stdio.h>
+
 #include "chain.h"
 #include "compose.h"
 #include "framework.h"
@@ -26,9 +28,14 @@ static bool ended_before(const mf_spec *spec, const mf_state *state, mfi_plan *p
 
 static void start(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
-    if (ended_before(spec, state, plan) || state->status != MF_STATUS_PENDING || state->started_ms != 0)
+    if (ended_before(spec, state, plan) || state->status != MF_STATUS_PENDING)
         return;     /* started already */
-    state->started_ms = now_ms;
+    if (state->started_ms == 0)
+        state->started_ms = now_ms;
+    state->deadline_ms = mfi_deadline_ms(spec->ttl_ms, now_ms);
+    state->priority = plan->priority = event->priority;
+    mf_message_unref(state->input);
+    mf_message_unref(state->inherited);
     state->input = mf_message_ref(event->value);
     state->inherited = mf_message_ref(event->inherited);
     mfi_status_set(state, MF_STATUS_ACTIVE);
@@ -41,8 +48,8 @@ static void start(const mf_spec *spec, mf_state *state, const mfi_flow_event *ev
 
 static void task_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
-    if (ended_before(spec, state, plan) || !mf_signature_status_runs(state->status))
-        return;
+    if (ended_before(spec, state, plan) || mf_signature_status_ended(state->status))
+        return;     /* a paused one that ran to its end has ended */
     static const mf_signature_status ends[] = {
         [MFI_EV_ITEM_DONE] = MF_STATUS_DONE,
         [MFI_EV_ITEM_FAILED] = MF_STATUS_FAILED,
@@ -64,34 +71,86 @@ static void item(const mf_spec *spec, mf_state *state, const mfi_flow_event *eve
         task_item(spec, state, event, now_ms, plan);
 }
 
-void mfi_flow_apply(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
+static mf_status resume(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_plan *plan)
 {
+    mf_status st = mfi_resume(spec, state, now_ms, plan);
+    if (st == MF_OK && state->status == MF_STATUS_ACTIVE && spec->kind == MF_KIND_CHAIN)
+        mfi_chain_resumed(spec, state, now_ms, plan);
+    else if (st == MF_OK && state->status == MF_STATUS_ACTIVE && spec->kind == MF_KIND_SWARM)
+        mfi_swarm_resumed(spec, state, now_ms, plan);
+    return st;
+}
+
+/* What a durable task waited for is there: it is called again, and whatever else would call it must not. */
+static mf_status wake(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, mfi_plan *plan)
+{
+    mfi_plan_note(plan, event->note);
+    if (spec->kind != MF_KIND_TASK || mf_signature_status_ended(state->status))
+        return MF_E_STATE;
+    state->epoch++;
+    plan->changed = true;
+    mfi_plan_outcome(plan, event->index, MF_STATUS_DONE, event->value);
+    mfi_plan_entry(plan, spec, &(mf_unit){spec->key, 0, state->epoch}, event->attempt, mf_message_ref(event->sent));
+    return MF_OK;
+}
+
+static mf_status end_by(const mf_spec *spec, mf_state *state, mf_signature_status status, const mf_message *value,
+                        int64_t now_ms, mfi_plan *plan)
+{
+    if (mf_signature_status_ended(state->status))
+        return MF_E_STATE;
+    mfi_end(spec, state, status, value, state->input, now_ms, plan);
+    return MF_OK;
+}
+
+mf_status mfi_flow_apply(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
+{
+    plan->now_ms = now_ms;
+    plan->priority = state->priority;
     mfi_plan_settle(plan, event->settle);
     switch (event->kind) {
     case MFI_EV_START:
         if (spec->kind != MF_KIND_TASK)
             start(spec, state, event, now_ms, plan);
-        break;
+        return MF_OK;
     case MFI_EV_FILL:
         if (spec->kind == MF_KIND_SWARM)
             mfi_swarm_fill(spec, state, event, now_ms, plan);
-        break;
+        return MF_OK;
     case MFI_EV_ITEM_DONE:
     case MFI_EV_ITEM_FAILED:
     case MFI_EV_ITEM_CANCELED:
         item(spec, state, event, now_ms, plan);
-        break;
+        return MF_OK;
     case MFI_EV_CANCEL:
-        if (!mf_signature_status_ended(state->status))
-            mfi_end(spec, state, MF_STATUS_CANCELED, event->value, state->input, now_ms, plan);
-        break;
+        return end_by(spec, state, MF_STATUS_CANCELED, event->value, now_ms, plan);
     case MFI_EV_FAIL:
-        if (!mf_signature_status_ended(state->status))
-            mfi_end(spec, state, MF_STATUS_FAILED, event->value, state->input, now_ms, plan);
-        break;
+        return end_by(spec, state, MF_STATUS_FAILED, event->value, now_ms, plan);
+    case MFI_EV_SUSPEND:
+        return mfi_pause(state, MF_STATUS_SUSPENDED, plan);
+    case MFI_EV_INTERRUPT:
+        return mfi_pause(state, MF_STATUS_INTERRUPTED, plan);
+    case MFI_EV_RESUME:
+        return resume(spec, state, now_ms, plan);
+    case MFI_EV_REMOVE:
+        return mfi_remove_record(spec, state, &event->removal, now_ms, plan);
+    case MFI_EV_ADD:
+        return mfi_swarm_add(spec, state, event, plan);
+    case MFI_EV_CLOSE:
+        return mfi_swarm_close(spec, state, plan);
+    case MFI_EV_EXPIRE:
+        mfi_expire(spec, state, now_ms, plan);
+        return MF_OK;
+    case MFI_EV_WAKE:
+        return wake(spec, state, event, plan);
+    case MFI_EV_LOCK:
+        return mfi_lock(state, event->lock, event->until_ms, now_ms, plan);
+    case MFI_EV_UNLOCK:
+        return mfi_unlock(state, event->lock, now_ms, plan);
     case MFI_EV_SETTLE:
         break;
     }
+    return MF_OK;
 }
 
 /* ---- starts ------------------------------------------------------------------------------------------------------ */
@@ -109,23 +168,63 @@ static mf_message *handed_message(const mf_spec *spec, const mfi_start *start, m
     return handed;
 }
 
-/* A task is called itself. A container is started by mageflow's own task, since its record changes. */
-void mfi_flow_start_entry(const mf_spec *spec, uint32_t epoch, const mfi_start *start, mfi_plan *plan)
+/* A foreign worker's silence is an end, too: unless one is known by then, its call has failed. */
+static void watch_foreign(const mf_spec *spec, const mf_unit *unit, const mf_message *sent, mfi_plan *plan)
 {
-    mf_unit unit = {spec->key, spec->numbered ? start->index : 0, epoch};
+    char text[256];
+    snprintf(text, sizeof text, "no outcome of the foreign task \"%.*s\" within %lld ms: does a worker serve it, with a "
+             "result backend, on the same server, with the same serializer?", (int)spec->name.len, spec->name.at,
+             (long long)spec->timeout_ms);
+    mfi_failure failure = {.type = MF_STR_LIT("Timeout"), .text = mf_cstr(text), .attempt = 1, .key = unit->key,
+                           .index = unit->index, .final = true};
+    mf_message *error = NULL, *message = NULL;
+    mf_error err = {.text = "flow: no memory for an error"};
+    mf_status st = mfi_compose_error(&failure, plan->allocator, &error);
+    if (st == MF_OK)
+        st = mfi_compose_pair("error", error, "message", sent, plan, &message, &err);
+    mf_message_unref(error);
+    if (st != MF_OK) {
+        mfi_plan_fail(plan, st, err.text);
+        return;
+    }
+    mfi_plan_entry(plan, plan->framework->specs[mfi_framework_for_end(&unit->key, false)], unit, 1, message);
+    if (plan->status == MF_OK)
+        plan->entries[plan->entry_count - 1].due_ms = plan->now_ms + spec->timeout_ms;
+}
+
+void mfi_flow_call(const mf_spec *spec, const mf_unit *unit, mf_message *message, mfi_plan *plan)
+{
+    mfi_plan_entry(plan, spec, unit, 1, message);
+    if (spec->foreign && plan->status == MF_OK)
+        watch_foreign(spec, unit, plan->entries[plan->entry_count - 1].message, plan);
+}
+
+/* A task is called itself. A container is started by mageflow's own task, since its record changes. */
+void mfi_flow_start_entry(const mf_spec *spec, const mf_state *state, const mfi_start *start, mfi_plan *plan)
+{
+    mf_unit unit = {spec->key, spec->numbered ? start->index : 0, state->epoch};
     bool is_task = spec->kind == MF_KIND_TASK;
     mf_message *handed = handed_message(spec, start, plan), *message = NULL;
     mf_error err;
     mf_status st = plan->status;
     if (st == MF_OK)
-        st = is_task ? mfi_compose_call(handed, spec, NULL, start->inherited, plan, &message, &err)
+        st = is_task ? mfi_compose_call(handed, mfi_kwargs_of(spec, state), NULL, start->inherited, plan, &message, &err)
                      : mfi_compose_pair("message", handed, "inherited", start->inherited, plan, &message, &err);
     mf_message_unref(handed);
     if (st != MF_OK) {
         mfi_plan_fail(plan, st, err.text);
         return;
     }
-    mfi_plan_entry(plan, is_task ? spec : plan->framework->specs[MFI_RUN_FLOW], &unit, 1, message);
-    if (is_task && plan->status == MF_OK)
-        plan->entries[plan->entry_count - 1].error = mf_message_ref(start->error);
+    size_t at = plan->entry_count;
+    if (is_task)
+        mfi_flow_call(spec, &unit, message, plan);
+    else
+        mfi_plan_entry(plan, plan->framework->specs[MFI_RUN_FLOW], &unit, 1, message);
+    if (plan->status != MF_OK)
+        return;
+    if (is_task)
+        plan->entries[at].error = mf_message_ref(start->error);
+    if (spec->stagger_ms > 0)       /* and with it every time that is counted from its beginning */
+        for (int64_t late = (int64_t)mfi_plan_random(plan, (uint64_t)spec->stagger_ms); at < plan->entry_count; at++)
+            plan->entries[at].due_ms = (plan->entries[at].due_ms > 0 ? plan->entries[at].due_ms : plan->now_ms) + late;
 }

@@ -12,13 +12,24 @@
 #include "plan.h"
 
 typedef enum mfi_flow_event_kind {
-    MFI_EV_START,           /* value: the message it receives; inherited; expected */
+    MFI_EV_START,           /* value: the message it receives; inherited; expected; priority */
     MFI_EV_FILL,            /* value: a complete swarm's results (see mfi_swarm_is_complete), else NULL */
     MFI_EV_ITEM_DONE,       /* value: the result */
     MFI_EV_ITEM_FAILED,     /* value: the error map; sent: the message its task was sent */
     MFI_EV_ITEM_CANCELED,   /* the item will not run, or ended as canceled; value: an error map or NULL */
     MFI_EV_CANCEL,          /* the whole signature */
     MFI_EV_FAIL,            /* the whole signature, by an error of the flow itself; value: the error map */
+    MFI_EV_SUSPEND,         /* nothing of it starts until it is resumed */
+    MFI_EV_INTERRUPT,       /* the same, and what runs is asked to stop */
+    MFI_EV_RESUME,
+    MFI_EV_REMOVE,          /* the record goes, in two steps if it is alive; removal says which callbacks go along */
+    MFI_EV_ADD,             /* a swarm: items, from */
+    MFI_EV_CLOSE,           /* a swarm: nothing will be added any more */
+    MFI_EV_EXPIRE,          /* its deadline may have passed */
+    MFI_EV_WAKE,            /* a durable task waits for memo `index`, and here it is: value; sent, attempt: its next call;
+                               note: the one that told of its waiting */
+    MFI_EV_LOCK,            /* lock, until_ms */
+    MFI_EV_UNLOCK,          /* lock */
     MFI_EV_SETTLE           /* nothing but the delivery */
 } mfi_flow_event_kind;
 
@@ -27,6 +38,15 @@ typedef struct mfi_flow_event {
     uint64_t       index;       /* of the item; 0 for a task's own record */
     uint64_t       expected;
     uint64_t       settle;      /* the token of the delivery that is settled with it; 0: none */
+    int32_t        priority;
+    uint32_t       attempt;
+    uint64_t       lock;
+    int64_t        until_ms;
+    mf_removal     removal;
+    const mf_item *items;       /* borrowed until the commit */
+    size_t         item_count;
+    uint64_t       from;        /* the index that the first one must get; UINT64_MAX: any */
+    const mf_note *note;        /* borrowed until the commit */
     mf_message    *value;
     mf_message    *sent;
     mf_message    *inherited;
@@ -34,8 +54,18 @@ typedef struct mfi_flow_event {
 void mfi_flow_event_release(mfi_flow_event *event);
 
 /** Apply one event. state is a working copy that holds its references. An event that comes twice, or too late, changes
- * nothing but settles its delivery. Failures are in plan->status; state and plan are then not to be used. */
-void mfi_flow_apply(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan);
+ * nothing but settles its delivery. Failures are in plan->status; state and plan are then not to be used.
+ * Answers whoever asked for the event: MF_OK: it is so now. MF_E_STATE: it has ended, or what is asked does not fit how it
+ * stands. MF_E_CLOSED, MF_E_FULL, MF_E_INVALID, MF_E_CONFLICT: of MFI_EV_ADD: the swarm was closed, its max_items is reached, it is
+ * none that is added to, another index is next. MF_E_STALE: the lock is not held. MF_E_AGAIN: see MFI_EV_REMOVE. */
+mf_status mfi_flow_apply(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan);
+
+/** Whether somebody holds a lock on the record: its status stays as it is until then. */
+bool mfi_flow_is_locked(const mf_state *state, int64_t now_ms);
+/** Whether the event has to wait for the end of a lock. */
+bool mfi_flow_waits_for_lock(mfi_flow_event_kind kind);
+/** Whether the event is a verb of somebody who is told that the record is locked, instead of waiting. */
+bool mfi_flow_is_verb(mfi_flow_event_kind kind);
 
 /** Whether a claimed unit may run, by the status of its record and what stands above. */
 bool mfi_flow_should_run(mf_signature_status head, mf_signature_status above);
@@ -53,7 +83,11 @@ bool mfi_swarm_is_complete(const mf_spec *spec, const mf_state *state);
 
 /** A signature that is to be started has ended already: its container, which was not waiting for it then, is told now. */
 void mfi_flow_ended_before(const mf_spec *spec, mfi_plan *plan);
-/** Turn a start into the entry that does it, now that the record of the signature was read (spec; epoch of its state). */
-void mfi_flow_start_entry(const mf_spec *spec, uint32_t epoch, const mfi_start *start, mfi_plan *plan);
+/** A signature that is to be started was removed: so its container, if it has one, is told that it failed. */
+void mfi_flow_gone(const mfi_start *start, mfi_plan *plan);
+/** The entry that calls a task for the first time (message is consumed); of a foreign one, with the end of its timeout. */
+void mfi_flow_call(const mf_spec *spec, const mf_unit *unit, mf_message *message, mfi_plan *plan);
+/** Turn a start into the entry that does it, now that the record of the signature was read. */
+void mfi_flow_start_entry(const mf_spec *spec, const mf_state *state, const mfi_start *start, mfi_plan *plan);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "memory.h"
+#include "random.h"
 
 /* A child has a generation of its own: what was made before the fork is refused there, without asking for the process
  * id at each call. */
@@ -52,6 +53,23 @@ static mf_status check_options(const mf_options *options, mf_error *err)
     return MF_OK;
 }
 
+#define DAY_MS (24 * INT64_C(3600) * 1000)
+#define KEEP_IN_MEMORY_MS (5 * INT64_C(60) * 1000)
+
+static void take_ttl(mf_client *client, mf_kind kind, const mf_ttl_default *ttl)
+{
+    client->ttl_ms[kind] = mfi_span_ms(ttl->live, DAY_MS);
+    client->keep_ms[kind] = mfi_span_ms(ttl->keep, mf_client_durable(client) ? DAY_MS : KEEP_IN_MEMORY_MS);
+}
+
+uint64_t mfi_client_random(mf_client *client)
+{
+    uint64_t z = atomic_fetch_add_explicit(&client->random, UINT64_C(0x9e3779b97f4a7c15), memory_order_relaxed);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
 static void take_options(mf_client *client, const mf_options *options)
 {
     mf_options o = {0};
@@ -63,6 +81,9 @@ static void take_options(mf_client *client, const mf_options *options)
     client->log_user = o.log_user;
     client->threads = o.threads;
     client->fast_path = !o.no_fast_path;
+    take_ttl(client, MF_KIND_TASK, &o.task_ttl);
+    take_ttl(client, MF_KIND_CHAIN, &o.chain_ttl);
+    take_ttl(client, MF_KIND_SWARM, &o.swarm_ttl);
     if (o.limits != NULL)
         memcpy(&client->limits, o.limits,
                o.limits->struct_size < sizeof client->limits ? o.limits->struct_size : sizeof client->limits);
@@ -108,11 +129,14 @@ mf_status mf_client_create(mf_adapter *adapter, mf_store *store, const mf_option
         return st;
     }
 
-    take_options(client, options);
     client->host.ops = &mfi_host_ops;
     client->fork_generation = atomic_load_explicit(&fork_generation, memory_order_relaxed);
     client->adapter = adapter;
     client->store = store;
+    take_options(client, options);
+    uint64_t seed = 0;
+    st = mfi_random_fill(NULL, &seed, sizeof seed);
+    atomic_init(&client->random, seed);
     /* Recursive: a worker's on_start is called under it, and may start flows. */
     pthread_mutexattr_t attr;
     pthread_mutexattr_init(&attr);
@@ -125,7 +149,7 @@ mf_status mf_client_create(mf_adapter *adapter, mf_store *store, const mf_option
     mfi_keeper_init(&client->keeper);
     mfi_outbox_init(&client->outbox);
     mfi_observers_init(&client->observers);
-    st = mfi_startup(client, err);
+    st = st == MF_OK ? mfi_startup(client, err) : mf_fail(err, st, "client: no random bytes");
     if (st != MF_OK) {
         mf_client_destroy(client);
         return st;
@@ -170,7 +194,7 @@ static mf_status declare(mf_client *client, const mf_task_def *def, bool durable
 {
     mf_status st = mfi_client_check(client, err);
     if (st == MF_OK)
-        st = mfi_registry_add_task(&client->registry, def, durable, false, err);
+        st = mfi_registry_add_task(&client->registry, def, durable ? MFI_TASK_DURABLE : MFI_TASK_PLAIN, err);
     if (st != MF_OK)
         return st;
     /* The adapter and everybody after it see the checked copy, whatever size of struct the caller knows. */
@@ -195,6 +219,17 @@ mf_status mf_task(mf_client *client, const mf_task_def *def, mf_error *err)
 mf_status mf_durable_task(mf_client *client, const mf_task_def *def, mf_error *err)
 {
     return declare(client, def, true, err);
+}
+
+mf_status mf_task_foreign(mf_client *client, const mf_task_def *def, mf_error *err)
+{
+    mf_status st = mfi_client_check(client, err);
+    if (st != MF_OK)
+        return st;
+    if (!mf_adapter_can(client->adapter, MF_CAP_OBSERVES))
+        return mf_fail(err, MF_E_UNSUPPORTED, "foreign task \"%s\": %s cannot watch for the ends of other workers' tasks",
+                       def == NULL || def->name == NULL ? "" : def->name, client->adapter->ops->name);
+    return mfi_registry_add_task(&client->registry, def, MFI_TASK_FOREIGN, err);
 }
 
 mf_status mf_source(mf_client *client, const mf_source_def *def, mf_error *err)

@@ -21,6 +21,7 @@ void mfi_control_init(mfi_control *c)
     atomic_init(&c->stops, 0);
     atomic_init(&c->stopping, 0);
     c->next_ns = INT64_MAX;
+    c->renew_ns = 0;
 }
 
 void mfi_control_fini(mfi_control *c)
@@ -52,7 +53,7 @@ void mfi_control_enter(mf_client *client, mfi_running *running)
     if (c->closing)
         mfi_call_stop(&running->call, MFI_STOP_CLOSING);
     bool earlier = running->deadline_ns < c->next_ns;
-    if (earlier)
+    if (running->deadline_ns < c->next_ns)
         c->next_ns = running->deadline_ns;
     pthread_mutex_unlock(&c->lock);
     if (earlier)
@@ -135,46 +136,64 @@ static struct keys running_keys(mf_client *client)
     return keys;
 }
 
-/* Records are not read under the lock, so the keys come first. */
-static void stop_below(mf_client *client, const mf_key *key)
+/* Ask the calls of one record to stop. */
+static void stop_calls(mf_client *client, const mf_key *key, unsigned bits)
 {
     mfi_control *c = &client->control;
+    pthread_mutex_lock(&c->lock);
+    for (mfi_running *r = c->running; r != NULL; r = r->next)
+        if (mf_key_eq(&r->call.delivery->unit.key, key))
+            mfi_call_stop(&r->call, bits);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Records are not read under the lock, so the keys come first. */
+static void stop_below(mf_client *client, const mf_key *key, unsigned bits)
+{
     struct keys keys = running_keys(client);
-    for (size_t i = 0; i < keys.count; i++) {
-        if (!stands_below(client, keys.at[i], key))
-            continue;
-        pthread_mutex_lock(&c->lock);
-        for (mfi_running *r = c->running; r != NULL; r = r->next)
-            if (mf_key_eq(&r->call.delivery->unit.key, &keys.at[i]))
-                mfi_call_stop(&r->call, MFI_STOP_CANCEL);
-        pthread_mutex_unlock(&c->lock);
-    }
+    for (size_t i = 0; i < keys.count; i++)
+        if (stands_below(client, keys.at[i], key))
+            stop_calls(client, &keys.at[i], bits);
     mfi_release(client->allocator, keys.at, keys.capacity * sizeof *keys.at);
     mf_adapter_wake_helpers(client->adapter);       /* a call that waits inside sees its stop, too */
     mf_adapter_request_stop(client->adapter, &(mf_unit){.key = *key});
 }
 
-/* Whether the record and everything above it runs. No key: there is nothing above. */
-static bool runs_from(mf_client *client, mf_key at)
+/* From a record upward: the first status that does not run, and whose it is. What is gone has ended. */
+static mf_signature_status standing_from(mf_client *client, mf_key at, mf_key *blocker)
 {
-    bool runs = true;
-    for (int i = 0; i < MAX_CONTAINERS && runs && mf_key_is_set(&at); i++) {
+    for (int i = 0; i < MAX_CONTAINERS && mf_key_is_set(&at); i++) {
         mf_record record = load_record(client, &at);
-        runs = record.spec != NULL && mf_signature_status_runs(record.state.status);
-        memset(&at, 0, sizeof at);
-        if (record.spec != NULL)
-            at = record.spec->container;
+        mf_signature_status status = MF_STATUS_CANCELED;
+        mf_key above = {{0}};
+        if (record.spec != NULL) {
+            status = record.state.status;
+            above = record.spec->container;
+        }
         mf_record_release(&record);
+        if (!mf_signature_status_runs(status)) {
+            *blocker = at;
+            return status;
+        }
+        at = above;
     }
-    return runs;
+    memset(blocker, 0, sizeof *blocker);
+    return MF_STATUS_ACTIVE;
 }
 
-bool mfi_control_above_runs(mf_client *client, const mf_key *key)
+mf_signature_status mfi_control_standing(mf_client *client, const mf_key *key, mf_key *blocker)
+{
+    return standing_from(client, *key, blocker);
+}
+
+mf_signature_status mfi_control_standing_above(mf_client *client, const mf_key *key, mf_key *blocker)
 {
     mf_record record = load_record(client, key);
-    bool runs = record.spec == NULL || runs_from(client, record.spec->container);
+    mf_key above = {{0}};
+    if (record.spec != NULL)
+        above = record.spec->container;
     mf_record_release(&record);
-    return runs;
+    return standing_from(client, above, blocker);
 }
 
 /* A stop against calls that were claimed before it:
@@ -188,26 +207,27 @@ bool mfi_control_above_runs(mf_client *client, const mf_key *key)
  *
  * Invariant  what begins after S2 reads the records again, or is found by S4; so nothing runs on unnoticed.
  * Why        C1 and S4 are ordered by the list's lock: S4 sees the call, or C2 sees S3. Between S2 and S3 C2 sees S1. */
-void mfi_control_stop_begin(mf_client *client)
+void mfi_control_stop_begin(mf_client *client, unsigned bits)
 {
-    mfi_here.owes_stop = true;
+    mfi_here.owes_stop = bits;
     atomic_fetch_add_explicit(&client->control.stopping, 1, memory_order_seq_cst);
 }
 
 void mfi_control_ended(mf_client *client, const mf_key *key)
 {
-    if (!mfi_here.owes_stop)
+    unsigned bits = mfi_here.owes_stop;
+    if (bits == 0)
         return;
-    mfi_here.owes_stop = false;
+    mfi_here.owes_stop = 0;
     atomic_fetch_add_explicit(&client->control.stops, 1, memory_order_seq_cst);
-    stop_below(client, key);
+    stop_below(client, key, bits);
 }
 
 void mfi_control_stop_end(mf_client *client, const mf_key *key, bool committed)
 {
     if (committed)
         mfi_control_ended(client, key);
-    mfi_here.owes_stop = false;
+    mfi_here.owes_stop = 0;
     atomic_fetch_sub_explicit(&client->control.stopping, 1, memory_order_seq_cst);
 }
 
@@ -218,10 +238,35 @@ bool mfi_control_stopped_since(mf_client *client, uint64_t mark)
            atomic_load_explicit(&c->stops, memory_order_seq_cst) != mark;
 }
 
-bool mfi_control_overtaken(mf_client *client, const mfi_running *running)
+/* What is suspended lets a call that was claimed before go on. */
+static unsigned stop_for(mf_signature_status standing)
 {
-    mf_key at = running->call.delivery->unit.key;
-    return mf_key_is_set(&at) && mfi_control_stopped_since(client, running->mark) && !runs_from(client, at);
+    if (standing == MF_STATUS_INTERRUPTED)
+        return MFI_STOP_INTERRUPT;
+    return mf_signature_status_ended(standing) ? MFI_STOP_CANCEL : 0;
+}
+
+unsigned mfi_control_overtaken(mf_client *client, const mfi_running *running)
+{
+    const mf_key *at = &running->call.delivery->unit.key;
+    mf_key blocker;
+    if (!mf_key_is_set(at) || !mfi_control_stopped_since(client, running->mark))
+        return 0;
+    return stop_for(mfi_control_standing(client, at, &blocker));
+}
+
+void mfi_control_look(mf_client *client)
+{
+    struct keys keys = running_keys(client);
+    for (size_t i = 0; i < keys.count; i++) {
+        mf_key blocker;
+        unsigned bits = mf_key_is_set(&keys.at[i]) ? stop_for(mfi_control_standing(client, &keys.at[i], &blocker)) : 0;
+        if (bits != 0)
+            stop_calls(client, &keys.at[i], bits);
+    }
+    if (keys.count > 0)
+        mf_adapter_wake_helpers(client->adapter);
+    mfi_release(client->allocator, keys.at, keys.capacity * sizeof *keys.at);
 }
 
 void mfi_control_stop_id(mf_client *client, mf_str id)

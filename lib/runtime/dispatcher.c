@@ -31,6 +31,7 @@ void mfi_dispatcher_init(mfi_dispatcher *d)
     d->boxes = NULL;
     d->count = 0;
     d->desks = NULL;
+    d->held = 0;
 }
 
 /* ---- desks ------------------------------------------------------------------------------------------------------- */
@@ -94,6 +95,7 @@ static void mailbox_free(mf_client *client, mfi_mailbox *box)
 {
     list_free(client, &box->incoming);
     list_free(client, &box->batch);
+    list_free(client, &box->held);
     mf_record_release(&box->record);
     mf_delete(client->allocator, box);
 }
@@ -117,6 +119,42 @@ void mfi_ticket_done(mfi_ticket *ticket, mf_status status)
     /* After this store the waiter may return, and the ticket is gone: wake touches no memory there. */
     atomic_store_explicit(&ticket->done, 1, memory_order_release);
     mfi_futex_wake(&ticket->done, UINT32_MAX);
+}
+
+/* ---- locks ------------------------------------------------------------------------------------------------------- */
+
+/* An unlock in this process looks at once; one elsewhere, or a lease that is over, within this. */
+#define LOOK_AT_LOCK_MS 50
+
+void mfi_mailbox_hold(mf_client *client, mfi_mailbox *box, const struct mfi_posted *posted, int64_t until_ms)
+{
+    mf_error err = {.status = MF_E_NOMEM, .text = "no memory for an event that waits for a lock"};
+    unsigned tries = 0;
+    while (!mfi_array_reserve(client->allocator, (void **)&box->held.at, &box->held.capacity, box->held.count + 1,
+                              sizeof *box->held.at))
+        mfi_pause_before_retry(client, MF_E_NOMEM, &err, &tries);
+    int64_t soon = mf_store_now_ms(client->store) + LOOK_AT_LOCK_MS;
+    pthread_mutex_lock(&client->dispatcher.lock);
+    box->held.at[box->held.count++] = *posted;
+    client->dispatcher.held++;
+    box->held_until_ms = until_ms < soon ? until_ms : soon;
+    pthread_mutex_unlock(&client->dispatcher.lock);
+    mfi_keeper_delayed(client, box->held_until_ms);
+}
+
+/* With the lock held: what waited is next in turn. */
+static bool unhold(mf_client *client, mfi_mailbox *box)
+{
+    struct mfi_posted_list *in = &box->incoming, *held = &box->held;
+    if (held->count == 0 || !mfi_array_reserve(client->allocator, (void **)&in->at, &in->capacity, in->count + held->count,
+                                               sizeof *in->at))
+        return false;
+    memmove(in->at + held->count, in->at, in->count * sizeof *in->at);
+    memcpy(in->at, held->at, held->count * sizeof *in->at);
+    in->count += held->count;
+    client->dispatcher.held -= (unsigned)held->count;
+    held->count = 0;
+    return true;
 }
 
 /* ---- posting ----------------------------------------------------------------------------------------------------- */
@@ -144,6 +182,8 @@ static mfi_mailbox *mailbox_of(mf_client *client, const mf_key *key)
 /* Worth keeping: more events will come, and the record is at hand. */
 static bool keeps(const mf_client *client, const mfi_mailbox *box)
 {
+    if (box->held.count > 0)
+        return true;
     return box->record.spec != NULL && box->record.spec->kind != MF_KIND_TASK &&
            box->record.state.status == MF_STATUS_ACTIVE && client->dispatcher.count <= KEPT_MAILBOXES;
 }
@@ -162,10 +202,15 @@ static void process_until_idle(mf_client *client, mfi_mailbox *box, bool may_dra
         pthread_mutex_unlock(&d->lock);
         mfi_mailbox_process(client, box, may_draw);
         desk_clear(client, box->plan);
-        for (size_t i = 0; i < box->batch.count; i++)
+        bool unlocked = false;
+        for (size_t i = 0; i < box->batch.count; i++) {
+            unlocked = unlocked || box->batch.at[i].event.kind == MFI_EV_UNLOCK;
             mfi_flow_event_release(&box->batch.at[i].event);
+        }
         box->batch.count = 0;
         pthread_mutex_lock(&d->lock);
+        if (unlocked)
+            unhold(client, box);
     }
     box->busy = false;
     desk_give(d, box->plan);
@@ -208,6 +253,37 @@ void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, b
         process_until_idle(client, box, may_draw);
     }
     pthread_mutex_unlock(&d->lock);
+}
+
+int64_t mfi_dispatcher_tick(mf_client *client, int64_t now_ms)
+{
+    mfi_dispatcher *d = &client->dispatcher;
+    int64_t next_ms;
+    mfi_mailbox *box, *due;
+    pthread_mutex_lock(&d->lock);
+    do {
+        next_ms = INT64_MAX;
+        due = NULL;
+        box = d->held > 0 ? d->boxes : NULL;
+        for (; box != NULL; box = box->hh.next) {
+            if (box->held.count == 0)
+                continue;
+            if (box->held_until_ms <= now_ms && due == NULL && !box->busy && (box->plan = desk_take(client)) != NULL)
+                due = box;
+            else if (box->held_until_ms < next_ms)
+                next_ms = box->held_until_ms;
+        }
+        if (due != NULL) {
+            unhold(client, due);
+            due->busy = true;
+            due->owner = mfi_thread_self();
+            process_until_idle(client, due, false);
+        }
+    } while (due != NULL);
+    if (next_ms <= now_ms)      /* it is busy, or there is no memory */
+        next_ms = now_ms + LOOK_AT_LOCK_MS;
+    pthread_mutex_unlock(&d->lock);
+    return next_ms;
 }
 
 mf_status mfi_dispatch_wait(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw)

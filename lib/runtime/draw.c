@@ -46,10 +46,25 @@ static size_t draw_from_source(mf_client *client, const mf_spec *spec, mf_state 
     return got;
 }
 
+/* Items that this very commit adds are not in the store yet. */
+static size_t read_planned(const mf_state *state, size_t want, mf_item *items, const mfi_plan *plan)
+{
+    size_t got = 0;
+    for (uint64_t at = state->next - plan->items_from; got < want && at < plan->item_count; at++) {
+        items[got] = plan->items[at];
+        mf_spec_ref(items[got].spec);
+        mf_message_ref(items[got].message);
+        got++;
+    }
+    return got;
+}
+
 static size_t read_added(mf_client *client, const mf_spec *spec, const mf_state *state, size_t want, mf_item *items,
                          mfi_plan *plan)
 {
     size_t got = 0;
+    if (plan->item_count > 0 && state->next >= plan->items_from)
+        return read_planned(state, want, items, plan);
     mf_error err;
     mf_status st = mf_store_items(client->store, &spec->key, state->next, want, items, &got, &err);
     if (st != MF_OK)

@@ -1,6 +1,9 @@
 /* mageflow's own tasks: each message is an event of the record its metadata names. */
 #include "runtime.h"
 
+#include "lifecycle.h"
+#include "record.h"
+
 /* A copy of one part of the message; NULL: it is not there, or nil. What a flow is told is not lost for want of memory. */
 static mf_message *part(mf_client *client, const mf_message *message, const char *name)
 {
@@ -54,6 +57,7 @@ static mfi_flow_event event_of(mf_client *client, mfi_framework_task task, const
         event.value = part(client, d->message, "message");
         event.inherited = part(client, d->message, "inherited");
         event.expected = expected_items(client, &d->unit.key, event.value);
+        event.priority = d->priority;
         break;
     case MFI_FRAMEWORK_TASKS:
         break;
@@ -61,16 +65,97 @@ static mfi_flow_event event_of(mf_client *client, mfi_framework_task task, const
     return event;
 }
 
+/* How what it stands in stands, with the record whose status that is. */
+static mf_signature_status standing(mf_client *client, const mf_delivery *d, mf_key *blocker)
+{
+    if (d->claim == NULL || mfi_control_stopped_since(client, d->mark))
+        return mfi_control_standing_above(client, &d->unit.key, blocker);
+    *blocker = d->claim->blocker;
+    return d->claim->above;
+}
+
+/* A start, or more items, of something that is paused itself or stands in something that is: the message waits with it. */
+static bool park(mf_client *client, mfi_framework_task task, const mf_delivery *d, mf_signature_status above,
+                 const mf_key *blocker)
+{
+    mf_key at = *blocker;
+    bool paused = mfi_status_pauses(above);
+    if (!paused && task == MFI_RUN_FLOW) {
+        mf_record record = {0};
+        paused = mf_store_load(client->store, &d->unit.key, 1, &record, NULL) == MF_OK && record.spec != NULL &&
+                 mfi_status_pauses(record.state.status);
+        mf_record_release(&record);
+        at = d->unit.key;
+    }
+    if (!paused || (task != MFI_RUN_FLOW && task != MFI_SWARM_FILL))
+        return false;
+    mf_entry entry = {.spec = client->framework.specs[task], .unit = d->unit, .attempt = d->attempt, .parked = at,
+                      .message = (mf_message *)(uintptr_t)d->message, .priority = d->priority};
+    mfi_commit_plain(client, d->claim != NULL ? &d->claim->token : NULL, &entry);
+    if (d->claim == NULL)
+        mf_adapter_settle(client->adapter, &(mf_settlement){.delivery = d, .status = MF_STATUS_PENDING}, 1, NULL);
+    return true;
+}
+
+/* ---- what stands below an end ------------------------------------------------------------------------------------ */
+
+#define BELOW_PAGE 64
+
+static void cancel_item(mf_client *client, const mf_item *item)
+{
+    if (!mf_key_is_set(&item->spec->key))
+        return;
+    mfi_flow_event cancel = {.kind = MFI_EV_CANCEL};
+    mfi_dispatch(client, &item->spec->key, &cancel, true, NULL);
+}
+
+static void cancel_items(mf_client *client, const mf_key *swarm, uint64_t published)
+{
+    mf_item items[BELOW_PAGE];
+    size_t got;
+    for (uint64_t from = 0; from < published; from += got) {
+        size_t want = published - from < BELOW_PAGE ? (size_t)(published - from) : BELOW_PAGE;
+        mf_error err = {0};
+        mf_status st;
+        unsigned tries = 0;
+        while ((st = mf_store_items(client->store, swarm, from, want, items, &got, &err)) == MF_E_NOMEM || st == MF_E_IO)
+            mfi_pause_before_retry(client, st, &err, &tries);
+        if (st != MF_OK || got == 0)
+            return;
+        for (size_t i = 0; i < got; i++) {
+            cancel_item(client, &items[i]);     /* one that has ended stays as it is */
+            mfi_item_unref(&items[i]);
+        }
+    }
+}
+
+/* A record that ended early tells those below it that started (see mfi_end): the rest never will. */
+static void tell_below(mf_client *client, const mf_key *key)
+{
+    mf_record record = {0};
+    if (mf_store_load(client->store, key, 1, &record, NULL) != MF_OK || record.spec == NULL)
+        return;
+    bool early = mf_signature_status_ended(record.state.status) && record.state.status != MF_STATUS_DONE;
+    if (early && record.spec->kind == MF_KIND_CHAIN && record.state.next > 0)
+        cancel_item(client, &record.spec->steps[record.state.next - 1]);
+    else if (early && record.spec->kind == MF_KIND_SWARM && record.spec->source.len == 0)
+        cancel_items(client, key, record.state.next);
+    mf_record_release(&record);
+}
+
 void mfi_framework_deliver(mf_client *client, mfi_framework_task task, const mf_delivery *delivery)
 {
+    mf_key blocker;
+    mf_signature_status above = standing(client, delivery, &blocker);
+    if (park(client, task, delivery, above, &blocker))
+        return;
     mfi_flow_event event = event_of(client, task, delivery);
-    bool above = delivery->claim != NULL && !mfi_control_stopped_since(client, delivery->mark)
-                     ? mf_signature_status_runs(delivery->claim->above)
-                     : mfi_control_above_runs(client, &delivery->unit.key);
-    if (!above) {   /* what it stands in has ended: so does it, before it could start or end otherwise */
+    if (mf_signature_status_ended(above)) {     /* so does it, before it could start or end otherwise */
         mfi_flow_event cancel = {.kind = MFI_EV_CANCEL};
         mfi_dispatch(client, &delivery->unit.key, &cancel, true, NULL);
     }
+    if (task == MFI_SWARM_FILL && (delivery->claim == NULL || mf_signature_status_ended(delivery->claim->head)))
+        tell_below(client, &delivery->unit.key);
     if (delivery->claim != NULL) {
         event.settle = delivery->claim->token;      /* settled by the commit */
         mfi_dispatch(client, &delivery->unit.key, &event, true, NULL);

@@ -9,7 +9,8 @@ struct mfi_here {
     struct mfi_running *running;    /* the innermost call that this thread is in; NULL: none */
     struct mfi_mailbox *box;        /* the mailbox that it processes at the moment; NULL: none */
     bool                fails;      /* … and it makes its flow fail, by an error of the flow itself */
-    bool                owes_stop;  /* it commits an early end and has told nobody below it yet */
+    unsigned            owes_stop;  /* it commits an early end or an interruption and has told nobody below it yet: the bits
+                                       of mfi_call.stop to tell them; 0: it does not */
     bool                on_keeper;  /* it is a keeper */
 };
 extern _Thread_local struct mfi_here mfi_here;

@@ -15,13 +15,38 @@
 #include "here.h"
 
 #define PUBLISH_RETRY mf_milliseconds(500)
+#define LOOK_AGAIN_MS 100                           /* at what could not be finished this time */
+#define ELSEWHERE_EVERY mf_milliseconds(100)        /* looks at what others may have ended or stopped, at most */
 
 void mfi_keeper_init(mfi_keeper *k)
 {
     pthread_mutex_init(&k->lock, NULL);
     k->delayed_ms = INT64_MAX;
-    k->started = k->retry = k->stop = false;
+    k->started = k->retry = k->elsewhere = k->stop = false;
+    k->looked_ns = INT64_MIN;
     atomic_init(&k->changed, 0);
+}
+
+#define EXPIRED_PAGE 64
+
+/* Records that are alive past their time are told so. */
+static int64_t tick_expired(mf_client *client, int64_t now_ms)
+{
+    mf_key keys[EXPIRED_PAGE];
+    size_t got = 0;
+    int64_t next_ms = INT64_MAX;
+    mf_error err = {0};
+    mf_status st;
+    do {
+        st = mf_store_expired(client->store, EXPIRED_PAGE, keys, &got, &next_ms, &err);
+        for (size_t i = 0; st == MF_OK && i < got; i++) {
+            mfi_flow_event event = {.kind = MFI_EV_EXPIRE};
+            mfi_dispatch_wait(client, &keys[i], &event, false);
+        }
+    } while (st == MF_OK && got == EXPIRED_PAGE);
+    if (st != MF_OK)
+        mfi_log(client, MF_LOG_WARN, "cannot look for expired records, trying again: %s", err.text);
+    return st == MF_OK && next_ms > now_ms ? next_ms : now_ms + LOOK_AGAIN_MS;
 }
 
 /* Delayed messages that are due go to the manager. Returns when the next ones are, in ns of the client's clock. */
@@ -38,6 +63,10 @@ static int64_t tick_delayed(mf_client *client, int64_t now_ns)
     if (due) {
         mfi_outbox_publish(client);     /* notes the next due time itself */
         next_ms = mf_adapter_due(client->adapter);
+        int64_t at_ms = mfi_dispatcher_tick(client, now_ms);
+        next_ms = at_ms < next_ms ? at_ms : next_ms;
+        at_ms = tick_expired(client, now_ms);
+        next_ms = at_ms < next_ms ? at_ms : next_ms;
     }
     pthread_mutex_lock(&k->lock);
     if (next_ms < k->delayed_ms)
@@ -57,6 +86,26 @@ static int64_t tick_retry(mf_client *client, int64_t now_ns)
     k->retry = false;
     pthread_mutex_unlock(&k->lock);
     return retry ? now_ns + PUBLISH_RETRY : INT64_MAX;
+}
+
+/* Others commit often; a look costs as much as runs here. So there is one now and then. */
+static int64_t tick_elsewhere(mf_client *client, int64_t now_ns)
+{
+    mfi_keeper *k = &client->keeper;
+    pthread_mutex_lock(&k->lock);
+    bool look = k->elsewhere, early = look && k->looked_ns > now_ns - ELSEWHERE_EVERY;
+    if (look && !early)
+        k->elsewhere = false;
+    pthread_mutex_unlock(&k->lock);
+    if (early)
+        return k->looked_ns + ELSEWHERE_EVERY;
+    if (look) {
+        k->looked_ns = now_ns;
+        mfi_observers_look(client);
+        mfi_control_look(client);
+        mfi_keeper_delayed(client, mf_store_now_ms(client->store));     /* what they left may be due, or overdue */
+    }
+    return INT64_MAX;
 }
 
 bool mfi_keeper_is_here(void)
@@ -87,6 +136,10 @@ static void *keep(void *arg)
             publish_at = again;
         int64_t next = publish_at;
         int64_t at = mfi_control_tick(client, now);
+        next = at < next ? at : next;
+        at = mfi_leases_tick(client, now);
+        next = at < next ? at : next;
+        at = tick_elsewhere(client, now);
         next = at < next ? at : next;
         at = tick_delayed(client, now);
         next = at < next ? at : next;
@@ -133,6 +186,16 @@ void mfi_keeper_retry(mf_client *client)
     client->keeper.retry = true;
     pthread_mutex_unlock(&client->keeper.lock);
     changed(client);
+}
+
+void mfi_keeper_elsewhere(mf_client *client)
+{
+    pthread_mutex_lock(&client->keeper.lock);
+    bool known = client->keeper.elsewhere;
+    client->keeper.elsewhere = true;
+    pthread_mutex_unlock(&client->keeper.lock);
+    if (!known)
+        changed(client);
 }
 
 void mfi_keeper_stop(mf_client *client)

@@ -145,6 +145,42 @@ void mfi_observers_ended(mf_client *client, const mf_key *key)
     pthread_mutex_unlock(&o->lock);
 }
 
+#define LOOK_PAGE 32
+
+/* One page of the watched keys that come after `*after`, in no order but a stable one. */
+static size_t watched_page(mfi_observers *o, const mf_key *after, mf_key *out)
+{
+    size_t n = 0;
+    mfi_watch *watch = NULL;
+    pthread_mutex_lock(&o->lock);
+    if (mf_key_is_set(after))
+        HASH_FIND(hh, o->watches, after, sizeof *after, watch);
+    for (watch = watch != NULL ? watch->hh.next : mf_key_is_set(after) ? NULL : o->watches; watch != NULL && n < LOOK_PAGE;
+         watch = watch->hh.next)
+        if (watch->first != NULL)
+            out[n++] = watch->key;
+    pthread_mutex_unlock(&o->lock);
+    return n;
+}
+
+void mfi_observers_look(mf_client *client)
+{
+    mf_key keys[LOOK_PAGE], after = {{0}};
+    mf_record records[LOOK_PAGE];
+    size_t n;
+    while ((n = watched_page(&client->observers, &after, keys)) > 0) {
+        after = keys[n - 1];        /* should it be gone by then, the next look sees the rest */
+        memset(records, 0, sizeof records);
+        if (mf_store_load(client->store, keys, n, records, NULL) != MF_OK)
+            return;
+        for (size_t i = 0; i < n; i++) {
+            if (records[i].spec == NULL || mf_signature_status_ended(records[i].state.status))
+                mfi_observers_ended(client, &keys[i]);
+            mf_record_release(&records[i]);
+        }
+    }
+}
+
 mf_status mf_run_on_end(mf_run *run, void (*fn)(void *user, const mf_key *key), void *user)
 {
     if (run == NULL || fn == NULL)

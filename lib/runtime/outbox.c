@@ -64,6 +64,9 @@ static mf_status publish_all(mf_client *client, mf_error *err)
         if (st != MF_OK || o->pending_count == 0)
             return st;
         st = mf_adapter_publish(client->adapter, o->pending, o->pending_count, err);
+        for (size_t i = 0; i < o->pending_count && st == MF_OK; i++)
+            if (o->pending[i].spec->foreign)
+                st = mf_adapter_observe(client->adapter, &o->pending[i].unit, err);
         if (st == MF_OK)
             st = forget_page(client, err);
         if (st != MF_OK)
@@ -93,8 +96,6 @@ void mfi_outbox_publish(mf_client *client)
             mfi_keeper_retry(client);
         }
         pthread_mutex_lock(&o->lock);
-        if (st != MF_OK)
-            break;      /* the keeper's thread tries again: whoever came to publish must not be held here for ever */
     }
     o->busy = false;
     pthread_mutex_unlock(&o->lock);

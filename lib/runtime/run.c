@@ -1,4 +1,4 @@
-/* Starting a signature, and waiting for its end. */
+/* A run: a handle on something that was started, and waiting for its end. */
 #include "run_handle.h"
 
 #include <unistd.h>
@@ -11,65 +11,9 @@
 
 #define LOOK_UP mf_milliseconds(50)   /* how often a waiting task that cannot help looks at its stop */
 
-/* ---- storing ----------------------------------------------------------------------------------------------------- */
-
-/* A swarm's items are stored page by page, and each page leaves the draft: from the first commit on there is no second
- * start. */
-static mf_status put_record(mf_client *client, mfi_draft *draft, const mf_entry *entry, mf_error *err)
-{
-    bool swarm = draft->spec->kind == MF_KIND_SWARM;
-    size_t count = swarm ? draft->item_count : 0;
-    mf_state state = {.status = MF_STATUS_PENDING, .closed = draft->closed};
-    state.total = swarm ? count : draft->spec->step_count;
-    mf_put put = {.spec = draft->spec, .state = &state};
-    mf_batch batch = {.puts = &put, .put_count = 1, .key = draft->spec->key};
-    mf_refusal refusal;
-    mf_status st;
-    size_t page = 0;
-    do {
-        batch.items_from += batch.item_count;
-        batch.item_count = swarm ? mfi_draft_page(draft, page, &batch.items) : 0;
-        if (batch.items_from + batch.item_count == count && entry != NULL) {
-            batch.entries = entry;
-            batch.entry_count = 1;
-        }
-        st = mf_store_commit(client->store, &batch, &refusal, err);
-        if (swarm && st == MF_OK)
-            mfi_draft_drop(client->allocator, draft, page);
-        batch.put_count = 0;
-        page++;
-    } while (st == MF_OK && batch.items_from + batch.item_count < count);
-    if (st == MF_E_CONFLICT)
-        st = mf_fail(err, MF_E_EXISTS, "%s is stored already", draft->spec->key.text);
-    return st;
-}
-
-/* What stands below is stored first, and the beginning is sent with the last commit: nothing of a start that failed half-way
- * ever runs. */
-static mf_status store_flow(mf_client *client, mf_signature *sig, mf_message *message, mf_error *err)
-{
-    mfi_plan plan;
-    mfi_plan_init(&plan, client->allocator, &client->limits, &client->framework);
-    mfi_flow_start_entry(sig->own.spec, 0, &(mfi_start){.key = sig->own.spec->key, .message = message}, &plan);
-    mf_status st = plan.status;
-    if (st != MF_OK)
-        mf_fail(err, st, "%s", plan.error.text);
-    if (st == MF_OK && sig->task != NULL && sig->task->def.in != NULL)
-        st = mf_fields_validate(sig->task->def.in,
-                                plan.entries[0].message != NULL ? plan.entries[0].message : mf_message_nil(), err);
-    /* From the first record on there is no second start: what is stored stands, and must not be changed any more. */
-    sig->started = sig->started || st == MF_OK;
-    for (size_t i = 0; st == MF_OK && i < sig->below_count; i++)
-        st = put_record(client, &sig->below[i], NULL, err);
-    if (st == MF_OK)
-        st = put_record(client, &sig->own, &plan.entries[0], err);
-    mfi_plan_fini(&plan);
-    return st;
-}
-
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
 
-static mf_run *run_create(mf_client *client, const mf_key *key, mf_error *err)
+mf_run *mfi_run_create(mf_client *client, const mf_key *key, mf_error *err)
 {
     mf_run *run = mf_new(client->allocator, mf_run);
     if (run != NULL) {
@@ -96,44 +40,11 @@ void mf_run_destroy(mf_run *run)
     mf_delete(run->client->allocator, run);
 }
 
-mf_run *mf_start(mf_signature *sig, mf_message *message, mf_error *err)
-{
-    if (sig == NULL) {
-        mf_message_unref(message);
-        return NULL;
-    }
-    mf_client *client = sig->client;
-    mf_run *run = NULL;
-    mf_status st = mfi_client_check(client, err);
-    if (st == MF_OK)
-        st = mfi_check_kwargs("the message", &message, err);
-    if (st == MF_OK)
-        st = mfi_serve_here(client, err);
-    if (st == MF_OK) {
-        pthread_mutex_lock(&sig->lock);
-        if (sig->started)
-            st = mf_fail(err, MF_E_STATE, "%s was started already", sig->own.spec->key.text);
-        else
-            st = mfi_signature_freeze(sig, err);
-        if (st == MF_OK && (run = run_create(client, &sig->own.spec->key, err)) == NULL)
-            st = MF_E_NOMEM;
-        if (st == MF_OK)
-            st = store_flow(client, sig, message, err);
-        pthread_mutex_unlock(&sig->lock);
-    }
-    mf_message_unref(message);
-    if (st != MF_OK) {
-        mf_run_destroy(run);
-        run = NULL;
-    }
-    return run;
-}
-
 mf_run *mf_run_open(mf_client *client, const mf_key *key, mf_error *err)
 {
     if (mfi_client_check(client, err) != MF_OK)
         return NULL;
-    mf_run *run = run_create(client, key, err);
+    mf_run *run = mfi_run_create(client, key, err);
     if (run == NULL)
         return NULL;
     mf_record record = {0};
@@ -272,19 +183,5 @@ mf_status mf_run_error(mf_run *run, mf_message **out)
     if (st == MF_OK)
         *out = mf_message_ref(record.state.result);
     mf_record_release(&record);
-    return st;
-}
-
-mf_status mf_cancel(mf_client *client, const mf_key *key, mf_error *err)
-{
-    mf_status st = mfi_client_check(client, err);
-    if (st != MF_OK)
-        return st;
-    mfi_flow_event event = {.kind = MFI_EV_CANCEL};
-    st = mfi_dispatch_wait(client, key, &event, false);
-    if (st == MF_E_NOT_FOUND)
-        return mf_fail(err, st, "there is no signature %s", key->text);
-    if (st == MF_E_STATE)
-        return mf_fail(err, st, "%s has ended already", key->text);
     return st;
 }

@@ -20,6 +20,8 @@ struct mf_run {
     mf_run          *next;          /* L  of the same key */
 };
 
+/** A handle on the run of that key, which observes it. NULL: no memory. */
+mf_run *mfi_run_create(mf_client *client, const mf_key *key, mf_error *err);
 mf_status mfi_observe_run(mf_run *run);
 void      mfi_unobserve_run(mf_run *run);
 

@@ -5,10 +5,13 @@
  *   framework_tasks.c  mageflow's own tasks: messages that are events
  *   dispatcher.c       gathers the events of one record; step.c makes one commit of them; draw.c feeds swarms meanwhile
  *   outbox.c           hands committed messages to managers with a queue of their own
- *   control.c          the calls that run here: stop requests, timeouts
+ *   control.c          the calls that run here: stop requests, timeouts; leases.c renews their claims
  *   keeper.c           one thread that sleeps until something is due
  *   observers.c        who waits for an end
- *   sign.c, signature.c, draft.c, run.c   signatures being made, and started
+ *   sign.c, signature.c, draft.c signatures being made
+ *   start.c, run.c               starting one, and waiting for its end
+ *   stored.c, duplicate.c        signatures that are stored: saved, loaded, copied
+ *   verbs.c, edit.c, durable.c   what is done to them by key, and what durable tasks do
  *
  * Locks      each part has one mutex of its own. None is held while user code, the store, the adapter or another part is
  *            called, but where a comment says so.
@@ -22,6 +25,7 @@
 #include <stdatomic.h>
 
 #include "call.h"
+#include "durable.h"
 #include "framework.h"
 #include "registry.h"
 #include "thread.h"
@@ -36,6 +40,7 @@ typedef struct mfi_dispatcher {
     mfi_mailbox    *boxes;      /* L  by key */
     unsigned        count;      /* L */
     struct mfi_desk *desks;     /* L  free ones */
+    unsigned        held;       /* L  events that wait for the end of a lock */
 } mfi_dispatcher;
 
 /** Where the end of an event's commit is told to somebody who waits for it. */
@@ -56,6 +61,9 @@ mf_status mfi_commit_plain(mf_client *client, const uint64_t *settle, const mf_e
 /** What cannot be done for want of memory or of a store that answers, and must not be lost, is tried again after this.
  * *tries counts from 0; the first one is logged. */
 void mfi_pause_before_retry(mf_client *client, mf_status st, const mf_error *err, unsigned *tries);
+
+/** Look at the records whose lock may be over. Returns when to do so again, on the store's clock; INT64_MAX: none waits. */
+int64_t mfi_dispatcher_tick(mf_client *client, int64_t now_ms);
 
 void mfi_dispatcher_init(mfi_dispatcher *d);
 void mfi_dispatcher_fini(mf_client *client);
@@ -90,6 +98,7 @@ typedef struct mfi_running {
     bool                replaced;       /* keeper: its thread was replaced */
     bool                begun;          /* O  its function was called */
     void               *thread_mark;
+    mfi_durable         durable;        /* O */
     struct mfi_running *below;          /* O  the call that this one runs on top of, where its thread helps */
     struct mfi_running *prev, *next;    /* L */
 } mfi_running;
@@ -101,6 +110,7 @@ typedef struct mfi_control {
     _Atomic uint64_t stops;     /* A  stops so far: the mark of claims */
     atomic_uint     stopping;   /* A  commits under way that end something early */
     int64_t         next_ns;    /* L  when the keeper looks at deadlines next; INT64_MAX: not */
+    int64_t         renew_ns;   /* L  when claims are renewed next; 0: no call has run yet */
 } mfi_control;
 
 void mfi_control_init(mfi_control *c);
@@ -110,13 +120,19 @@ void mfi_control_enter(mf_client *client, mfi_running *running);
 bool mfi_control_leave(mf_client *client, mfi_running *running);
 /** The call that the calling thread is in; NULL: none. */
 mfi_running *mfi_control_current(void);
-/** Around the commit that ends `key` early. end: ask everything below it that runs here to stop, if it was committed. */
-void mfi_control_stop_begin(mf_client *client);
+/** Around the commit that ends `key` early, or interrupts it. end: ask everything below it that runs here to stop, if it was
+ * committed; bits: of mfi_call.stop. */
+void mfi_control_stop_begin(mf_client *client, unsigned bits);
 void mfi_control_stop_end(mf_client *client, const mf_key *key, bool committed);
-/** Whether a call that has entered must not run after all, since something above it was stopped after its claim. */
-bool mfi_control_overtaken(mf_client *client, const mfi_running *running);
-/** Whether everything the record stands in still runs. */
-bool mfi_control_above_runs(mf_client *client, const mf_key *key);
+/** Whether a call that has entered must not run after all, since something above it was stopped after its claim: the bits of
+ * its stop, or 0. */
+unsigned mfi_control_overtaken(mf_client *client, const mfi_running *running);
+/** From a record (or from what it stands in) upward: the first status that does not run, with the key it belongs to; active and
+ * no key: all run. What is gone counts as canceled. */
+mf_signature_status mfi_control_standing(mf_client *client, const mf_key *key, mf_key *blocker);
+mf_signature_status mfi_control_standing_above(mf_client *client, const mf_key *key, mf_key *blocker);
+/** Somebody elsewhere may have stopped what runs here: look. */
+void mfi_control_look(mf_client *client);
 /** Inside that commit: the store tells the end. What runs below is asked to stop before any callback hears of it. */
 void mfi_control_ended(mf_client *client, const mf_key *key);
 /** Whether anything was stopped, or is being stopped, since the host's mark was `mark`: what a claim then said may be old. */
@@ -128,6 +144,9 @@ mf_status mfi_control_refresh(mf_client *client, mfi_call *call, mf_duration mor
 /** Act on deadlines; returns when to look again, in ns of the client's clock. */
 int64_t mfi_control_tick(mf_client *client, int64_t now_ns);
 
+/** Renew what is due for it; returns when to look again, in ns of the client's clock. */
+int64_t mfi_leases_tick(mf_client *client, int64_t now_ns);
+
 /* ---- keeper ---------------------------------------------------------------------------------------------------- */
 
 typedef struct mfi_keeper {
@@ -136,6 +155,8 @@ typedef struct mfi_keeper {
     int64_t          delayed_ms;    /* L  store clock: when delayed entries may be due; INT64_MAX: none */
     bool             started;       /* L */
     bool             retry;         /* L  publishing failed: try again */
+    bool             elsewhere;     /* L  somebody committed elsewhere: look at what is waited for and what runs */
+    int64_t          looked_ns;     /* keeper: when it looked last */
     bool             stop;          /* L */
     _Atomic uint32_t changed;       /* A  grows when there is something new to look at; the futex word */
 } mfi_keeper;
@@ -144,6 +165,7 @@ void mfi_keeper_init(mfi_keeper *k);
 /** The thread is started when there is first something to wait for, so that an idle client has none. */
 void mfi_keeper_delayed(mf_client *client, int64_t due_ms);
 void mfi_keeper_retry(mf_client *client);
+void mfi_keeper_elsewhere(mf_client *client);
 void mfi_keeper_look(mf_client *client);
 void mfi_keeper_stop(mf_client *client);
 /** Whether the calling thread is a keeper, on which no source runs. */
@@ -176,6 +198,8 @@ typedef struct mfi_observers {
 void mfi_observers_init(mfi_observers *o);
 void mfi_observers_fini(mfi_observers *o);
 void mfi_observers_ended(mf_client *client, const mf_key *key);
+/** Any of the runs that somebody waits for may have ended elsewhere: look. */
+void mfi_observers_look(mf_client *client);
 
 /* ---- the wrapper ----------------------------------------------------------------------------------------------- */
 
@@ -199,6 +223,8 @@ struct mf_client {
     mf_limits           limits;
     unsigned            threads;
     bool                fast_path;
+    int64_t             ttl_ms[MF_KIND_SWARM + 1], keep_ms[MF_KIND_SWARM + 1];    /* by kind */
+    _Atomic uint64_t    random;         /* A  counts up from a seed; see mfi_client_random */
     unsigned            fork_generation;
     mf_adapter         *adapter;
     mf_store           *store;
@@ -225,6 +251,17 @@ static inline mf_client *mfi_client_of_host(mf_host *host)
 mf_status mfi_serve_here(mf_client *client, mf_error *err);
 /** Bind, and register mageflow's own tasks. */
 mf_status mfi_startup(mf_client *client, mf_error *err);
+
+/** A span that a person may leave out, in the milliseconds that records keep: 0 is the fallback, MF_FOREVER is 0. Rounded up. */
+static inline int64_t mfi_span_ms(mf_duration span, int64_t fallback_ms)
+{
+    if (span == 0)
+        return fallback_ms;
+    return span == MF_FOREVER ? 0 : span / 1000000 + (span % 1000000 > 0);
+}
+
+/** A number that spreads: for staggered starts and lock tokens, not for keys. */
+uint64_t mfi_client_random(mf_client *client);
 
 /** MF_E_FORKED in a child of the process that made the client. */
 mf_status mfi_client_check(const mf_client *client, mf_error *err);

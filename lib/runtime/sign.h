@@ -39,6 +39,7 @@ struct mf_signature {
     mfi_draft       *below;         /* L  every record below this one */
     size_t           below_count, below_capacity;
     unsigned         depth;         /* L  containers within each other, its own included; 0: a task */
+    bool             stored;        /* L  its records are in the store: nothing of it changes here any more */
     bool             started;       /* L */
 };
 
@@ -57,8 +58,21 @@ mf_status mfi_signature_add_item(mf_signature *container, mf_signature *child, m
 /** Move the records of `from`, its own included if it has one, below `to`; from is then an empty shell. */
 mf_status mfi_signature_adopt(mf_signature *to, mf_signature *from, mf_error *err);
 
+/** Make the spec of a task that has none yet, so that it becomes a record. The lock is held. */
+mf_status mfi_signature_need_spec(mf_signature *sig, mf_error *err);
 /** Make the spec complete: from here on it does not change. The lock is held. */
 mf_status mfi_signature_freeze(mf_signature *sig, mf_error *err);
+
+/** Store every record of it but its own, which is stored last, when it starts or is saved. MF_E_EXISTS: one is stored already. */
+mf_status mfi_store_below(mf_signature *sig, mf_error *err);
+/** Store one record with its items, which leave the draft, and with the last commit the entries and the note (NULL: none). MF_E_EXISTS: it is there, or
+ * the note's name is taken. */
+mf_status mfi_store_draft(mf_client *client, mfi_draft *draft, const mf_state *state, const mf_entry *entries,
+                          size_t entry_count, const mf_note *note, mf_error *err);
+/** The state that a record is stored with. sent: its beginning goes with it. */
+mf_state mfi_draft_state(mf_client *client, const mfi_draft *draft, bool sent);
+/** Take away what was stored of it below, after a failure. */
+void mfi_unstore_below(mf_signature *sig);
 
 /** A map, nil or NULL; nil becomes NULL, a failed message its status. what names it in the error. */
 mf_status mfi_check_kwargs(const char *what, mf_message **kwargs, mf_error *err);

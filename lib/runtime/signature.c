@@ -78,16 +78,18 @@ bool mfi_spec_set_text(const mf_spec *spec, mf_str *to, mf_str from)
 mf_spec *mfi_spec_make(mf_client *client, mf_kind kind, mf_str name, mf_error *err)
 {
     mf_spec *spec = mf_spec_create(client->allocator, kind, name);
-    if (spec == NULL || mfi_key_make(kind, NULL, &spec->key) != MF_OK) {
+    if (spec == NULL || mfi_key_make(kind, mfi_durable_keys(), &spec->key) != MF_OK) {
         mf_spec_unref(spec);
         mf_fail(err, MF_E_NOMEM, "signature: no memory");
         return NULL;
     }
+    spec->ttl_ms = client->ttl_ms[kind];
+    spec->keep_ms = client->keep_ms[kind];
     return spec;
 }
 
 /* A task's spec is made when it turns out to need a record: for callbacks, at the root, or for its key. */
-static mf_status need_spec(mf_signature *sig, mf_error *err)
+mf_status mfi_signature_need_spec(mf_signature *sig, mf_error *err)
 {
     if (sig->own.spec != NULL)
         return MF_OK;
@@ -98,6 +100,8 @@ static mf_status need_spec(mf_signature *sig, mf_error *err)
         mf_spec_unref(spec);
         return mf_fail(err, MF_E_NOMEM, "signature: no memory");
     }
+    spec->foreign = sig->task->plain->foreign;
+    spec->timeout_ms = sig->task->plain->timeout_ms;
     spec->kwargs = sig->kwargs;
     sig->kwargs = NULL;
     sig->own.spec = spec;
@@ -110,7 +114,7 @@ mf_key mf_signature_key(const mf_signature *sig)
         return (mf_key){{0}};
     mf_signature *s = (mf_signature *)(uintptr_t)sig;
     pthread_mutex_lock(&s->lock);
-    mf_key key = need_spec(s, NULL) == MF_OK ? s->own.spec->key : (mf_key){{0}};
+    mf_key key = mfi_signature_need_spec(s, NULL) == MF_OK ? s->own.spec->key : (mf_key){{0}};
     pthread_mutex_unlock(&s->lock);
     return key;
 }
@@ -167,15 +171,12 @@ static mf_status freeze_callbacks(mf_signature *sig, mf_error *err)
 
 mf_status mfi_signature_freeze(mf_signature *sig, mf_error *err)
 {
-    mf_status st = need_spec(sig, err);
+    mf_status st = mfi_signature_need_spec(sig, err);
     if (st != MF_OK)
         return st;
     mf_spec *spec = sig->own.spec;
     if (spec->kind == MF_KIND_CHAIN)
         st = freeze_chain(sig, err);
-    else if (spec->kind == MF_KIND_SWARM && spec->source.len == 0 && !sig->own.closed)
-        st = mf_fail(err, MF_E_INVALID, "swarm \"%.*s\" is not closed: close it with mf_swarm_close after the last item",
-                     (int)spec->name.len, spec->name.at);
     return st == MF_OK ? freeze_callbacks(sig, err) : st;
 }
 
@@ -196,9 +197,10 @@ mf_status mfi_signature_adopt(mf_signature *to, mf_signature *from, mf_error *er
     return MF_OK;
 }
 
+/* A durable task remembers what it did with its record, so it has one. */
 static bool is_plain(const mf_signature *sig)
 {
-    return sig->own.spec == NULL && sig->on_success_count == 0 && sig->on_error_count == 0;
+    return sig->own.spec == NULL && sig->on_success_count == 0 && sig->on_error_count == 0 && !sig->task->durable;
 }
 
 /* Add `child` (consumed) as the next item of a container. */
@@ -220,7 +222,7 @@ mf_status mfi_signature_add_item(mf_signature *container, mf_signature *child, m
             return mf_fail(err, MF_E_TOO_BIG, "signature: expected at most %d chains and swarms within each other", NESTING_MAX);
         if (container->depth < child->depth + 1)
             container->depth = child->depth + 1;
-        child->own.spec->container = own->spec->key;
+        child->own.spec->container = child->own.spec->parent = own->spec->key;
         child->own.spec->index = own->item_count;
         mf_spec *spec = child->own.spec;
         st = mfi_signature_adopt(container, child, err);
@@ -243,8 +245,8 @@ mf_status mfi_signature_check_pair(mf_signature *to, mf_signature *from, mf_kind
         return mf_fail(err, MF_E_INVALID, "%s: a signature cannot stand in itself", call);
     if (to->client != from->client)
         return mf_fail(err, MF_E_INVALID, "%s: the two signatures belong to different clients", call);
-    if (to->started || from->started)
-        return mf_fail(err, MF_E_STATE, "%s: it was started already", call);
+    if (to->stored || from->stored)
+        return mf_fail(err, MF_E_STATE, "%s: it was started or saved already", call);
     if (kind != MF_KIND_NONE && (to->own.spec == NULL || to->own.spec->kind != kind))
         return mf_fail(err, MF_E_INVALID, "%s: expected a %s, got a %s", call, kind == MF_KIND_CHAIN ? "chain" : "swarm",
                        to->task != NULL ? "task" : to->own.spec->kind == MF_KIND_CHAIN ? "chain" : "swarm");

@@ -36,17 +36,30 @@ static void store_ended(void *user, const mf_key *key)
     mfi_observers_ended(user, key);
 }
 
+/* What waits in the store may be due here now. */
+static void store_elsewhere(void *user)
+{
+    mf_client *client = user;
+    mfi_outbox_publish(client);
+    mfi_keeper_elsewhere(client);
+}
+
 mf_status mfi_startup(mf_client *client, mf_error *err)
 {
     mf_status st = mfi_framework_init(&client->framework, client->allocator);
     if (st != MF_OK)
         return mf_fail(err, st, "client: no memory");
     st = mf_store_watch_start(client->store, &(mf_store_watch){.ready = store_ready, .delayed = store_delayed,
-                                                               .ended = store_ended, .user = client});
+                                                               .ended = store_ended, .elsewhere = store_elsewhere,
+                                                               .user = client});
     if (st != MF_OK)
         return mf_fail(err, st, "client: cannot watch the store: %s", mf_status_text(st));
     st = mf_adapter_bind(client->adapter, &client->host, client->store, err);
-    return st != MF_OK ? st : register_framework_tasks(client, err);
+    if (st == MF_OK)
+        st = register_framework_tasks(client, err);
+    if (st == MF_OK && mf_client_durable(client))
+        mfi_keeper_delayed(client, mf_store_now_ms(client->store));     /* what an earlier process left */
+    return st;
 }
 
 static mf_status serve(mf_client *client, const mf_worker_options *options, bool again_is_fine, mf_error *err)
@@ -65,6 +78,8 @@ static mf_status serve(mf_client *client, const mf_worker_options *options, bool
         /* What a process before this one left, delayed or on its way to the manager, has nobody who waits for it. */
         if (st == MF_OK && client->store->ops->durable)
             mfi_keeper_delayed(client, 0);
+        if (st == MF_OK && mf_store_lease_ms(client->store) > 0)
+            mfi_keeper_look(client);
         if (st != MF_OK && client->worker != NULL) {
             mf_worker_destroy(client->worker);
             client->worker = NULL;
@@ -95,28 +110,6 @@ mf_status mfi_serve_here(mf_client *client, mf_error *err)
     if (!mf_client_in_process(client))
         return MF_OK;
     return serve(client, MF_WORKER_OPTIONS(.threads = client->threads), true, err);
-}
-
-mf_status mf_unserve(mf_client *client)
-{
-    mf_status st = mfi_client_check(client, NULL);
-    if (st != MF_OK)
-        return st;
-    pthread_mutex_lock(&client->serve_lock);
-    mf_worker *worker = client->worker;
-    client->worker = NULL;
-    pthread_mutex_unlock(&client->serve_lock);
-    if (worker != NULL) {
-        mf_worker_stop(worker);
-        mf_worker_destroy(worker);
-    }
-    return MF_OK;
-}
-
-void mf_stop_calls(mf_client *client)
-{
-    if (mfi_client_check(client, NULL) == MF_OK)
-        mfi_control_close(client);
 }
 
 mf_status mf_drain(mf_client *client, mf_duration timeout)

@@ -43,7 +43,7 @@ static void gather_for_fill(mf_client *client, mfi_mailbox *box, const mf_state 
         mfi_plan_fail(box->plan, st, err.text);
 }
 
-/* Starts become entries now that the records they name can be read. A record that is gone has nothing to start. */
+/* Starts become entries now that the records they name can be read. */
 static void resolve_starts(mf_client *client, mfi_plan *plan)
 {
     for (size_t i = 0; i < plan->start_count && plan->status == MF_OK; i++) {
@@ -52,10 +52,12 @@ static void resolve_starts(mf_client *client, mfi_plan *plan)
         mf_status st = mf_store_load(client->store, &plan->starts[i].key, 1, &record, &err);
         if (st != MF_OK)
             mfi_plan_fail(plan, st, err.text);
-        else if (record.spec != NULL && mf_signature_status_ended(record.state.status))
+        else if (record.spec == NULL)
+            mfi_flow_gone(&plan->starts[i], plan);
+        else if (mf_signature_status_ended(record.state.status))
             mfi_flow_ended_before(record.spec, plan);
-        else if (record.spec != NULL)
-            mfi_flow_start_entry(record.spec, record.state.epoch, &plan->starts[i], plan);
+        else
+            mfi_flow_start_entry(record.spec, &record.state, &plan->starts[i], plan);
         mf_record_release(&record);
     }
 }
@@ -106,7 +108,7 @@ static void apply_events(mf_client *client, mfi_mailbox *box, bool may_draw, mf_
             continue;
         gather_for_fill(client, box, state, &p->event);
         if (plan->status == MF_OK)
-            mfi_flow_apply(box->record.spec, state, &p->event, now_ms, plan);
+            p->answer = mfi_flow_apply(box->record.spec, state, &p->event, now_ms, plan);
     }
     if (plan->status == MF_OK) {
         mfi_draw(client, box->record.spec, state, may_draw, plan);
@@ -127,6 +129,7 @@ static mf_status prepare(mf_client *client, mfi_mailbox *box, bool may_draw, con
     int64_t now_ms = mf_store_now_ms(client->store);
     mfi_here.fails = false;
     mfi_plan_reset(plan);
+    plan->random = mfi_client_random(client);
     if (refused != NULL)
         fail_flow_anew(box, state, *refused, now_ms);
     else
@@ -145,18 +148,56 @@ static mf_status prepare(mf_client *client, mfi_mailbox *box, bool may_draw, con
     return plan->status;
 }
 
+/* A dead letter is a note that outlives its record: what was to be done, and why it will not be. */
+static mf_status dead_letter(mf_client *client, const mfi_mailbox *box, const mf_state *state, mf_note *note, mf_error *err)
+{
+    mf_builder b;
+    mf_builder_init(&b, client->allocator, NULL);
+    mf_build_map(&b, 5);
+    mf_build_key(&b, "name");
+    mf_build_str(&b, box->record.spec->name);
+    mf_build_key(&b, "reason");
+    mf_build_str(&b, mf_cstr(box->plan->dead));
+    mf_build_key(&b, "at_ms");
+    mf_build_int(&b, state->ended_ms);
+    mf_build_key(&b, "message");
+    mf_build_message(&b, state->input);
+    mf_build_key(&b, "error");
+    mf_build_message(&b, state->result);
+    *note = (mf_note){.space = MF_STR_LIT("dead"), .name = mf_cstr(box->key.text)};
+    mf_status st = mf_builder_finish(&b, &note->value, err);
+    mf_builder_fini(&b);
+    return st;
+}
+
 static mf_status commit(mf_client *client, mfi_mailbox *box, const mf_state *state, mf_refusal *refusal, mf_error *err)
 {
     mfi_plan *plan = box->plan;
+    mf_note dead = {.value = NULL};
+    mf_status st = plan->dead != NULL ? dead_letter(client, box, state, &dead, err) : MF_OK;
+    if (st == MF_OK && dead.value != NULL)
+        mfi_plan_note(plan, &dead);
+    if (st == MF_OK)
+        st = plan->status;
+    if (st != MF_OK) {
+        mf_message_unref(dead.value);
+        return st;
+    }
     mf_batch batch = {
         .key = box->key, .version = box->record.state.version, .state = plan->changed ? state : NULL,
         .outcomes = plan->outcomes, .outcome_count = plan->outcome_count,
         .settles = plan->settles, .settle_count = plan->settle_count,
         .entries = plan->entries, .entry_count = plan->entry_count,
+        .removals = plan->removals, .removal_count = plan->removal_count,
+        .items = plan->items, .item_count = plan->item_count, .items_from = plan->items_from,
+        .notes = plan->notes, .note_count = plan->note_count,
     };
-    if (!plan->changed && batch.settle_count == 0 && batch.entry_count == 0)
-        return MF_OK;
-    return mf_store_commit(client->store, &batch, refusal, err);
+    if (plan->resumes)
+        batch.resume = box->key;
+    if (plan->changed || batch.settle_count > 0 || batch.entry_count > 0 || batch.removal_count > 0 || batch.note_count > 0)
+        st = mf_store_commit(client->store, &batch, refusal, err);
+    mf_message_unref(dead.value);
+    return st;
 }
 
 static bool is_item(const mfi_flow_event *event)
@@ -190,9 +231,20 @@ static void after_refusal(mfi_mailbox *box, const mf_refusal *refusal)
     }
 }
 
+static bool removes_itself(const mfi_mailbox *box)
+{
+    for (size_t i = 0; i < box->plan->removal_count; i++)
+        if (mf_key_eq(&box->plan->removals[i].key, &box->key))
+            return true;
+    return false;
+}
+
 static void remember(mfi_mailbox *box, mf_state *state)
 {
-    if (box->plan->changed) {
+    if (removes_itself(box)) {
+        mf_state_unref(state);
+        forget_record(box);
+    } else if (box->plan->changed) {
         mf_state_unref(&box->record.state);
         box->record.state = *state;
         box->record.state.version++;
@@ -211,11 +263,73 @@ static void settle_only(mf_client *client, mfi_mailbox *box)
     }
 }
 
-static void tell_tickets(mfi_mailbox *box, bool had_ended)
+static void tell_tickets(mfi_mailbox *box)
 {
     for (size_t i = 0; i < box->batch.count; i++)
-        mfi_ticket_done(box->batch.at[i].ticket,
-                        box->batch.at[i].stale ? MF_E_STALE : had_ended ? MF_E_STATE : MF_OK);
+        mfi_ticket_done(box->batch.at[i].ticket, box->batch.at[i].stale ? MF_E_STALE : box->batch.at[i].answer);
+}
+
+/* Somebody holds a lock: verbs are told so, everything else waits. What is left in the batch is done now. */
+static void hold_back(mf_client *client, mfi_mailbox *box)
+{
+    int64_t now_ms = mf_store_now_ms(client->store);
+    const mf_state *state = &box->record.state;
+    if (!mfi_flow_is_locked(state, now_ms))
+        return;
+    size_t kept = 0;
+    for (size_t i = 0; i < box->batch.count; i++) {
+        struct mfi_posted *p = &box->batch.at[i];
+        if (!mfi_flow_waits_for_lock(p->event.kind)) {
+            box->batch.at[kept++] = *p;
+        } else if (mfi_flow_is_verb(p->event.kind) && p->ticket != NULL) {
+            mfi_ticket_done(p->ticket, MF_E_STATE);
+            mfi_flow_event_release(&p->event);
+        } else {
+            mfi_mailbox_hold(client, box, p, state->lock_until_ms);
+        }
+    }
+    box->batch.count = kept;
+}
+
+/* The stop that a new state asks of the calls below: bits of mfi_call.stop, or 0. */
+static unsigned stop_of(mf_signature_status before, mf_signature_status after)
+{
+    if (before == after || mf_signature_status_ended(before))
+        return 0;
+    if (after == MF_STATUS_INTERRUPTED)
+        return MFI_STOP_INTERRUPT;
+    return after == MF_STATUS_FAILED || after == MF_STATUS_CANCELED ? MFI_STOP_CANCEL : 0;
+}
+
+/* One try: MF_OK: committed, or nothing to do. kept: the record was not read for this. */
+static mf_status process_once(mf_client *client, mfi_mailbox *box, bool may_draw, bool kept, const mf_error *refused,
+                              mf_refusal *refusal, mf_error *err)
+{
+    mf_state state = box->record.state;
+    mf_state_ref(&state);
+    mf_status st = prepare(client, box, may_draw, refused->status != MF_OK ? refused : NULL, &state, err);
+    /* What changes nothing meets no guard: whether the record as it was kept here is still the one that another process may
+     * have moved on since is asked for. */
+    if (st == MF_OK && kept && !box->plan->changed) {
+        mf_state_unref(&state);
+        forget_record(box);
+        return MF_E_AGAIN;
+    }
+    unsigned stop = st == MF_OK ? stop_of(box->record.state.status, state.status) : 0;
+    if (stop != 0)
+        mfi_control_stop_begin(client, stop);
+    if (st == MF_OK)
+        st = commit(client, box, &state, refusal, err);
+    if (stop != 0)
+        mfi_control_stop_end(client, &box->key, st == MF_OK);
+    if (st != MF_OK) {
+        mf_state_unref(&state);
+        return st;
+    }
+    remember(box, &state);
+    mfi_plan_reset(box->plan);
+    tell_tickets(box);
+    return MF_OK;
 }
 
 static void process(mf_client *client, mfi_mailbox *box, bool may_draw)
@@ -231,33 +345,15 @@ static void process(mf_client *client, mfi_mailbox *box, bool may_draw)
             return;
         }
         if (st == MF_OK) {
-            bool had_ended = mf_signature_status_ended(box->record.state.status);
-            mf_state state = box->record.state;
-            mf_state_ref(&state);
-            st = prepare(client, box, may_draw, refused.status != MF_OK ? &refused : NULL, &state, &err);
-            /* What changes nothing meets no guard: whether the record as it was kept here is still the one that another
-             * process may have moved on since is asked for. */
-            if (st == MF_OK && kept && !box->plan->changed) {
-                mf_state_unref(&state);
-                forget_record(box);
-                continue;
-            }
-            bool ends_early = st == MF_OK && !had_ended && mf_signature_status_ended(state.status) &&
-                              state.status != MF_STATUS_DONE;
-            if (ends_early)
-                mfi_control_stop_begin(client);
-            if (st == MF_OK)
-                st = commit(client, box, &state, &refusal, &err);
-            if (ends_early)
-                mfi_control_stop_end(client, &box->key, st == MF_OK);
-            if (st == MF_OK) {
-                remember(box, &state);
-                mfi_plan_reset(box->plan);
-                tell_tickets(box, had_ended);
+            hold_back(client, box);
+            if (box->batch.count == 0)
                 return;
-            }
-            mf_state_unref(&state);
+            st = process_once(client, box, may_draw, kept, &refused, &refusal, &err);
         }
+        if (st == MF_OK)
+            return;
+        if (st == MF_E_AGAIN)
+            continue;
         if (st == MF_E_CONFLICT)
             after_refusal(box, &refusal);
         else if (st == MF_E_NOT_FOUND)

@@ -5,10 +5,13 @@
 
 #include "clock.h"
 #include "compose.h"
+#include "durable.h"
+#include "lifecycle.h"
 #include "record.h"
 
 #define BACKOFF_FIRST mf_milliseconds(100)
 #define BACKOFF_MAX   mf_minutes(1)
+#define LOCKED_LATER_MS 100
 
 /* ---- telling the outcome ----------------------------------------------------------------------------------------- */
 
@@ -26,7 +29,7 @@ static void settle_with_manager(mf_client *client, const mf_delivery *d, mf_sign
 /* The slow path: the outcome travels as a message of mageflow's own, instead of being recorded at once. */
 static bool tell_by_message(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_flow_event *event)
 {
-    if (client->fast_path || d->spec == NULL || mf_key_is_set(&d->spec->key) || event->kind == MFI_EV_ITEM_CANCELED)
+    if (client->fast_path || d->spec == NULL || mf_key_is_set(&d->spec->key) || event->kind == MFI_EV_ITEM_CANCELED || event->kind == MFI_EV_SETTLE)
         return false;
     mfi_plan plan;
     mfi_plan_init(&plan, client->allocator, &client->limits, &client->framework);
@@ -47,7 +50,8 @@ static bool tell_by_message(mf_client *client, const mf_delivery *d, uint64_t to
 static void tell(mf_client *client, const mf_delivery *d, uint64_t token, mfi_flow_event *event)
 {
     static const mf_signature_status ends[] = {[MFI_EV_ITEM_DONE] = MF_STATUS_DONE, [MFI_EV_ITEM_FAILED] = MF_STATUS_FAILED,
-                                               [MFI_EV_ITEM_CANCELED] = MF_STATUS_CANCELED};
+                                               [MFI_EV_ITEM_CANCELED] = MF_STATUS_CANCELED,
+                                               [MFI_EV_SETTLE] = MF_STATUS_CANCELED};
     mf_signature_status status = ends[event->kind];
     mf_message *value = mf_message_ref(event->value);
     if (!mf_key_is_set(&d->unit.key)) {
@@ -83,30 +87,42 @@ static mf_spec *spec_of(mf_client *client, const mf_delivery *d, const mfi_task 
     if (spec == NULL && mfi_key_kind(&d->unit.key) == MF_KIND_TASK &&
         mf_store_load(client->store, &d->unit.key, 1, &record, NULL) == MF_OK)
         spec = record.spec;
-    mf_spec *held = mf_spec_ref(spec != NULL ? spec : task->plain);
+    mf_spec *held = mf_spec_ref(spec != NULL ? spec : task != NULL ? task->plain : NULL);
     mf_record_release(&record);
     return held;
 }
 
-static void try_again(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_task *task)
+/* The same call once more: entry's attempt, due time and parking are set. */
+static void send_again(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_task *task, mf_entry entry)
 {
-    mf_entry entry = {
-        .spec = spec_of(client, d, task),
-        .unit = d->unit, .attempt = d->attempt + 1,
-        .due_ms = mf_store_now_ms(client->store) + backoff(task, d->attempt) / 1000000,
-        .message = (mf_message *)(uintptr_t)d->message, .error = (mf_message *)(uintptr_t)d->error,
-    };
+    entry.spec = spec_of(client, d, task);
+    entry.unit = d->unit;
+    entry.message = (mf_message *)(uintptr_t)d->message;
+    entry.error = (mf_message *)(uintptr_t)d->error;
+    entry.priority = d->priority;
     mfi_commit_plain(client, token != 0 ? &token : NULL, &entry);
     mf_spec_unref(entry.spec);
     /* A call without a signature has no record to wait for: its manager keeps waiting for the last attempt. */
     settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
 }
 
+static void try_again(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_task *task)
+{
+    int64_t due_ms = mf_store_now_ms(client->store) + backoff(task, d->attempt) / 1000000;
+    send_again(client, d, token, task, (mf_entry){.attempt = d->attempt + 1, .due_ms = due_ms});
+}
+
+/* Something above the unit is paused: the message waits in the store until that goes on. Should it do so meanwhile, the
+ * message is due at once. */
+static void park(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_task *task, const mf_key *blocker)
+{
+    send_again(client, d, token, task, (mf_entry){.attempt = d->attempt, .parked = *blocker});
+}
+
 void mfi_attempt_failed(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_task *task, const char *type,
                         const char *text, bool final)
 {
-    unsigned whose = mf_key_is_set(&d->unit.key) ? MF_CAP_RETRIES : MF_CAP_RETRIES | MF_CAP_RETRIES_CALLS;
-    if (!final && task != NULL && d->attempt <= task->def.retries && (client->adapter->ops->capabilities & whose) == 0) {
+    if (!final && task != NULL && d->attempt <= task->def.retries && !mf_adapter_can(client->adapter, MF_CAP_RETRIES)) {
         try_again(client, d, token, task);
         return;
     }
@@ -134,14 +150,16 @@ static struct result call_task(mf_client *client, mfi_task *task, mfi_running *r
 {
     struct result r = {.st = MF_OK};
     running->deadline_ns = INT64_MAX;
-    mf_duration timeout = running->call.delivery->timeout > 0 ? running->call.delivery->timeout : task->def.timeout;
-    if (timeout > 0 && !mf_adapter_can(client->adapter, MF_CAP_TIMEOUTS))
-        running->deadline_ns = mfi_deadline_ns(mfi_now_ns(client->clock), timeout);
+    if (task->def.timeout > 0 && !mf_adapter_can(client->adapter, MF_CAP_TIMEOUTS))
+        running->deadline_ns = mfi_deadline_ns(mfi_now_ns(client->clock), task->def.timeout);
     mfi_control_enter(client, running);
-    if (mfi_control_overtaken(client, running))
-        mfi_call_stop(&running->call, MFI_STOP_CANCEL);
+    unsigned overtaken = mfi_control_overtaken(client, running);
+    if (overtaken != 0)
+        mfi_call_stop(&running->call, overtaken);
     /* A stop may also have found this call in the list while the records were read. */
-    if ((atomic_load_explicit(&running->call.stop, memory_order_acquire) & MFI_STOP_CANCEL) == 0) {
+    if ((atomic_load_explicit(&running->call.stop, memory_order_acquire) & (MFI_STOP_CANCEL | MFI_STOP_INTERRUPT)) != 0) {
+        r.st = MF_E_CANCELED;
+    } else {
         running->begun = true;
         r.st = task->def.run(&running->call.ctx, in, &r.value, task->def.user);
     }
@@ -175,7 +193,13 @@ static void finish(mf_client *client, const mf_delivery *d, uint64_t token, mfi_
 {
     mfi_flow_event event = {.index = d->unit.index};
     mfi_call *call = &running->call;
-    if ((r->stop & (MFI_STOP_SELF | MFI_STOP_CANCEL)) != 0) {
+    if (r->st == MF_E_WAIT && running->durable.wait != MFI_WAIT_NOT && (r->stop & (MFI_STOP_SELF | MFI_STOP_CANCEL)) == 0) {
+        mfi_durable_wait(client, running);
+        settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
+    } else if (r->st == MF_E_STALE && task->durable) {
+        event.kind = MFI_EV_SETTLE;     /* another call has gone on where this one was */
+        tell(client, d, token, &event);
+    } else if ((r->stop & (MFI_STOP_SELF | MFI_STOP_CANCEL)) != 0) {
         event.kind = MFI_EV_ITEM_CANCELED;
         tell(client, d, token, &event);
     } else if (r->st == MF_OK) {
@@ -184,8 +208,13 @@ static void finish(mf_client *client, const mf_delivery *d, uint64_t token, mfi_
         event.kind = MFI_EV_ITEM_DONE;
         event.value = mf_message_ref(r->value);
         tell(client, d, token, &event);
+    } else if ((r->stop & MFI_STOP_INTERRUPT) != 0) {
+        mf_key blocker;
+        mfi_control_standing(client, &d->unit.key, &blocker);
+        park(client, d, token, task, &blocker);
     } else if ((r->stop & MFI_STOP_CLOSING) != 0) {
-        /* It gave up because the worker closes: no outcome. Its claim stays, for the store to hand on. */
+        /* It gave up because the worker closes: no outcome, the store hands its message on. */
+        mf_store_give_back(client->store, &token, token != 0 ? 1 : 0, NULL);
         settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
     } else if ((r->stop & MFI_STOP_TIMEOUT) != 0) {
         mfi_attempt_failed(client, d, token, task, "Timeout", "the task did not end within its timeout", false);
@@ -224,6 +253,7 @@ static void run(mf_client *client, const mf_delivery *d, uint64_t token, uint64_
     if (r.ours)
         finish(client, d, token, task, &running, &r);
     mf_message_unref(r.value);
+    mfi_durable_fini(client, &running.durable);
     mfi_call_fini(&running.call);
 }
 
@@ -233,6 +263,8 @@ static void run(mf_client *client, const mf_delivery *d, uint64_t token, uint64_
 static void drop(mf_client *client, const mf_delivery *d, const mf_claim *claim)
 {
     mfi_flow_event event = {.kind = MFI_EV_ITEM_CANCELED, .index = d->unit.index};
+    if (claim->status == MF_E_STALE && mf_signature_status_runs(claim->head))
+        event.kind = MFI_EV_SETTLE;     /* a durable task that was woken otherwise, or whose outcome is known */
     if (claim->status == MF_OK && mf_signature_status_runs(claim->head)) {
         mfi_flow_event cancel = {.kind = MFI_EV_CANCEL};
         mfi_dispatch(client, &d->unit.key, &cancel, true, NULL);
@@ -268,7 +300,12 @@ static void deliver(mf_host *host, const mf_delivery *d)
         while ((st = mf_store_claim(client->store, &claim, 1, &err)) != MF_OK && !atomic_load(&client->closing))
             mfi_pause_before_retry(client, st, &err, &tries);
         if (st != MF_OK) {
-            settle_with_manager(client, d, MF_STATUS_ACTIVE, NULL);
+            settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
+            return;
+        }
+        if (claim.status == MF_E_AGAIN) {       /* locked: a moment later it may not be */
+            send_again(client, d, 0, mfi_registry_task(&client->registry, d->task),
+                       (mf_entry){.attempt = d->attempt, .due_ms = mf_store_now_ms(client->store) + LOCKED_LATER_MS});
             return;
         }
         if (claim.status == MF_E_EXISTS || (claim.status != MF_OK && claim.token == 0 && claim.status != MF_E_STALE)) {
@@ -276,12 +313,16 @@ static void deliver(mf_host *host, const mf_delivery *d)
             return;
         }
     }
+    mfi_task *task = mfi_registry_task(&client->registry, d->task);
     if (mf_key_is_set(&d->unit.key) && (claim.status != MF_OK || !mfi_flow_should_run(claim.head, claim.above))) {
-        drop(client, d, &claim);
+        mf_signature_status blocking = mf_signature_status_runs(claim.head) ? claim.above : claim.head;
+        if (claim.status == MF_OK && mfi_status_pauses(blocking))
+            park(client, d, claim.token, task, &claim.blocker);
+        else
+            drop(client, d, &claim);
         return;
     }
-    mfi_task *task = mfi_registry_task(&client->registry, d->task);
-    if (task == NULL) {
+    if (task == NULL || task->def.run == NULL) {     /* nobody declared it here, or only as somebody else's */
         mf_error err;
         mfi_registry_unknown_task(&client->registry, d->task, &err);
         mfi_attempt_failed(client, d, claim.token, NULL, "UnknownTask", err.text, true);

@@ -129,8 +129,8 @@ static void entry_of(const struct mfi_slot *slot, mf_entry *out)
     out->parked = no_key;
 }
 
-/* false: its task is locked, and it was put off. */
-static bool take_one(struct mfi_memory *m, struct mfi_slot *slot, mf_taken *out)
+/* false: its task is locked, and it was put off; *put_off_ms is then at most when it is due. */
+static bool take_one(struct mfi_memory *m, struct mfi_slot *slot, mf_taken *out, int64_t *put_off_ms)
 {
     out->claim.unit = slot->unit;
     out->claim.attempt = slot->attempt;
@@ -140,6 +140,8 @@ static bool take_one(struct mfi_memory *m, struct mfi_slot *slot, mf_taken *out)
         int64_t until = mfi_head_find(m, &slot->unit.key)->rare->lock_until_ms, soon = m->now_ms + MFI_LOCKED_WAIT_MS;
         slot->node.due_ms = until < soon ? until : soon;
         mfi_queue_place(&m->queue, slot, m->now_ms);
+        if (slot->node.due_ms < *put_off_ms)
+            *put_off_ms = slot->node.due_ms;
         return false;
     }
     entry_of(slot, &out->entry);
@@ -167,13 +169,14 @@ mf_status mfi_memory_take(mf_store *base, size_t max, mf_taken *out, size_t *got
     (void)err;    /* everything it needs was reserved when the entries were added */
     struct mfi_memory *m = mfi_memory_of(base);
     struct mfi_slot *slot;
+    struct mfi_news news = {.delayed_ms = INT64_MAX};
     int64_t now = mfi_memory_clock(m);
     pthread_mutex_lock(&m->lock);
     now = mfi_memory_advance(m, now);
     mfi_claims_sweep(&m->queue, now);
     size_t n = 0;
     while (n < max && (slot = mfi_queue_due(&m->queue, now)) != NULL)
-        n += take_one(m, slot, &out[n]);
+        n += take_one(m, slot, &out[n], &news.delayed_ms);
     ref_taken(out, n);
     *got = n;
     *next_due_ms = mfi_queue_next_due(&m->queue);
@@ -181,6 +184,8 @@ mf_status mfi_memory_take(mf_store *base, size_t max, mf_taken *out, size_t *got
     if (lease_ends < *next_due_ms)
         *next_due_ms = lease_ends;
     pthread_mutex_unlock(&m->lock);
+    if (news.delayed_ms != INT64_MAX)
+        mfi_watch_tell(m, &news);
     return MF_OK;
 }
 

@@ -23,6 +23,7 @@ typedef struct audit_record {
     struct audit_record *above;
     mf_signature_status  status;
     bool                 ended;
+    bool                 removed;       /* by a commit; what stands below it went along */
     uint64_t             end_step;      /* of the commit */
     mfi_process         *end_process;
     uint64_t             told_step;     /* everybody below in that process was told by then; 0: not yet */
@@ -180,6 +181,11 @@ void mfi_audit_commit(mfi_process *process, const mf_batch *b)
     bool had_ended = r != NULL && r->ended;
     if (r != NULL)
         change(process, r, b->state);
+    for (size_t i = 0; i < b->removal_count; i++) {
+        audit_record *gone = record_of(audit, &b->removals[i].key);
+        if (gone != NULL)
+            gone->removed = true;
+    }
     /* A task's outcome that travels as a message is told by whoever ran it; its claim sees to it that this is once. */
     bool told_by_message = b->state == NULL && b->settle_count > 0;
     for (size_t i = 0; i < b->entry_count; i++) {
@@ -327,13 +333,23 @@ static void check_followers(mfi_audit *audit, const audit_record *r, const mf_ke
     }
 }
 
+static bool was_removed(mfi_audit *audit, const audit_record *r)
+{
+    while (r != NULL && !r->removed)
+        r = mf_key_is_set(&r->spec->parent) ? record_of(audit, &r->spec->parent) : NULL;
+    return r != NULL;
+}
+
 static void check_record(mfi_audit *audit, audit_record *r)
 {
     mfi_sim *sim = audit->sim;
     mf_record record = {0};
     mf_error err;
     if (mf_store_load(sim->store, &r->key, 1, &record, &err) != MF_OK || record.spec == NULL) {
-        mfi_sim_break(sim, "%s is not in the store", r->key.text);
+        if (!was_removed(audit, r))
+            mfi_sim_break(sim, "%s is not in the store", r->key.text);
+        else if (sent_times(audit, &r->key, 0, r->spec) > 0)
+            mfi_sim_break(sim, "%s was started, and removed as a branch that is not taken", r->key.text);
         return;
     }
     const mf_state *s = &record.state;

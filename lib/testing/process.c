@@ -118,6 +118,8 @@ static mf_status open_client(mfi_process *process, mf_client **out, mf_error *er
         return st;
     }
     st = mf_client_create(adapter, store, MF_OPTIONS(.allocator = &sim->arena.allocator, .clock = &sim->clock,
+                                     .task_ttl = {MF_FOREVER, MF_FOREVER}, .chain_ttl = {MF_FOREVER, MF_FOREVER},
+                                     .swarm_ttl = {MF_FOREVER, MF_FOREVER},
                                                      .log = client_log, .log_user = sim, .threads = sim->config.workers,
                                                      .no_fast_path = sim->config.no_fast_path), &client, err);
     if (st == MF_OK && sim->config.declare != NULL)

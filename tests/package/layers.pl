@@ -24,7 +24,8 @@ my %left = (
 # Where each public header belongs. A new one is put in its place here.
 my %public = (
     base => 'base', fork_join => 'pool', pool => 'pool', message => 'codec', fields => 'codec', store => 'store',
-    task => 'adapter', adapter => 'adapter', flow => 'flow', flow_data => 'runtime', client => 'runtime', testing => 'testing', mageflow => 'everything',
+    task => 'adapter', adapter => 'adapter', flow => 'flow', flow_data => 'runtime', control => 'runtime', client => 'runtime',
+    testing => 'testing', mageflow => 'everything',
 );
 # Libraries that only adapters may know.
 my $foreign = qr{^(hiredis|nghttp2)\b};

@@ -32,16 +32,15 @@ typedef struct mf_delivery {
     uint32_t          attempt;    /* from 1 */
     const mf_spec    *spec;       /* from the bound store: what the entry named; else NULL */
     const mf_claim   *claim;      /* from the bound store's take: claimed already; else NULL */
-    mf_duration       timeout;    /* of this call, as its message says; 0: as its task does */
     uint64_t          mark;       /* with a claim: what the host's mark answered before it was taken */
+    int32_t           priority;   /* of the entry; 0 where the manager carries none */
     void             *native;     /* the adapter's own view of the message */
 } mf_delivery;
 
 /** How a delivery ended, for the manager. */
 typedef struct mf_settlement {
     const mf_delivery  *delivery;
-    mf_signature_status status;     /* done, failed, canceled; pending: tried again later (published anew); active: nothing
-                                     * came of it, it is to be delivered again */
+    mf_signature_status status;     /* done, failed, canceled; pending: tried again later (published anew) */
     const mf_message   *value;      /* the result or the error map; NULL is nil */
 } mf_settlement;
 
@@ -149,7 +148,7 @@ typedef enum mf_capability {
     MF_CAP_DELAYS = 1 << 3,       /* holds messages until they are due */
     MF_CAP_TIMEOUTS = 1 << 4,     /* ends tasks that take too long */
     MF_CAP_CONCURRENCY = 1 << 5,  /* keeps a task's max_concurrency */
-    MF_CAP_RETRIES_CALLS = 1 << 6 /* tries failed calls without a signature again by itself; they are told to it as failed */
+    MF_CAP_OBSERVES = 1 << 6      /* can watch for the ends of tasks that others serve */
 } mf_capability;
 
 typedef struct mf_adapter_ops {
@@ -184,7 +183,8 @@ typedef struct mf_adapter_ops {
     mf_status (*settle)(mf_adapter *self, const mf_settlement *settlements, size_t n, mf_error *err);
     /* Optional. Ask a task that may run elsewhere to stop. */
     mf_status (*request_stop)(mf_adapter *self, const mf_unit *unit);
-    /* Optional. Watch for the end of a task that others serve; its outcome comes through the host. */
+    /* Required with MF_CAP_OBSERVES. The foreign task of this unit was published (entry.spec->foreign): watch for its end, whose
+     * outcome goes to the host. May come twice for one unit. The runtime itself keeps the timeout. */
     mf_status (*observe)(mf_adapter *self, const mf_unit *unit, mf_error *err);
     /* Required. Once, before anything else: where to call upward, and the store that the flows are kept in. */
     mf_status (*bind)(mf_adapter *self, mf_host *host, mf_store *store, mf_error *err);

@@ -52,7 +52,8 @@ typedef enum mf_status {
     MF_E_RETRY = -19,        /* returned by a task function: it failed and may be tried again */
     MF_E_FINAL = -20,        /* returned by a task function: it failed and must not be tried again */
     MF_E_FORKED = -21,       /* the object was made before a fork; only mf_client_abandon is allowed */
-    MF_E_AGAIN = -22         /* nothing there at the moment */
+    MF_E_AGAIN = -22,        /* nothing there at the moment */
+    MF_E_WAIT = -23          /* a durable task waits: its function returns this, and is called again when it is over */
 } mf_status;
 
 /** The name of a status, "MF_E_FULL"; never NULL. */

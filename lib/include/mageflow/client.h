@@ -17,6 +17,12 @@
 extern "C" {
 #endif
 
+/** How long signatures of a kind live and are kept, unless they say otherwise. */
+typedef struct mf_ttl_default {
+    mf_duration live;       /* from their storing, start or resume on; 0: 24 hours; MF_FOREVER */
+    mf_duration keep;       /* after their end; 0: 24 hours in a durable store, else 5 minutes; MF_FOREVER */
+} mf_ttl_default;
+
 typedef struct mf_options {
     size_t              struct_size;
     const mf_allocator *allocator;      /* NULL: malloc and friends */
@@ -28,6 +34,7 @@ typedef struct mf_options {
     const mf_limits    *limits;         /* of messages; NULL: the defaults */
     unsigned            threads;        /* of a worker that is started without options; 0: one per online CPU */
     bool                no_fast_path;   /* outcomes travel as framework tasks even where this process could record them */
+    mf_ttl_default      task_ttl, chain_ttl, swarm_ttl;
 } mf_options;
 #define MF_OPTIONS(...) (&(const mf_options){ .struct_size = sizeof(mf_options), __VA_ARGS__ })
 
@@ -65,6 +72,10 @@ const char *mf_url_help(void);
  * MF_E_INVALID, MF_E_EXISTS, MF_E_UNSUPPORTED (names the option that the manager cannot honour). */
 MF_NODISCARD mf_status mf_task(mf_client *client, const mf_task_def *def, mf_error *err);
 MF_NODISCARD mf_status mf_durable_task(mf_client *client, const mf_task_def *def, mf_error *err);
+/** Declare a task that workers without mageflow serve: def's name, tables and timeout count, run must be NULL. A timeout is
+ * required, since only its end tells that nobody serves the task (MF_E_INVALID). MF_E_UNSUPPORTED: the manager cannot watch
+ * for the ends of other workers' tasks. */
+MF_NODISCARD mf_status mf_task_foreign(mf_client *client, const mf_task_def *def, mf_error *err);
 
 /** Declare where the items of a map come from (see mageflow/flow.h), before mf_map names it. def is copied; its user pointer
  * must outlive the client. MF_E_INVALID, MF_E_EXISTS, MF_E_NOMEM. */
@@ -75,12 +86,6 @@ MF_NODISCARD mf_status mf_serve(mf_client *client, const mf_worker_options *opti
 /** Wait until nothing that is due waits and nothing runs in this process's worker. Not from a task, which would wait for
  * itself. MF_OK; MF_E_TIMEOUT; MF_E_FORKED. */
 mf_status mf_drain(mf_client *client, mf_duration timeout);
-
-/** Serve no more: take nothing new, give back what has not begun, and return when what runs here has ended, by itself or because
- * mf_stop_calls asked it to. MF_OK, also where nothing is served; MF_E_FORKED. Not from a task. */
-mf_status mf_unserve(mf_client *client);
-/** Ask every call that runs in this process to stop, now and later, as mf_client_destroy does. Does not wait. */
-void mf_stop_calls(mf_client *client);
 
 /** A handle for triggering a task by name, without a signature (see mageflow/adapter.h); mf_workflow_destroy it. */
 MF_NODISCARD mf_status mf_workflow_open(mf_client *client, const char *task, mf_workflow **out, mf_error *err);

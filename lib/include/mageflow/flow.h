@@ -45,15 +45,25 @@ typedef struct mf_swarm_options {
     mf_signature *on_success;            /* started once when the swarm is done; consumed. NULL: none, also where its
                                             constructor failed: mf_on_success tells */
     mf_signature *on_error;              /* started once when the swarm fails; consumed */
+    uint64_t      max_items;             /* items at most; 0: any number */
+    bool          close_on_max;          /* the item that reaches max_items closes the swarm */
+    bool          message_as_result;     /* an item receives the swarm's message whole in its return field, not merged */
 } mf_swarm_options;
 #define MF_SWARM_OPTIONS(...) (&(const mf_swarm_options){ .struct_size = sizeof(mf_swarm_options), __VA_ARGS__ })
 
-/** A swarm of items that are added. It ends once it is closed and every item has ended: done, with nil in place of a
- * failed item's result, or failed, when stop_after_failures was reached. options may be NULL. */
+/** A swarm of items that are added, before it is started and while it runs. It ends once it is closed and every item has
+ * ended: done, with nil in place of a failed item's result, or failed, when stop_after_failures was reached. options may be
+ * NULL. */
 mf_signature *mf_swarm(mf_client *client, const char *name, const mf_swarm_options *options, mf_error *err);
-/** Add an item, before the swarm is started. Returns the swarm; NULL as mf_chain_add. */
+/** Add an item; to one that was stored or started already as mf_items_add does. Returns the swarm; NULL: as mf_chain_add (what was
+ * started goes on), and MF_E_FULL: more than its max_items, MF_E_CLOSED. */
 mf_signature *mf_swarm_add(mf_signature *swarm, mf_signature *item, mf_error *err);
-/** Nothing will be added any more. Returns the swarm, or NULL if it was NULL. */
+/** Add n items, each merged over its message: message_count 0: they have none; 1: one for all; n: one each; else
+ * MF_E_INVALID. Items and messages are consumed. */
+mf_signature *mf_swarm_add_many(mf_signature *swarm, mf_signature *const *items, size_t n, mf_message *const *messages,
+                                size_t message_count, mf_error *err);
+/** Nothing will be added any more; one that was started already is closed where it is stored. Returns the swarm; NULL: it was
+ * NULL, or it could not be closed. */
 mf_signature *mf_swarm_close(mf_signature *swarm, mf_error *err);
 
 /** Where the items of a map come from.
@@ -87,18 +97,51 @@ mf_signature *mf_map(mf_client *client, const char *name, const char *source, mf
 mf_signature *mf_on_success(mf_signature *sig, mf_signature *callback, mf_error *err);
 mf_signature *mf_on_error(mf_signature *sig, mf_signature *callback, mf_error *err);
 
+/** How long it may live from its storing, start or resume on, and how long it is kept after its end; 0: the client's default
+ * for its kind, MF_FOREVER: without end. Alive past its time it ends as failed ("Expired"), with its error callbacks, and a
+ * dead letter. What stands in a container lives as long as that. Returns sig; NULL: it was NULL, or is started (MF_E_STATE). */
+mf_signature *mf_ttl(mf_signature *sig, mf_duration live, mf_duration keep, mf_error *err);
+/** Put each start of it off by a random time below `span`, so that many do not begin at once; its time to live and its
+ * timeout count from then. Returns sig; NULL as mf_ttl. */
+mf_signature *mf_stagger(mf_signature *sig, mf_duration span, mf_error *err);
+
 /** The key it has or will have. */
 mf_key mf_signature_key(const mf_signature *sig);
+/** Store it with everything below it, not started: any process can then start, edit or remove it by its key, and the parts of
+ * it that have keys of their own. From here on the handle only adds to swarms and starts. MF_E_STATE: it is stored already. */
+mf_status mf_signature_save(mf_signature *sig, mf_error *err);
+/** A handle on a stored signature, running or not: to start one that was saved, or add to a swarm. NULL: MF_E_NOT_FOUND. */
+mf_signature *mf_signature_load(mf_client *client, const mf_key *key, mf_error *err);
+/** A new signature like the stored one and everything below it, with keys of its own, kwargs as they are now, not stored and
+ * in nothing. NULL: MF_E_NOT_FOUND. */
+mf_signature *mf_signature_duplicate(mf_client *client, const mf_key *key, mf_error *err);
+/** n of them: out[0…n-1], or none and all NULL. */
+mf_status mf_signature_duplicate_many(mf_client *client, const mf_key *key, size_t n, mf_signature **out, mf_error *err);
 /** Let go of the handle; what was started goes on. NULL is allowed. */
 void mf_signature_destroy(mf_signature *sig);
 
 /* ---- running --------------------------------------------------------------------------------------------------- */
 
 /** Store the signature with everything below it and send its beginning. message (a map, nil or NULL) is consumed; sig is
- * borrowed. NULL: MF_E_INVALID (a chain of fewer than two, a swarm that is not closed, a message that does not fit the
- * fields), MF_E_TYPE (the message is no map), MF_E_TOO_BIG, MF_E_STATE (started already); MF_E_NOMEM, MF_E_IO: nothing runs,
- * and if some of it was stored the signature cannot be started again; or sig was NULL. */
+ * borrowed. NULL: MF_E_INVALID (a chain of fewer than two, a message that does not fit the fields), MF_E_TYPE (the message is
+ * no map), MF_E_TOO_BIG, MF_E_STATE (started already); MF_E_NOMEM, MF_E_IO: nothing runs, and if some of it was stored the
+ * signature cannot be started again; or sig was NULL. A swarm that is not closed runs until somebody closes it. */
 mf_run *mf_start(mf_signature *sig, mf_message *message, mf_error *err);
+
+typedef struct mf_start_options {
+    size_t      struct_size;
+    mf_duration delay;          /* begins this much later; 0: at once */
+    int32_t     priority;       /* of everything it sends: greater goes first; 0: the default */
+    const char *unique;         /* at most one run under this name (1 to 255 bytes) within unique_window; NULL: any number */
+    mf_duration unique_window;  /* from this start on; 0: 24 hours */
+    bool        join;           /* a second one is given the run that is there, instead of MF_E_EXISTS that names it */
+} mf_start_options;
+#define MF_START_OPTIONS(...) (&(const mf_start_options){ .struct_size = sizeof(mf_start_options), __VA_ARGS__ })
+/** mf_start with options (NULL: none). MF_E_EXISTS: a run of that unique name is there; sig can be started later, unless the
+ * two began at the same moment (MF_E_STATE then). */
+mf_run *mf_start_with(mf_signature *sig, mf_message *message, const mf_start_options *options, mf_error *err);
+/** Start, wait for the end, let go: mf_start and mf_run_wait in one, with their statuses. */
+mf_status mf_call(mf_signature *sig, mf_message *message, mf_duration timeout, mf_message **result, mf_error *err);
 
 /** A run of something that was started, by its key, perhaps by another process. NULL: MF_E_NOT_FOUND. */
 mf_run *mf_run_open(mf_client *client, const mf_key *key, mf_error *err);
@@ -124,9 +167,6 @@ int    mf_run_fd(mf_run *run);
 mf_key mf_run_key(const mf_run *run);
 /** Let go of the handle; the run goes on. NULL is allowed. */
 void mf_run_destroy(mf_run *run);
-
-/** End it as canceled: nothing of it starts any more, running tasks are asked to stop, no retry. MF_E_STATE: ended. */
-mf_status mf_cancel(mf_client *client, const mf_key *key, mf_error *err);
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 

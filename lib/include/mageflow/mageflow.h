@@ -8,6 +8,7 @@
 
 #include <mageflow/base.h>
 #include <mageflow/client.h>
+#include <mageflow/control.h>
 #include <mageflow/fields.h>
 #include <mageflow/flow.h>
 #include <mageflow/flow_data.h>

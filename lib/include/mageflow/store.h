@@ -329,7 +329,7 @@ typedef struct mf_store mf_store;
 typedef struct mf_store_watch {
     /* n entries are due that were not: a commit added or resumed them, or their claims were given back. Optional. */
     void (*ready)(void *user, size_t n);
-    /* A commit added entries that are not due yet, or a deadline; the first of them is at due_ms. A store keeps no timer:
+    /* A commit added entries that are not due yet, or a deadline, or take put one off; the first of them is at due_ms. A store keeps no timer:
      * whoever watches looks again then, at the entries and with `expired`. Optional. */
     void (*delayed)(void *user, int64_t due_ms);
     /* The record ended. Optional. */

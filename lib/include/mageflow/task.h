@@ -110,10 +110,23 @@ bool mf_context_stop_requested(const mf_context *ctx);
 /** Wait; MF_OK when the time is over, MF_E_CANCELED as soon as stop is requested. */
 mf_status mf_context_sleep(mf_context *ctx, mf_duration span);
 
-/* The verbs of durable tasks. MF_E_UNSUPPORTED: not in this version. */
+/* The verbs of durable tasks (mf_durable_task). What they did is remembered with the signature, in the order of the calls: a
+ * body that is called again, after a wait, a failure or the death of its process, receives what it received before and does
+ * nothing twice. So a body must come to the same verbs in the same order; where it does not, the verb answers MF_E_INVALID with
+ * both names, and the task fails for good.
+ * All of them: MF_E_UNSUPPORTED outside a durable task; MF_E_STALE: the call is no longer the one that counts, return. Whatever
+ * they answer but MF_OK (and MF_E_TIMEOUT of mf_wait_event) the body returns in turn, after releasing what it holds. Signatures
+ * that a body makes have the same keys in each replay, and starting one that was started before gives its run. */
+
+/** What a step does: *out is its result (consumed; left alone: nil). Anything but MF_OK is not remembered. */
 typedef mf_status mf_step_fn(mf_context *ctx, mf_message **out, void *user);
+/** Do fn once and remember its result under this key (1 to 255 bytes, the same for as many steps as you like). *out (unref
+ * it; may be NULL if not wanted) is the result. Or what fn answered. */
 mf_status mf_step(mf_context *ctx, const char *key, mf_step_fn *fn, void *user, mf_message **out);
+/** Go on after span, without a thread that waits. MF_E_WAIT: not yet, return it. */
 mf_status mf_sleep(mf_context *ctx, mf_duration span);
+/** Go on when somebody sends the event (mf_event_send) after this call, with its message in *out (unref it). MF_E_WAIT: not
+ * yet, return it; MF_E_TIMEOUT: it did not come within timeout (MF_FOREVER: no end). name: 1 to 200 bytes. */
 mf_status mf_wait_event(mf_context *ctx, const char *name, mf_duration timeout, mf_message **out);
 
 #ifdef __cplusplus

@@ -202,6 +202,11 @@ const char *effects(bench *b)
         add_message(&l, "error ", s->error);
         add(&l, "\n");
     }
+    for (size_t i = 0; i < b->plan.removal_count; i++) {
+        add(&l, "remove");
+        add_key(&l, &b->plan.removals[i].key);
+        add(&l, "\n");
+    }
     return l.at;
 }
 

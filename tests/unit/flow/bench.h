@@ -50,7 +50,8 @@ void publish(bench *b, const char *name, size_t n, const char *message, bool exh
  *     entry item chain-…1 0/2 #1 {"a":1}     name, unit (key, index/epoch), attempt, message
  *     outcome 3 failed {"text":"x"}
  *     settle 7
- *     start task-…71 0 result 5              key, index, result or message, error */
+ *     start task-…71 0 result 5              key, index, result or message, error
+ *     remove task-…72 */
 const char *effects(bench *b);
 /* "active 1/3 running 1 done 0 failed 0 canceled 0 epoch 0": status, next/total */
 const char *state_text(bench *b);

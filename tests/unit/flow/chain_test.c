@@ -47,7 +47,7 @@ Test(flow_chain, the_last_result_is_its_own)
     start(&b, NULL, NULL);
     apply(&b, MFI_EV_ITEM_DONE, 0, "5", NULL);
     apply(&b, MFI_EV_ITEM_DONE, 1, "6", NULL);
-    is_text(effects(&b), "settle 7\nstart task-…71 0 result 6\n");
+    is_text(effects(&b), "settle 7\nstart task-…71 0 result 6\nremove task-…72\n");
     is_text(state_text(&b), "done 2/2 running 0 done 2 failed 0 canceled 0 epoch 0");
     cr_assert(eq(i64, b.state.ended_ms, NOW));
     int64_t result = 0;
@@ -60,7 +60,7 @@ Test(flow_chain, a_failure_is_its_end_and_its_error_callback_gets_what_it_was_st
     add_callbacks(&b);
     start(&b, "{\"a\":1}", NULL);
     apply(&b, MFI_EV_ITEM_FAILED, 0, "{\"text\":\"x\"}", "{\"sent\":true}");
-    is_text(effects(&b), "settle 7\nstart task-…72 0 message {\"a\":1} error {\"text\":\"x\"}\n");
+    is_text(effects(&b), "settle 7\nstart task-…72 0 message {\"a\":1} error {\"text\":\"x\"}\nremove task-…71\n");
     is_text(state_text(&b), "failed 1/2 running 0 done 0 failed 1 canceled 0 epoch 1");
 }
 
@@ -89,7 +89,7 @@ Test(flow_chain, a_canceled_step_cancels_it_and_calls_nobody)
     add_callbacks(&b);
     start(&b, NULL, NULL);
     apply(&b, MFI_EV_ITEM_CANCELED, 0, NULL, NULL);
-    is_text(effects(&b), "settle 7\n");
+    is_text(effects(&b), "settle 7\nremove task-…71\nremove task-…72\n");
     is_text(state_text(&b), "canceled 1/2 running 0 done 0 failed 0 canceled 1 epoch 1");
 }
 
@@ -162,5 +162,5 @@ Test(flow_chain, a_step_with_a_key_is_started_not_sent)
     b.spec->kwargs = json(&b, "{\"k\":1}");
     start(&b, NULL, "{\"up\":2}");
     apply(&b, MFI_EV_ITEM_DONE, 0, "5", NULL);
-    is_text(effects(&b), "settle 7\nstart swarm…5 0 result 5 inherited {\"k\":1,\"up\":2}\n");
+    is_text(effects(&b), "settle 7\nstart swarm…5 1 result 5 inherited {\"k\":1,\"up\":2}\n");
 }

@@ -127,7 +127,7 @@ Test(flow_nomem, a_start_becoming_an_entry_says_so_and_leaks_nothing)
         mfi_start s = {.key = b.spec->key, .message = json(&b, "5"), .is_result = true, .error = json(&b, "{}")};
         long before = atomic_load(&b.counting.calls);
         atomic_store(&b.counting.fail_at, before + n);
-        mfi_flow_start_entry(b.spec, 0, &s, &b.plan);
+        mfi_flow_start_entry(b.spec, &b.state, &s, &b.plan);
         atomic_store(&b.counting.fail_at, 0);
         bool reached = atomic_load(&b.counting.calls) - before >= n;
         cr_assert(eq(int, b.plan.status, reached ? MF_E_NOMEM : MF_OK));

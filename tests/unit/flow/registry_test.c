@@ -42,7 +42,7 @@ static void refused(mf_status got, mf_status want, const char *text)
 
 static mf_status add(const mf_task_def *def)
 {
-    return mfi_registry_add_task(&registry, def, false, false, &err);
+    return mfi_registry_add_task(&registry, def, MFI_TASK_PLAIN, &err);
 }
 
 Test(flow_registry, a_declared_task_is_found_by_its_name)
@@ -91,7 +91,7 @@ Test(flow_registry, names_have_rules)
     refused(add(MF_TASK_DEF(.name = "a\tb", .run = run)), MF_E_INVALID, "task name: control character 0x09 at byte 1");
     refused(add(MF_TASK_DEF(.name = "mageflow.x", .run = run)), MF_E_INVALID,
             "task name \"mageflow.x\": names under \"mageflow.\" are mageflow's own");
-    is_status(mfi_registry_add_task(&registry, MF_TASK_DEF(.name = "mageflow.x", .run = run), false, true, &err), MF_OK);
+    is_status(mfi_registry_add_task(&registry, MF_TASK_DEF(.name = "mageflow.x", .run = run), MFI_TASK_OWN, &err), MF_OK);
 }
 
 Test(flow_registry, a_declaration_without_its_size_or_function_is_refused)
@@ -122,7 +122,7 @@ Test(flow_registry, an_unknown_name_is_told_with_those_that_are_known)
             "no task \"x\" was declared; no task was declared at all");
     is_status(add(MF_TASK_DEF(.name = "a", .run = run)), MF_OK);
     is_status(add(MF_TASK_DEF(.name = "b", .run = run)), MF_OK);
-    is_status(mfi_registry_add_task(&registry, MF_TASK_DEF(.name = "mageflow.c", .run = run), false, true, &err), MF_OK);
+    is_status(mfi_registry_add_task(&registry, MF_TASK_DEF(.name = "mageflow.c", .run = run), MFI_TASK_OWN, &err), MF_OK);
     refused(mfi_registry_unknown_task(&registry, MF_STR_LIT("x"), &err), MF_E_UNKNOWN_TASK,
             "no task \"x\" was declared; known: a, b");
 }
@@ -146,7 +146,7 @@ Test(flow_registry, without_memory_nothing_is_declared_and_nothing_leaks)
         counting_init(&c);
         mfi_registry_init(&r, &c.allocator);
         atomic_store(&c.fail_at, n);
-        mf_status task = mfi_registry_add_task(&r, MF_TASK_DEF(.name = "a", .run = run), false, false, &err);
+        mf_status task = mfi_registry_add_task(&r, MF_TASK_DEF(.name = "a", .run = run), MFI_TASK_PLAIN, &err);
         mf_status source = mfi_registry_add_source(&r, MF_SOURCE_DEF(.name = "s", .next = next), &err);
         cr_assert(eq(int, mfi_registry_task(&r, MF_STR_LIT("a")) != NULL, task == MF_OK));
         cr_assert(eq(int, mfi_registry_source(&r, MF_STR_LIT("s")) != NULL, source == MF_OK));

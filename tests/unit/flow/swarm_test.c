@@ -67,7 +67,7 @@ Test(flow_swarm, a_fill_ends_a_complete_swarm_with_what_it_brings_and_once)
     cr_assert(not(b.plan.changed));                              /* not complete */
     apply(&b, MFI_EV_ITEM_DONE, 0, "5", NULL);
     apply(&b, MFI_EV_FILL, 0, "{\"end\":[5]}", NULL);
-    is_text(effects(&b), "settle 7\nstart task-…71 0 result {\"end\":[5]}\n");
+    is_text(effects(&b), "settle 7\nstart task-…71 0 result {\"end\":[5]}\nremove task-…72\n");
     is_text(state_text(&b), "done 1/1 running 0 done 1 failed 0 canceled 0 epoch 0");
     apply(&b, MFI_EV_FILL, 0, "{\"end\":[5]}", NULL);
     is_text(effects(&b), "settle 7\n");
@@ -92,9 +92,10 @@ Test(flow_swarm, so_many_failures_end_it_once)
     apply(&b, MFI_EV_ITEM_FAILED, 4, "{\"text\":\"second\"}", NULL);
     char want[512];
     snprintf(want, sizeof want,
+             "entry mageflow.swarm_fill swarm…1 0/1 #1\n"      /* tells the signatures below that it ended */
              "outcome 4 failed {\"text\":\"second\"}\nsettle 7\nstart task-…72 0 message {\"a\":1} error "
              "{\"type\":\"TooManyFailures\",\"text\":\"2 items failed, stop_after_failures is 2; the last: second\","
-             "\"attempt\":1,\"key\":\"%s\",\"index\":0,\"final\":true}\n", b.spec->key.text);
+             "\"attempt\":1,\"key\":\"%s\",\"index\":0,\"final\":true}\nremove task-…71\n", b.spec->key.text);
     is_text(effects(&b), want);
     is_text(state_text(&b), "failed 5/5 running 3 done 0 failed 2 canceled 0 epoch 1");
     apply(&b, MFI_EV_ITEM_FAILED, 3, "{\"text\":\"third\"}", NULL);
@@ -119,7 +120,7 @@ Test(flow_swarm, after_its_cancel_outcomes_are_counted_and_nothing_follows)
     start(&b, NULL, NULL);
     publish(&b, "item", 2, NULL, false);
     apply(&b, MFI_EV_CANCEL, 0, NULL, NULL);
-    is_text(effects(&b), "settle 7\n");
+    is_text(effects(&b), "entry mageflow.swarm_fill swarm…1 0/1 #1\nsettle 7\nremove task-…71\nremove task-…72\n");
     cr_assert(eq(u64, mfi_swarm_room(b.spec, &b.state), 0));
     apply(&b, MFI_EV_ITEM_DONE, 0, "5", NULL);
     is_text(effects(&b), "outcome 0 done 5\nsettle 7\n");

@@ -31,7 +31,7 @@ Test(flow_task, its_result_is_kept_and_calls_back)
 {
     add_callbacks(&b);
     apply(&b, MFI_EV_ITEM_DONE, 0, "{\"x\":1}", NULL);
-    is_text(effects(&b), "settle 7\nstart task-…71 0 result {\"x\":1}\n");
+    is_text(effects(&b), "settle 7\nstart task-…71 0 result {\"x\":1}\nremove task-…72\n");
     is_text(state_text(&b), "done 0/1 running 0 done 1 failed 0 canceled 0 epoch 0");
 }
 
@@ -39,7 +39,7 @@ Test(flow_task, its_failure_calls_back_with_the_message_sent)
 {
     add_callbacks(&b);
     apply(&b, MFI_EV_ITEM_FAILED, 0, "{\"text\":\"x\"}", "{\"sent\":1}");
-    is_text(effects(&b), "settle 7\nstart task-…72 0 message {\"sent\":1} error {\"text\":\"x\"}\n");
+    is_text(effects(&b), "settle 7\nstart task-…72 0 message {\"sent\":1} error {\"text\":\"x\"}\nremove task-…71\n");
     is_text(state_text(&b), "failed 0/1 running 0 done 0 failed 1 canceled 0 epoch 1");
 }
 
@@ -71,7 +71,7 @@ Test(flow_task, a_failure_of_the_flow_itself_ends_it)
 {
     add_callbacks(&b);
     apply(&b, MFI_EV_FAIL, 0, "{\"text\":\"x\"}", NULL);
-    is_text(effects(&b), "settle 7\nstart task-…72 0 error {\"text\":\"x\"}\n");
+    is_text(effects(&b), "settle 7\nstart task-…72 0 error {\"text\":\"x\"}\nremove task-…71\n");
     is_text(state_text(&b), "failed 0/1 running 0 done 0 failed 0 canceled 0 epoch 1");
 }
 
@@ -98,7 +98,8 @@ static void start_it(const char *message, bool is_result, const char *inherited,
     mfi_start s = {.key = b.spec->key, .index = 6, .message = json(&b, message), .is_result = is_result,
                    .inherited = json(&b, inherited), .error = json(&b, error)};
     mfi_plan_reset(&b.plan);
-    mfi_flow_start_entry(b.spec, 4, &s, &b.plan);
+    b.state.epoch = 4;
+    mfi_flow_start_entry(b.spec, &b.state, &s, &b.plan);
     mf_message_unref(s.message);
     mf_message_unref(s.inherited);
     mf_message_unref(s.error);

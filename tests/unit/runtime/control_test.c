@@ -2,6 +2,8 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
+#include <mageflow/control.h>
+
 #include "bench.h"
 
 static bench b;

@@ -1,0 +1,34 @@
+/* runtime/durable.h: what a durable task's call remembers. */
+#ifndef MFI_DURABLE_H
+#define MFI_DURABLE_H
+
+#include <mageflow/store.h>
+
+struct mfi_running;
+struct mf_client;
+
+typedef enum mfi_wait { MFI_WAIT_NOT, MFI_WAIT_SLEEP, MFI_WAIT_EVENT } mfi_wait;
+
+/* All of it belongs to the thread that runs the call. */
+typedef struct mfi_durable {
+    mf_outcome *memos;          /* the record's, from index 1 on: memos[i] has index i + 1 */
+    size_t      count, capacity;
+    bool        loaded;
+    size_t      at;             /* how many of them the body has come to */
+    uint64_t    keys;           /* signatures made so far */
+    mfi_wait    wait;           /* what the body waits for; none: it does not */
+    int64_t     until_ms;       /* store clock; INT64_MAX: no end */
+    bool        known;          /* the memo of the wait is stored already */
+    char        event[201];
+} mfi_durable;
+
+/** The call returned MF_E_WAIT: settle it, and have it called again when the time is over or the event is there. */
+void mfi_durable_wait(struct mf_client *client, struct mfi_running *running);
+void mfi_durable_fini(struct mf_client *client, mfi_durable *durable);
+
+/** Where random bytes of a key come from in the durable call of this thread, the same in each replay; NULL: in none. */
+const struct mfi_random *mfi_durable_keys(void);
+/** Whether this thread is in a durable call. */
+bool mfi_durable_is_here(void);
+
+#endif

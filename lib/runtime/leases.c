@@ -1,0 +1,75 @@
+/* Claims of stores with a lease are renewed by the keeper, three times in a lease, for the calls that run here. A claim that
+ * is no longer ours asks its call to stop: somebody else runs it by now, and its outcome will be refused. A worker looks as
+ * often whether a claim of somebody else's has lapsed, since no commit tells that. */
+#include "runtime.h"
+
+#include "memory.h"
+
+struct tokens {
+    uint64_t *at;
+    size_t    count, capacity;
+};
+
+static struct tokens running_tokens(mf_client *client)
+{
+    struct tokens tokens = {0};
+    pthread_mutex_lock(&client->control.lock);
+    for (mfi_running *r = client->control.running; r != NULL; r = r->next) {
+        if (r->token == 0)
+            continue;
+        if (!mfi_array_reserve(client->allocator, (void **)&tokens.at, &tokens.capacity, tokens.count + 1, sizeof *tokens.at))
+            break;      /* without memory the rest is renewed the next time */
+        tokens.at[tokens.count++] = r->token;
+    }
+    pthread_mutex_unlock(&client->control.lock);
+    return tokens;
+}
+
+static void stop_lost(mf_client *client, const uint64_t *asked, const uint64_t *renewed, size_t n)
+{
+    pthread_mutex_lock(&client->control.lock);
+    for (size_t i = 0; i < n; i++)
+        for (mfi_running *r = renewed[i] == 0 ? client->control.running : NULL; r != NULL; r = r->next)
+            if (r->token == asked[i])
+                mfi_call_stop(&r->call, MFI_STOP_CANCEL);
+    pthread_mutex_unlock(&client->control.lock);
+    mf_adapter_wake_helpers(client->adapter);
+}
+
+static void renew(mf_client *client)
+{
+    struct tokens asked = running_tokens(client);
+    uint64_t *renewed = asked.count > 0 ? mfi_alloc_array(client->allocator, asked.count, sizeof *renewed) : NULL;
+    mf_error err = {0};
+    if (renewed != NULL) {
+        memcpy(renewed, asked.at, asked.count * sizeof *renewed);
+        if (mf_store_renew(client->store, renewed, asked.count, &err) == MF_OK)
+            stop_lost(client, asked.at, renewed, asked.count);
+        else
+            mfi_log(client, MF_LOG_WARN, "cannot renew %zu claims, trying again: %s", asked.count, err.text);
+        mfi_release(client->allocator, renewed, asked.count * sizeof *renewed);
+    }
+    mfi_release(client->allocator, asked.at, asked.capacity * sizeof *asked.at);
+}
+
+int64_t mfi_leases_tick(mf_client *client, int64_t now_ns)
+{
+    int64_t lease_ms = mf_store_lease_ms(client->store);
+    mfi_control *c = &client->control;
+    if (lease_ms == 0 || client->worker == NULL)
+        return INT64_MAX;
+    pthread_mutex_lock(&c->lock);
+    int64_t at = c->renew_ns;
+    pthread_mutex_unlock(&c->lock);
+    if (now_ns < at)
+        return at;
+    if (at != 0) {
+        renew(client);
+        mfi_keeper_delayed(client, mf_store_now_ms(client->store));     /* and look at what others let lapse */
+    }
+    at = now_ns + lease_ms * 1000000 / 3;
+    pthread_mutex_lock(&c->lock);
+    c->renew_ns = at;
+    pthread_mutex_unlock(&c->lock);
+    return at;
+}

@@ -1,0 +1,265 @@
+/* Starting a signature: one that is being made, one that was saved, or one that a durable body started before. */
+#include "run_handle.h"
+
+#include "compose.h"
+#include "lifecycle.h"
+#include "record.h"
+#include "sign.h"
+
+#define UNIQUE_SPACE "unique"
+#define UNIQUE_WINDOW_MS (24 * INT64_C(3600) * 1000)
+#define START_TRIES 16          /* against others who write the same record */
+
+struct start {
+    mf_signature    *sig;
+    mf_message      *message;
+    mf_start_options options;
+    mf_note          unique;    /* space empty: none */
+    mfi_plan         plan;      /* its one entry is the beginning (with a foreign task's end of its timeout) */
+    bool             joined;    /* `key` is the run that is there */
+    mf_key           key;
+};
+
+/* ---- the beginning ------------------------------------------------------------------------------------------------- */
+
+static mf_status plan_beginning(struct start *s, const mf_spec *spec, const mf_state *state, mf_error *err)
+{
+    mf_client *client = s->sig->client;
+    mfi_plan_reset(&s->plan);
+    s->plan.now_ms = mf_store_now_ms(client->store);
+    s->plan.random = mfi_client_random(client);
+    s->plan.priority = s->options.priority;
+    mfi_flow_start_entry(spec, state, &(mfi_start){.key = spec->key, .message = s->message}, &s->plan);
+    if (s->plan.status != MF_OK)
+        return mf_fail(err, s->plan.status, "%s", s->plan.error.text);
+    int64_t delay_ms = mfi_span_ms(s->options.delay, 0);
+    for (size_t i = 0; delay_ms > 0 && i < s->plan.entry_count; i++) {
+        mf_entry *e = &s->plan.entries[i];
+        e->due_ms = (e->due_ms > 0 ? e->due_ms : s->plan.now_ms) + delay_ms;
+    }
+    const mfi_task *task = s->sig->task;
+    const mf_message *sent = s->plan.entries[0].message;
+    if (task != NULL && task->def.in != NULL)
+        return mf_fields_validate(task->def.in, sent != NULL ? sent : mf_message_nil(), err);
+    return MF_OK;
+}
+
+/* The state once the beginning is on its way. */
+static mf_state sent_state(const struct start *s, const mf_spec *spec, mf_state state)
+{
+    int64_t begins_ms = s->plan.entries[0].due_ms > 0 ? s->plan.entries[0].due_ms : s->plan.now_ms;
+    state.started_ms = s->plan.now_ms;
+    state.priority = s->options.priority;
+    if (state.deadline_ms != 0 || !mf_key_is_set(&spec->parent))
+        state.deadline_ms = mfi_deadline_ms(spec->ttl_ms, begins_ms);
+    return state;
+}
+
+/* ---- unique runs --------------------------------------------------------------------------------------------------- */
+
+/* The run that is there under the name: joined, or an error that names it. MF_E_NOT_FOUND: none is. */
+static mf_status meet_unique(struct start *s, mf_error *err)
+{
+    mf_message *there = NULL;
+    mf_str text = {NULL, 0};
+    mf_client *client = s->sig->client;
+    mf_status st = mf_store_read_note(client->store, s->unique.space, s->unique.name, &there, err);
+    if (st != MF_OK)
+        return st;
+    if (mf_value_str(mf_message_value(there), &text) != MF_OK || mf_key_parse(text, &s->key, err) != MF_OK)
+        st = mf_fail(err, MF_E_MALFORMED, "unique run \"%s\": the note about it holds no key", s->options.unique);
+    else if (s->options.join)
+        s->joined = true;
+    else
+        st = mf_fail(err, MF_E_EXISTS, "unique run \"%s\": %s is there already", s->options.unique, s->key.text);
+    mf_message_unref(there);
+    return st;
+}
+
+static mf_status prepare_unique(struct start *s, mf_error *err)
+{
+    const char *name = s->options.unique;
+    if (name == NULL)
+        return MF_OK;
+    size_t len = strlen(name);
+    if (len == 0 || len > 255)
+        return mf_fail(err, MF_E_INVALID, "unique run: expected a name of 1 to 255 bytes, got %zu", len);
+    mf_client *client = s->sig->client;
+    s->unique = (mf_note){.space = MF_STR_LIT(UNIQUE_SPACE), .name = mf_str_of(name, len), .fresh = true};
+    mf_status st = meet_unique(s, err);
+    if (st != MF_E_NOT_FOUND)
+        return st;
+    int64_t window_ms = mfi_span_ms(s->options.unique_window, UNIQUE_WINDOW_MS);
+    s->unique.expires_ms = mfi_deadline_ms(window_ms, mf_store_now_ms(client->store));
+    mf_builder b;
+    mf_builder_init(&b, client->allocator, NULL);
+    mf_build_str(&b, mf_cstr(s->sig->own.spec->key.text));
+    st = mf_builder_finish(&b, &s->unique.value, err);
+    mf_builder_fini(&b);
+    return st;
+}
+
+/* ---- three ways to start --------------------------------------------------------------------------------------------- */
+
+/* A durable body that comes here again finds what it started the first time, or some of it. */
+static mf_status meet_replay(struct start *s, mf_error *err)
+{
+    mf_client *client = s->sig->client;
+    const mf_spec *spec = s->sig->own.spec;
+    mf_record record = {0};
+    mf_status st = mf_store_load(client->store, &spec->key, 1, &record, err);
+    if (st == MF_OK && record.spec != NULL) {
+        if (record.spec->kind != spec->kind || !mf_str_eq(record.spec->name, spec->name))
+            st = mf_fail(err, MF_E_INVALID, "replay: signature %s was \"%.*s\" and is \"%.*s\" now: a durable task must make the "
+                         "same signatures in the same order", spec->key.text, (int)record.spec->name.len, record.spec->name.at,
+                         (int)spec->name.len, spec->name.at);
+        s->joined = st == MF_OK;
+        s->key = spec->key;
+    } else if (st == MF_OK) {
+        mfi_unstore_below(s->sig);      /* of a start that did not come to its end */
+    }
+    mf_record_release(&record);
+    return st;
+}
+
+static mf_status start_new(struct start *s, mf_error *err)
+{
+    mf_signature *sig = s->sig;
+    mf_state state = mfi_draft_state(sig->client, &sig->own, true);
+    mf_status st = plan_beginning(s, sig->own.spec, &state, err);
+    if (st != MF_OK)
+        return st;
+    if (mfi_durable_is_here()) {
+        st = meet_replay(s, err);
+        if (st != MF_OK || s->joined)
+            return st;
+    }
+    st = prepare_unique(s, err);
+    if (st != MF_OK || s->joined)
+        return st;
+    /* From the first record on there is no second start: what is stored stands, and must not be changed any more. */
+    sig->started = sig->stored = true;
+    st = mfi_store_below(sig, err);
+    state = sent_state(s, sig->own.spec, state);
+    if (st == MF_OK)
+        st = mfi_store_draft(sig->client, &sig->own, &state, s->plan.entries, s->plan.entry_count,
+                             s->unique.value != NULL ? &s->unique : NULL, err);
+    if (st == MF_E_EXISTS && s->unique.value != NULL) {     /* somebody else was faster */
+        mfi_unstore_below(sig);
+        st = meet_unique(s, err);
+    }
+    return st;
+}
+
+static mf_status start_stored(struct start *s, mf_error *err)
+{
+    mf_client *client = s->sig->client;
+    const mf_key *key = &s->sig->own.spec->key;
+    mf_status st = prepare_unique(s, err);
+    for (int i = 0; i < START_TRIES && st == MF_OK && !s->joined; i++) {
+        mf_record record = {0};
+        mf_refusal refusal = {0};
+        st = mf_store_load(client->store, key, 1, &record, err);
+        if (st == MF_OK && record.spec == NULL)
+            st = mf_fail(err, MF_E_NOT_FOUND, "there is no signature %s", key->text);
+        else if (st == MF_OK && (record.state.started_ms != 0 || record.state.status != MF_STATUS_PENDING))
+            st = mf_fail(err, MF_E_STATE, "%s was started already, or is %s", key->text,
+                         mf_signature_status_name(record.state.status));
+        if (st == MF_OK)
+            st = plan_beginning(s, record.spec, &record.state, err);
+        if (st == MF_OK) {
+            mf_state state = sent_state(s, record.spec, record.state);
+            mf_batch batch = {.key = *key, .version = record.state.version, .state = &state, .entries = s->plan.entries,
+                              .entry_count = s->plan.entry_count, .notes = &s->unique,
+                              .note_count = s->unique.value != NULL ? 1 : 0};
+            st = mf_store_commit(client->store, &batch, &refusal, err);
+        }
+        mf_record_release(&record);
+        if (st == MF_E_CONFLICT && refusal.guard == MF_GUARD_NOTE)
+            return meet_unique(s, err);
+        if (st == MF_OK) {
+            s->sig->started = true;
+            return MF_OK;
+        }
+        if (st == MF_E_CONFLICT)
+            st = MF_OK;
+    }
+    return st == MF_OK && !s->joined ? mf_fail(err, MF_E_CONFLICT, "%s is changed all the time by others", key->text) : st;
+}
+
+/* ---- the calls ------------------------------------------------------------------------------------------------------- */
+
+static mf_run *open_joined(struct start *s, mf_run *run, mf_error *err)
+{
+    if (!s->joined)
+        return run;
+    mf_client *client = s->sig->client;
+    mf_run_destroy(run);
+    return mf_run_open(client, &s->key, err);
+}
+
+static mf_run *start(struct start *s, mf_error *err)
+{
+    mf_signature *sig = s->sig;
+    mf_client *client = sig->client;
+    mf_run *run = NULL;
+    pthread_mutex_lock(&sig->lock);
+    mf_status st = MF_OK;
+    if (sig->started)
+        st = mf_fail(err, MF_E_STATE, "%s was started already", sig->own.spec->key.text);
+    else if (!sig->stored)
+        st = mfi_signature_freeze(sig, err);
+    if (st == MF_OK && (run = mfi_run_create(client, &sig->own.spec->key, err)) == NULL)
+        st = MF_E_NOMEM;
+    if (st == MF_OK)
+        st = sig->stored ? start_stored(s, err) : start_new(s, err);
+    pthread_mutex_unlock(&sig->lock);
+    if (st != MF_OK) {
+        mf_run_destroy(run);
+        return NULL;
+    }
+    return open_joined(s, run, err);
+}
+
+mf_run *mf_start_with(mf_signature *sig, mf_message *message, const mf_start_options *options, mf_error *err)
+{
+    struct start s = {.sig = sig, .message = message};
+    mf_run *run = NULL;
+    mf_status st = sig == NULL ? MF_E_INVALID : mfi_client_check(sig->client, err);
+    if (st == MF_OK && options != NULL && options->struct_size == 0)
+        st = mf_fail(err, MF_E_INVALID, "start: struct_size is 0; make the options with MF_START_OPTIONS(...)");
+    if (st == MF_OK && options != NULL)
+        memcpy(&s.options, options, options->struct_size < sizeof s.options ? options->struct_size : sizeof s.options);
+    if (st == MF_OK && (s.options.delay < 0 || s.options.delay == MF_FOREVER || s.options.unique_window < 0))
+        st = mf_fail(err, MF_E_INVALID, "start: expected a delay and a window of 0 or more");
+    if (st == MF_OK)
+        st = mfi_check_kwargs("the message", &s.message, err);
+    if (st == MF_OK)
+        st = mfi_serve_here(sig->client, err);
+    if (st == MF_OK) {
+        mfi_plan_init(&s.plan, sig->client->allocator, &sig->client->limits, &sig->client->framework);
+        run = start(&s, err);
+        mfi_plan_fini(&s.plan);
+        mf_message_unref(s.unique.value);
+    }
+    mf_message_unref(s.message);
+    return run;
+}
+
+mf_run *mf_start(mf_signature *sig, mf_message *message, mf_error *err)
+{
+    return mf_start_with(sig, message, NULL, err);
+}
+
+mf_status mf_call(mf_signature *sig, mf_message *message, mf_duration timeout, mf_message **result, mf_error *err)
+{
+    mf_error why = {.status = MF_E_INVALID};     /* a NULL signature: the call that made it none told err why */
+    mf_run *run = mf_start(sig, message, &why);
+    if (run == NULL && sig != NULL && err != NULL)
+        *err = why;
+    if (run == NULL)
+        return why.status;
+    mf_status st = mf_run_wait(run, timeout, result, err);
+    mf_run_destroy(run);
+    return st;
+}
