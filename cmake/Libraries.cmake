@@ -48,4 +48,4 @@ mageflow_library(mageflow_pool OUTPUT mageflow-pool EXPORT pool
     LAYERS base sync queue pool)
 # The target is not called mageflow: that name is the command's.
 mageflow_library(mageflow_whole OUTPUT mageflow EXPORT mageflow
-    LAYERS base sync queue pool codec store sqlite adapter flow runtime url link redis taskiq_wire taskiq local factory)
+    LAYERS base sync queue pool codec store sqlite adapter flow runtime url link redis local factory)

@@ -145,24 +145,6 @@ FLOW_TEST(flow_workflow, a_name_nobody_declared_is_refused)
     cr_assert(eq(ptr, w, NULL));
 }
 
-/* ---- durable tasks --------------------------------------------------------------------------------------------------- */
-
-static mf_status durable(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
-{
-    (void)user;
-    mf_message *none = NULL;
-    *out = mf_msg("[m,s,s,s]", in, mf_status_name(mf_step(ctx, "once", NULL, NULL, &none)),
-                  mf_status_name(mf_sleep(ctx, 1)), mf_status_name(mf_wait_event(ctx, "event", 1, &none)));
-    return MF_OK;
-}
-
-FLOW_TEST(flow_client, a_durable_task_runs_and_its_verbs_say_that_they_are_not_there)
-{
-    is_status(mf_durable_task(f->mage, MF_TASK_DEF(.name = "durable", .run = durable), &f->err), MF_OK);
-    ends_done(f, start(f, sign(f, "durable", NULL), "{\"a\":1}"),
-              "[{\"a\":1},\"MF_E_UNSUPPORTED\",\"MF_E_UNSUPPORTED\",\"MF_E_UNSUPPORTED\"]");
-}
-
 /* ---- the worker ------------------------------------------------------------------------------------------------------ */
 
 FLOW_TEST(flow_client, drain_waits_for_everything_that_is_due)

@@ -74,6 +74,7 @@ void close_fixture(fixture *f);
  *     flaky    {good} fails until attempt `good`, then gives its attempt; retries 3, backoff 10 ms
  *     gate     waits for open_gate, whatever it is asked; gives its message
  *     linger   sleeps until it is asked to stop
+ *     interruptible   the same, and fails then; gives its message once the gate is open
  *     path     {path: required, width: 1 to 100}; strict about its types; gives path */
 bool fixture_can(fixture *f, mf_capability capability);
 

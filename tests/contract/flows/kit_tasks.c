@@ -88,6 +88,19 @@ static mf_status linger(mf_context *ctx, const mf_message *in, mf_message **out,
     return mf_context_sleep(ctx, MF_FOREVER);
 }
 
+static mf_status interruptible(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    fixture *f = user;
+    note_call(f, ctx, in);
+    pthread_mutex_lock(&f->lock);
+    bool open = f->open;
+    pthread_mutex_unlock(&f->lock);
+    if (!open && mf_context_sleep(ctx, MF_FOREVER) != MF_OK)
+        return MF_E_CANCELED;
+    *out = mf_message_ref(in);
+    return MF_OK;
+}
+
 struct path_in {
     mf_str path;
     int    width;
@@ -114,6 +127,7 @@ void declare_kit_tasks(fixture *f)
         {.name = "flaky", .run = flaky, .retries = 3, .backoff = mf_milliseconds(10)},
         {.name = "gate", .run = gate},
         {.name = "linger", .run = linger},
+        {.name = "interruptible", .run = interruptible},
         {.name = "path", .run = path, .in = &path_in},
     };
     for (size_t i = 0; i < sizeof defs / sizeof *defs; i++) {

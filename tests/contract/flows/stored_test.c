@@ -1,0 +1,201 @@
+/* Signatures as records: saved, loaded, duplicated; when they start, and how long they live. */
+#include "kit.h"
+
+FLOW_TEST(flow_stored, what_was_saved_starts_by_its_key_once)
+{
+    mf_signature *chain = CHAIN(f, sign(f, "add", NULL), sign(f, "add", NULL));
+    mf_key key = mf_signature_key(chain);
+    is_status(mf_signature_save(chain, &f->err), MF_OK);
+    is_status(mf_signature_save(chain, &f->err), MF_E_STATE);
+    is_word(count(f, &key).status, MF_STATUS_PENDING);
+    mf_signature_destroy(chain);
+    mf_signature *loaded = mf_signature_load(f->mage, &key, &f->err), *second = mf_signature_load(f->mage, &key, &f->err);
+    ends_done(f, start(f, loaded, "{\"n\":1}"), "3");
+    cr_assert(eq(ptr, mf_start(second, NULL, &f->err), NULL));
+    is_status(f->err.status, MF_E_STATE);
+    mf_signature_destroy(second);
+    bool done = false;
+    is_status(mf_is_done(f->mage, &key, &done, &f->err), MF_OK);
+    cr_assert(done);
+    memset(key.text + 6, 'a', 25);
+    cr_assert(eq(ptr, mf_signature_load(f->mage, &key, &f->err), NULL));
+    is_status(f->err.status, MF_E_NOT_FOUND);
+}
+
+FLOW_TEST(flow_stored, a_duplicate_is_the_same_flow_with_keys_of_its_own)
+{
+    mf_signature *each = on_success(f, sign(f, "add", "{\"by\":2}"), sign(f, "note", "{\"item\":true}"));
+    mf_signature *inner = CHAIN(f, sign(f, "add", NULL), each);
+    mf_signature *swarm = SWARM(f, MF_SWARM_OPTIONS(.on_success = sign(f, "note", "{\"all\":true}")), inner,
+                                sign(f, "add", "{\"n\":7}"));
+    mf_key key = mf_signature_key(swarm);
+    is_status(mf_signature_save(swarm, &f->err), MF_OK);
+    mf_signature *copies[2];
+    is_status(mf_signature_duplicate_many(f->mage, &key, 2, copies, &f->err), MF_OK);
+    for (int i = 0; i < 2; i++) {
+        mf_key copy = mf_signature_key(copies[i]);
+        cr_assert(not(mf_key_eq(&copy, &key)));
+        ends_done(f, start(f, copies[i], "{\"n\":1}"), "[4,8]");
+    }
+    wait_calls(f, "note", 4);
+    is_word(count(f, &key).status, MF_STATUS_PENDING);
+    ends_done(f, start(f, swarm, "{\"n\":1}"), "[4,8]");
+    wait_calls(f, "note", 6);
+    mf_signature *late = mf_signature_duplicate(f->mage, &key, &f->err);      /* of one that has ended */
+    ends_done(f, start(f, late, "{\"n\":2}"), "[5,8]");
+}
+
+FLOW_TEST(flow_stored, a_duplicate_has_the_kwargs_as_they_were_edited)
+{
+    mf_signature *task = sign(f, "echo", "{\"a\":1}");
+    mf_key key = mf_signature_key(task);
+    is_status(mf_signature_save(task, &f->err), MF_OK);
+    mf_edit *edit = mf_edit_begin(f->mage, &f->err);
+    is_status(mf_edit_kwargs(edit, &key, msg("{\"b\":2}"), &f->err), MF_OK);
+    is_status(mf_edit_commit(edit, &f->err), MF_OK);
+    ends_done(f, start(f, mf_signature_duplicate(f->mage, &key, &f->err), NULL), "{\"a\":1,\"b\":2}");
+    mf_signature_destroy(task);
+}
+
+/* ---- how it starts --------------------------------------------------------------------------------------------------- */
+
+FLOW_TEST(flow_start, a_delay_puts_the_beginning_off)
+{
+    mf_signature *task = sign(f, "note", NULL);
+    mf_run *run = mf_start_with(task, NULL, MF_START_OPTIONS(.delay = mf_milliseconds(60)), &f->err);
+    cr_assert(ne(ptr, run, NULL), "%s", f->err.text);
+    spy_sent sent;
+    cr_assert(spy_store_sent(f->store, "note", 1, &sent));
+    cr_assert(ge(i64, sent.delay_ms, 50));
+    ends_done(f, run, "null");
+    cr_assert(ge(i64, mf_store_now_ms(&f->store->base), sent.due_ms));
+    mf_signature_destroy(task);
+}
+
+FLOW_TEST(flow_start, a_stagger_puts_each_start_off_by_less_than_its_span)
+{
+    mf_signature *items[8];
+    for (int i = 0; i < 8; i++)
+        items[i] = mf_stagger(sign(f, "note", NULL), mf_milliseconds(40), &f->err);
+    mf_run *run = start(f, swarm_of(f, NULL, 8, items), NULL);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_OK);
+    mf_run_destroy(run);
+    spy_sent sent;
+    cr_assert(spy_store_sent(f->store, "note", 1, &sent));
+    cr_assert(all(ge(i64, sent.delay_ms, 0), lt(i64, sent.delay_ms, 40)));
+}
+
+FLOW_TEST(flow_start, a_unique_run_is_there_once)
+{
+    mf_signature *first = sign(f, "gate", NULL), *second = sign(f, "gate", NULL), *third = sign(f, "gate", NULL);
+    const mf_start_options *once = MF_START_OPTIONS(.unique = "nightly", .unique_window = mf_minutes(1));
+    mf_run *run = mf_start_with(first, NULL, once, &f->err);
+    cr_assert(ne(ptr, run, NULL), "%s", f->err.text);
+    mf_key key = mf_run_key(run);
+    cr_assert(eq(ptr, mf_start_with(second, NULL, once, &f->err), NULL));
+    is_status(f->err.status, MF_E_EXISTS);
+    has_text(f->err.text, key.text);
+    mf_run *joined = mf_start_with(second, NULL, MF_START_OPTIONS(.unique = "nightly", .join = true), &f->err);
+    mf_key same = mf_run_key(joined);
+    cr_assert(mf_key_eq(&same, &key));
+    open_gate(f);
+    ends_done(f, joined, "null");
+    ends_done(f, run, "null");
+    called(f, "gate", 1);
+    run = mf_start_with(third, NULL, MF_START_OPTIONS(.unique = "another"), &f->err);
+    ends_done(f, run, "null");
+    mf_signature_destroy(first);
+    mf_signature_destroy(second);
+    mf_signature_destroy(third);
+}
+
+FLOW_TEST(flow_start, what_is_more_urgent_goes_first)
+{
+    /* Four gates hold every thread; what waits behind them is started in the wrong order. */
+    mf_signature *gates[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        gates[i] = sign(f, "gate", NULL);
+    mf_run *run = start(f, swarm_of(f, NULL, THREADS, gates), NULL);
+    wait_calls(f, "gate", THREADS);
+    mf_signature *sigs[3];
+    for (int i = 0; i < 3; i++) {
+        char json[32];
+        snprintf(json, sizeof json, "{\"p\":%d}", i);
+        sigs[i] = sign(f, "note", json);
+        mf_run *r = mf_start_with(sigs[i], NULL, MF_START_OPTIONS(.priority = i), &f->err);
+        cr_assert(ne(ptr, r, NULL), "%s", f->err.text);
+        mf_key key = mf_run_key(r);
+        mf_record record = {0};
+        is_status(mf_store_load(&f->store->base, &key, 1, &record, NULL), MF_OK);
+        cr_assert(eq(i32, record.state.priority, i));
+        mf_record_release(&record);
+        mf_run_destroy(r);
+        mf_signature_destroy(sigs[i]);
+    }
+    open_gate(f);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_OK);
+    mf_run_destroy(run);
+    wait_calls(f, "note", 3);
+}
+
+FLOW_TEST(flow_start, mf_call_starts_waits_and_lets_go)
+{
+    mf_message *result = NULL;
+    mf_signature *task = sign(f, "add", "{\"by\":4}"), *failing = sign(f, "fail", NULL);
+    is_status(mf_call(task, msg("{\"n\":1}"), PATIENCE, &result, &f->err), MF_OK);
+    is_json(result, "5");
+    mf_message_unref(result);
+    is_status(mf_call(failing, NULL, PATIENCE, NULL, &f->err), MF_E_TASK_FAILED);
+    is_text(f->err.text, "Boom: it broke");
+    is_status(mf_call(task, NULL, PATIENCE, NULL, &f->err), MF_E_STATE);
+    mf_signature_destroy(task);
+    mf_signature_destroy(failing);
+}
+
+/* ---- how long it lives ----------------------------------------------------------------------------------------------- */
+
+FLOW_TEST(flow_ttl, what_outlives_its_time_fails_with_its_callbacks_and_a_dead_letter)
+{
+    mf_signature *chain = mf_ttl(CHAIN(f, sign(f, "linger", NULL), sign(f, "note", NULL)), mf_milliseconds(60), 0, &f->err);
+    mf_key key = mf_signature_key(chain);
+    mf_run *run = start(f, on_error(f, chain, sign(f, "note", "{\"late\":true}")), "{\"a\":1}");
+    ends_failed(f, run, "Expired: its time to live was over before it ended");
+    wait_calls(f, "note", 1);
+    has_text(call_of(f, "note", 0).error, "Expired");
+    mf_message *dead = NULL;
+    is_status(mf_store_read_note(&f->store->base, MF_STR_LIT("dead"), mf_cstr(key.text), &dead, NULL), MF_OK);
+    has_text(json_of(dead), "\"reason\":\"Expired\"");
+    has_text(json_of(dead), "\"message\":{\"a\":1}");
+    mf_message_unref(dead);
+    settle_down(f);
+}
+
+FLOW_TEST(flow_ttl, what_has_ended_is_forgotten_after_its_time)
+{
+    mf_signature *task = mf_ttl(sign(f, "echo", NULL), 0, mf_milliseconds(1), &f->err);
+    mf_key key = mf_signature_key(task);
+    mf_run_destroy(start(f, task, NULL));
+    mf_counts counts;
+    mf_status st;
+    int64_t until = mf_store_now_ms(&f->store->base) + 60000;
+    while ((st = mf_count(f->mage, &key, &counts, &f->err)) == MF_OK && mf_store_now_ms(&f->store->base) < until)
+        sched_yield();
+    is_status(st, MF_E_NOT_FOUND);
+}
+
+FLOW_TEST(flow_ttl, what_is_suspended_does_not_expire)
+{
+    mf_signature *chain = mf_ttl(CHAIN(f, sign(f, "gate", NULL), sign(f, "note", NULL)), mf_milliseconds(100), 0, &f->err);
+    mf_key key = mf_signature_key(chain);
+    mf_run *run = start(f, chain, NULL);
+    wait_calls(f, "gate", 1);
+    is_status(mf_suspend(f->mage, &key, &f->err), MF_OK);
+    mf_record record = {0};
+    is_status(mf_store_load(&f->store->base, &key, 1, &record, NULL), MF_OK);
+    cr_assert(eq(i64, record.state.deadline_ms, 0));
+    mf_record_release(&record);
+    is_status(mf_resume(f->mage, &key, &f->err), MF_OK);
+    open_gate(f);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_OK);
+    mf_run_destroy(run);
+}
