@@ -34,12 +34,17 @@ static void on_ready(void *user, size_t n)
     local_pump(user);
 }
 
+static void on_elsewhere(void *user)
+{
+    local_pump(user);
+}
+
 static mf_status local_bind(mf_adapter *base, mf_host *host, mf_store *store, mf_error *err)
 {
     local *l = local_of(base);
     l->host = host;
     l->store = store;
-    mf_status st = mf_store_watch_start(store, &(mf_store_watch){.ready = on_ready, .user = l});
+    mf_status st = mf_store_watch_start(store, &(mf_store_watch){.ready = on_ready, .elsewhere = on_elsewhere, .user = l});
     return st == MF_OK ? MF_OK : mf_fail(err, st, "local threads: cannot watch the store: %s", mf_status_text(st));
 }
 

@@ -111,6 +111,7 @@ void local_jobs_free(local *l)
         while (gate->first != NULL) {
             local_job *job = gate->first;
             gate->first = job->next;
+            mf_store_give_back(l->store, &job->taken.claim.token, 1, NULL);
             mf_entry_release(&job->taken.entry);
             mf_delete(l->allocator, job);
         }
@@ -137,6 +138,7 @@ static void job_fill(local_job *job, uint64_t mark)
     job->delivery = (mf_delivery){
         .id = number_text(job->id, sizeof job->id, e->id), .task = e->spec->name, .message = e->message, .error = e->error,
         .unit = e->unit, .attempt = e->attempt, .spec = e->spec, .claim = &job->taken.claim, .mark = mark,
+        .priority = e->priority,
         .native = job,
     };
 }
@@ -157,8 +159,10 @@ static void job_run(void *arg)
     pthread_mutex_lock(&l->lock);
     bool serving = l->serving;
     pthread_mutex_unlock(&l->lock);
-    if (serving)    /* else the worker stops: what has not begun stays claimed, and is lost or found again by the store */
+    if (serving)
         l->host->ops->deliver(l->host, &job->delivery);
+    else            /* the worker stops: what has not begun goes back, for whoever uses the store next */
+        mf_store_give_back(l->store, &job->taken.claim.token, 1, NULL);
     mf_entry_release(&job->taken.entry);
 
     pthread_mutex_lock(&l->lock);

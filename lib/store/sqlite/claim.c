@@ -162,6 +162,7 @@ struct take_op {
     mf_entry     *handed;     /* outbox */
     int64_t      *next_due_ms;
     size_t        ready;      /* of owners who died */
+    int64_t         put_off_ms;     /* the first entry that was put off is due then; INT64_MAX: none was */
 };
 
 static mf_entry *entry_at(const struct take_op *t, size_t i)
@@ -203,8 +204,8 @@ static mf_status put_off(struct mfi_sqlite *s, mf_entry *entry, int64_t until_ms
     return st == MF_OK ? mfi_sq_entry_place(s, (int64_t)entry->id, entry->priority, until_ms, now_ms, err) : st;
 }
 
-/* *ours false: its task is locked, and it was put off. */
-static mf_status take_one(struct mfi_sqlite *s, mf_taken *taken, int64_t now_ms, bool *ours, mf_error *err)
+/* *ours false: its task is locked, and it was put off; *put_off_ms is then at most when it is due. */
+static mf_status take_one(struct mfi_sqlite *s, mf_taken *taken, int64_t now_ms, bool *ours, int64_t *put_off_ms, mf_error *err)
 {
     struct mfi_sq_head *held, *locked;
     enum origin origin = mfi_name_is_framework(taken->entry.spec->name) ? FRAMEWORK : OURS;
@@ -219,8 +220,12 @@ static mf_status take_one(struct mfi_sqlite *s, mf_taken *taken, int64_t now_ms,
     st = mfi_sq_head_find(s, &taken->entry.unit.key, &locked, err);
     if (st != MF_OK)
         return st;
-    int64_t soon = now_ms + MFI_LOCKED_WAIT_MS;
-    st = put_off(s, &taken->entry, locked->lock_until_ms < soon ? locked->lock_until_ms : soon, now_ms, err);
+    int64_t due_ms = now_ms + MFI_LOCKED_WAIT_MS;
+    if (locked->lock_until_ms < due_ms)
+        due_ms = locked->lock_until_ms;
+    if (due_ms < *put_off_ms)
+        *put_off_ms = due_ms;
+    st = put_off(s, &taken->entry, due_ms, now_ms, err);
     if (st == MF_OK)
         mf_entry_release(&taken->entry);
     return st;
@@ -234,7 +239,7 @@ static mf_status take_each(struct mfi_sqlite *s, struct take_op *t, size_t rows,
     for (; i < rows; i++) {
         bool ours = true;
         mf_taken *at = &t->taken[first + i];
-        st = take_one(s, at, t->op.now_ms, &ours, err);
+        st = take_one(s, at, t->op.now_ms, &ours, &t->put_off_ms, err);
         if (st != MF_OK)
             break;
         if (ours)
@@ -272,9 +277,13 @@ static mf_status take_run(struct mfi_sqlite *s, struct mfi_sq_op *op)
 
 mf_status mfi_sqlite_take(mf_store *base, size_t max, mf_taken *out, size_t *got, int64_t *next_due_ms, mf_error *err)
 {
+    struct mfi_sqlite *s = mfi_sqlite_of(base);
     struct take_op t = {.op = {.run = take_run, .undo = take_undo, .err = err}, .max = max, .got = got, .taken = out,
-                        .next_due_ms = next_due_ms};
-    return mfi_sq_submit(mfi_sqlite_of(base), &t.op);
+                        .next_due_ms = next_due_ms, .put_off_ms = INT64_MAX};
+    mf_status st = mfi_sq_submit(s, &t.op);
+    if (st == MF_OK && t.put_off_ms != INT64_MAX)
+        mfi_sq_watch_tell(s, &(struct mfi_sq_news){.delayed_ms = t.put_off_ms});
+    return st;
 }
 
 mf_status mfi_sqlite_outbox(mf_store *base, size_t max, mf_entry *out, size_t *got, int64_t *next_due_ms, mf_error *err)

@@ -28,9 +28,11 @@ void open_fixture(fixture *f, size_t maker)
     pthread_cond_init(&f->changed, &attr);
     pthread_condattr_destroy(&attr);
     counting_init(&f->counting);
-    mf_store *memory = NULL;
-    is_status(mf_memory_store_create(&f->counting.allocator, NULL, &memory, &f->err), MF_OK);
-    mf_store *spied = spy_store_create(memory);
+    mf_store *store = NULL;
+    mf_status st = f->maker->store != NULL ? f->maker->store(&f->counting.allocator, &store, &f->err)
+                                           : mf_memory_store_create(&f->counting.allocator, NULL, &store, &f->err);
+    cr_assert(eq(int, st, MF_OK), "%s: %s", f->maker->name, f->err.text);
+    mf_store *spied = spy_store_create(store);
     cr_assert(ne(ptr, spied, NULL));
     f->store = spy_store_of(spied);
     mf_options options = {.struct_size = sizeof options, .allocator = &f->counting.allocator, .threads = THREADS};
@@ -41,6 +43,8 @@ void open_fixture(fixture *f, size_t maker)
 void close_fixture(fixture *f)
 {
     mf_client_destroy(f->mage);
+    if (f->maker->clean != NULL)
+        f->maker->clean();
     cr_assert(eq(long, atomic_load(&f->counting.live), 0), "%s: blocks that nobody released", f->maker->name);
     cr_assert(eq(long, atomic_load(&f->counting.wrong_size), 0));
     pthread_cond_destroy(&f->changed);

@@ -2,6 +2,10 @@
 
 #include "local_adapter.h"
 #include "queue_manager.h"
+#ifdef MFT_SQLITE
+#include "sqlite_create.h"
+#include "temp_store.h"
+#endif
 
 static mf_status open_url(const mf_options *options, mf_store *store, mf_client **out, mf_error *err)
 {
@@ -58,11 +62,22 @@ static mf_status open_queue_twice(const mf_options *options, mf_store *store, mf
     return open_queue_of(2, options, store, out, err);
 }
 
+#ifdef MFT_SQLITE
+static mf_status sqlite_store(const mf_allocator *allocator, mf_store **out, mf_error *err)
+{
+    return mfi_sqlite_store_create(temp_store_new(), allocator, NULL, out, err);
+}
+#endif
+
 const flow_maker flow_makers[] = {
     {"local", open_url, {0}},
     {"local, outcomes by message", open_by_message, {.by_message = true}},
     {"recording around local", open_recorded, {0}},
     {"a queue of its own", open_queue, {0}},
     {"a queue that delivers twice", open_queue_twice, {.twice = true}},
+#ifdef MFT_SQLITE
+    {"local in one file", open_url, {0}, sqlite_store, temp_store_clean},
+    {"a queue of its own, flows in one file", open_queue, {0}, sqlite_store, temp_store_clean},
+#endif
 };
 const size_t flow_maker_count = sizeof flow_makers / sizeof flow_makers[0];

@@ -15,6 +15,9 @@ typedef struct flow_maker {
     /* store is consumed, on failure too. *options carries allocator, threads and log. */
     mf_status (*open)(const mf_options *options, mf_store *store, mf_client **out, mf_error *err);
     flow_quirks quirks;
+    /* The store of its flows, and the end of what that left behind; NULL: memory, which leaves nothing. */
+    mf_status (*store)(const mf_allocator *allocator, mf_store **out, mf_error *err);
+    void (*clean)(void);
 } flow_maker;
 
 extern const flow_maker flow_makers[];
