@@ -21,6 +21,9 @@ install(TARGETS mageflow_pool mageflow_whole EXPORT mageflow-shared
     LIBRARY COMPONENT Runtime NAMELINK_COMPONENT Development)
 install(TARGETS mageflow_pool_static EXPORT mageflow-pool-static ARCHIVE COMPONENT Development)
 install(TARGETS mageflow_whole_static EXPORT mageflow-whole-static ARCHIVE COMPONENT Development)
+# Only who builds tests needs the kit, and links it in place of the whole.
+install(TARGETS mageflow_testing EXPORT mageflow-shared LIBRARY COMPONENT Development NAMELINK_COMPONENT Development)
+install(TARGETS mageflow_testing_static EXPORT mageflow-whole-static ARCHIVE COMPONENT Development)
 install(DIRECTORY lib/include/mageflow DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT Development
     FILES_MATCHING PATTERN "*.h")
 
@@ -67,7 +70,7 @@ else()
     set(PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
     set(PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
-foreach(pc mageflow mageflow-pool)
+foreach(pc mageflow mageflow-pool mageflow-testing)
     configure_file(cmake/${pc}.pc.in ${package_build_dir}/${pc}.pc @ONLY)
     install(FILES ${package_build_dir}/${pc}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT Development)
 endforeach()

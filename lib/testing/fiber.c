@@ -2,7 +2,14 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
+
+/* swapcontext makes a system call each time, for a signal mask that nobody here changes: where we can, the registers that a
+ * call preserves are all that is kept. */
+#if defined(__x86_64__) && !defined(__ILP32__)
+#define OWN_SWITCH 1
+#else
 #include <ucontext.h>
+#endif
 
 /* Sanitizers follow the stack pointer: they are told of each change. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -15,16 +22,19 @@
 #ifdef HAS_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
-#define STACK ((size_t)1024 * 1024)
-#else
-#define STACK ((size_t)256 * 1024)
 #endif
+
 #define GUARD ((size_t)4096)
+#define STACK ((size_t)1024 * 1024 + GUARD)        /* address space: only what is touched is memory */
 
 struct mfi_fiber {
     mfi_fiber  *next;          /* of those that nobody uses */
     char       *stack;
+#ifdef OWN_SWITCH
+    void       *here, *outside;     /* stack pointers, below which the registers lie */
+#else
     ucontext_t  here, outside;
+#endif
     void      (*fn)(void *arg);
     void       *arg;
     const void *outside_bottom;     /* of the stack that entered it, for the sanitizer */
@@ -61,14 +71,82 @@ static void clean(mfi_fiber *f)
 }
 #endif
 
-/* makecontext hands on ints only: a pointer goes in two of them. */
-static void begin(unsigned high, unsigned low)
+static _Thread_local mfi_fiber *entering;
+
+static void begin(void)
 {
-    mfi_fiber *f = (mfi_fiber *)((uintptr_t)high << 32 | (uintptr_t)low);
+    mfi_fiber *f = entering;
     after_switch(NULL, &f->outside_bottom, &f->outside_size);
     f->fn(f->arg);
     abort();
 }
+
+#ifdef OWN_SWITCH
+/* Push what a call preserves, change stacks, pop. */
+extern void mfi_fiber_swap(void **from, void *to) __attribute__((visibility("hidden")));
+__asm__(".text\n"
+        ".p2align 4\n"
+        ".hidden mfi_fiber_swap\n"
+        ".globl mfi_fiber_swap\n"
+        ".type mfi_fiber_swap, @function\n"
+        "mfi_fiber_swap:\n"
+        "    pushq %rbp\n"
+        "    pushq %rbx\n"
+        "    pushq %r12\n"
+        "    pushq %r13\n"
+        "    pushq %r14\n"
+        "    pushq %r15\n"
+        "    movq %rsp, (%rdi)\n"
+        "    movq %rsi, %rsp\n"
+        "    popq %r15\n"
+        "    popq %r14\n"
+        "    popq %r13\n"
+        "    popq %r12\n"
+        "    popq %rbx\n"
+        "    popq %rbp\n"
+        "    ret\n"
+        ".size mfi_fiber_swap, . - mfi_fiber_swap\n");
+
+/* As if begin had been called by nobody, and had just been left in the middle of a swap. */
+static void prepare(mfi_fiber *f)
+{
+    void **top = (void **)(void *)(f->stack + STACK);
+    *--top = NULL;                                  /* where begin would return to */
+    *--top = (void *)(uintptr_t)begin;
+    for (int registers = 0; registers < 6; registers++)
+        *--top = NULL;
+    f->here = top;
+}
+
+static void swap_in(mfi_fiber *f)
+{
+    mfi_fiber_swap(&f->outside, f->here);
+}
+
+static void swap_out(mfi_fiber *f)
+{
+    mfi_fiber_swap(&f->here, f->outside);
+}
+#else
+static void prepare(mfi_fiber *f)
+{
+    getcontext(&f->here);
+    f->here.uc_stack.ss_sp = f->stack + GUARD;
+    f->here.uc_stack.ss_size = STACK - GUARD;
+    f->here.uc_link = NULL;
+    makecontext(&f->here, begin, 0);
+}
+
+static void swap_in(mfi_fiber *f)
+{
+    swapcontext(&f->outside, &f->here);
+}
+
+static void swap_out(mfi_fiber *f)
+{
+    swapcontext(&f->here, &f->outside);
+}
+#endif
 
 static mfi_fiber *make(void)
 {
@@ -82,16 +160,6 @@ static mfi_fiber *make(void)
     }
     f->stack = stack;
     return f;
-}
-
-/* Apart from its caller, since getcontext may return twice as far as the compiler knows. */
-static void prepare(mfi_fiber *f)
-{
-    getcontext(&f->here);
-    f->here.uc_stack.ss_sp = f->stack + GUARD;
-    f->here.uc_stack.ss_size = STACK - GUARD;
-    f->here.uc_link = NULL;
-    makecontext(&f->here, (void (*)(void))begin, 2, (unsigned)((uintptr_t)f >> 32), (unsigned)(uintptr_t)f);
 }
 
 mfi_fiber *mfi_fiber_create(void (*fn)(void *arg), void *arg)
@@ -113,7 +181,8 @@ void mfi_fiber_enter(mfi_fiber *f)
 {
     void *saved = NULL;
     before_switch(&saved, f->stack + GUARD, STACK - GUARD);
-    swapcontext(&f->outside, &f->here);
+    entering = f;
+    swap_in(f);
     after_switch(saved, NULL, NULL);
 }
 
@@ -121,7 +190,7 @@ void mfi_fiber_leave(mfi_fiber *f, bool for_good)
 {
     void *saved = NULL;
     before_switch(for_good ? NULL : &saved, f->outside_bottom, f->outside_size);
-    swapcontext(&f->here, &f->outside);
+    swap_out(f);
     after_switch(saved, &f->outside_bottom, &f->outside_size);
 }
 

@@ -117,14 +117,17 @@ static mf_status open_client(mfi_process *process, mf_client **out, mf_error *er
         mf_store_destroy(store);
         return st;
     }
-    st = mf_client_create(adapter, store, MF_OPTIONS(.allocator = &sim->arena.allocator, .clock = &sim->clock,
-                                     .task_ttl = {MF_FOREVER, MF_FOREVER}, .chain_ttl = {MF_FOREVER, MF_FOREVER},
-                                     .swarm_ttl = {MF_FOREVER, MF_FOREVER},
-                                                     .log = client_log, .log_user = sim, .threads = sim->config.workers,
+    /* Time to live is off: time jumps to whatever is next, and that would always be its end. */
+    st = mf_client_create(adapter, store, MF_OPTIONS(.allocator = sim->world.allocator, .clock = &sim->clock,
+                                                     .task_ttl = {MF_FOREVER, MF_FOREVER}, .chain_ttl = {MF_FOREVER, MF_FOREVER},
+                                                     .swarm_ttl = {MF_FOREVER, MF_FOREVER},
+                                                     .log = sim->config.log != NULL ? sim->config.log : client_log,
+                                                     .log_user = sim->config.log != NULL ? sim->config.log_user : sim,
+                                                     .threads = sim->config.workers,
                                                      .no_fast_path = sim->config.no_fast_path), &client, err);
     if (st == MF_OK && sim->config.declare != NULL)
         st = sim->config.declare(client, sim->config.user, err);
-    if (st == MF_OK)
+    if (st == MF_OK && !sim->config.records)
         st = mf_serve(client, NULL, err);
     if (st == MF_OK)
         *out = client;

@@ -4,11 +4,12 @@
  * could: a timer may always be the faster one. */
 #include "sim_private.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define STEP_LIMIT   200000
+#define FIRST_NS     1000000000
+#define WALL_MS      INT64_C(1700000000000)
 #define STEP_NS      50000      /* a step takes up to so long */
 #define EARLY_TIMER  400        /* one step in so many jumps to the next deadline */
 
@@ -26,7 +27,8 @@ static int64_t sim_monotonic_ns(void *user)
 
 static int64_t sim_wall_ms(void *user)
 {
-    return INT64_C(1700000000000) + ((mfi_sim *)user)->now_ns / 1000000;
+    const mfi_sim *sim = user;
+    return (sim->config.wall_ms != 0 ? sim->config.wall_ms : WALL_MS) + (sim->now_ns - FIRST_NS) / 1000000;
 }
 
 static mf_status sim_fill(void *user, void *at, size_t len)
@@ -53,7 +55,7 @@ static uintptr_t world_self(mfi_world *world)
 static void *world_start(mfi_world *world, void *(*run)(void *arg), void *arg)
 {
     mfi_sim *sim = sim_of_world(world);
-    return mfi_strand_start(sim, sim->current != NULL ? sim->current->process : NULL, "keeper", run, arg);
+    return mfi_strand_start(sim, sim->current != NULL ? sim->current->process : sim->processes[0], "keeper", run, arg);
 }
 
 static void world_join(mfi_world *world, void *strand)
@@ -107,10 +109,38 @@ mfi_strand *mfi_strand_start(mfi_sim *sim, mfi_process *process, const char *nam
     return s;
 }
 
+struct outside {
+    const _Atomic uint32_t *word;
+    uint32_t                seen;
+};
+
+static bool word_changed(void *arg)
+{
+    const struct outside *o = arg;
+    return atomic_load_explicit(o->word, memory_order_relaxed) != o->seen;
+}
+
+/* Who waits without a strand lets them go on. Where nothing is left that could end the wait, only time can. */
+static bool wait_outside(mfi_sim *sim, const _Atomic uint32_t *word, uint32_t seen, int64_t deadline_ns)
+{
+    struct outside outside = {word, seen};
+    mf_status st = mfi_sim_settle_until(sim, word_changed, &outside, deadline_ns, NULL);
+    if (word_changed(&outside))
+        return true;
+    if (st != MF_OK || deadline_ns == INT64_MAX) {
+        fprintf(stderr, "mageflow/testing: a wait that nothing is left to end%s%s\n", st != MF_OK ? ": " : "",
+                st != MF_OK ? sim->why.text : "");
+        abort();        /* there is nobody to return to: whoever waits here would wait again */
+    }
+    sim->now_ns = deadline_ns > sim->now_ns ? deadline_ns : sim->now_ns;
+    return false;
+}
+
 bool mfi_strand_wait(mfi_sim *sim, const _Atomic uint32_t *word, uint32_t seen, int64_t deadline_ns)
 {
     mfi_strand *s = sim->current;
-    assert(s != NULL && "only strands wait");
+    if (s == NULL)
+        return wait_outside(sim, word, seen, deadline_ns);
     s->word = word;
     s->seen = seen;
     s->deadline_ns = deadline_ns;
@@ -136,6 +166,7 @@ static void enter(mfi_sim *sim, mfi_strand *s)
 {
     s->in_time = s->word == NULL || atomic_load_explicit(s->word, memory_order_relaxed) != s->seen || s->deadline_ns > sim->now_ns;
     s->word = NULL;
+    s->turn = sim->steps + 1;
     sim->current = s;
     mfi_here = s->here;
     mfi_fiber_enter(s->fiber);
@@ -161,6 +192,16 @@ static void forget_gone(mfi_sim *sim)
 
 /* ---- the loop ------------------------------------------------------------------------------------------------------- */
 
+/* Whose turn was the longest ago. */
+static mfi_strand *choose_oldest(mfi_sim *sim)
+{
+    mfi_strand *oldest = NULL;
+    for (mfi_strand *s = sim->strands; s != NULL; s = s->next)
+        if (can_go_on(s, sim->now_ns) && (oldest == NULL || s->turn < oldest->turn))
+            oldest = s;
+    return oldest;
+}
+
 static mfi_strand *choose(mfi_sim *sim)
 {
     unsigned ready = 0;
@@ -168,6 +209,8 @@ static mfi_strand *choose(mfi_sim *sim)
         ready += can_go_on(s, sim->now_ns);
     if (ready == 0)
         return NULL;
+    if (sim->config.in_order)
+        return choose_oldest(sim);
     unsigned pick = mfi_prng_below(&sim->order, ready);
     mfi_strand *s = sim->strands;
     while (!can_go_on(s, sim->now_ns) || pick-- > 0)
@@ -175,32 +218,32 @@ static mfi_strand *choose(mfi_sim *sim)
     return s;
 }
 
-/* False: nobody waits for time. */
-static bool jump(mfi_sim *sim)
+/* False: nobody waits for a time up to `until_ns`. */
+static bool jump(mfi_sim *sim, int64_t until_ns)
 {
     int64_t next = INT64_MAX;
     for (mfi_strand *s = sim->strands; s != NULL; s = s->next)
         if (!can_go_on(s, sim->now_ns) && s->deadline_ns < next)
             next = s->deadline_ns;
-    if (next == INT64_MAX)
+    if (next == INT64_MAX || next > until_ns)
         return false;
     sim->now_ns = next > sim->now_ns ? next : sim->now_ns;
     return true;
 }
 
-mf_status mfi_sim_settle(mfi_sim *sim, mf_error *err)
+mf_status mfi_sim_settle_until(mfi_sim *sim, bool (*done)(void *arg), void *arg, int64_t until_ns, mf_error *err)
 {
     mfi_world *outer = mfi_world_here;
     struct mfi_here outer_here = mfi_here;
     memset(&mfi_here, 0, sizeof mfi_here);
     mfi_world_here = &sim->world;
     uint64_t limit = sim->steps + (sim->config.step_limit != 0 ? sim->config.step_limit : STEP_LIMIT);
-    while (!sim->broken) {
-        if (mfi_prng_one_in(&sim->order, EARLY_TIMER))
-            jump(sim);
+    while (!sim->broken && (done == NULL || !done(arg))) {
+        if (!sim->config.in_order && mfi_prng_one_in(&sim->order, EARLY_TIMER))
+            jump(sim, until_ns);
         mfi_strand *s = choose(sim);
         if (s == NULL) {
-            if (!jump(sim))
+            if (!jump(sim, until_ns))
                 break;
             continue;
         }
@@ -208,7 +251,8 @@ mf_status mfi_sim_settle(mfi_sim *sim, mf_error *err)
         mfi_audit_step(sim);
         if (s->gone)
             forget_gone(sim);
-        sim->now_ns += mfi_prng_below(&sim->order, STEP_NS);
+        if (!sim->config.in_order)
+            sim->now_ns += mfi_prng_below(&sim->order, STEP_NS);
         if (++sim->steps >= limit)
             mfi_sim_break(sim, "the schedule does not come to an end: %llu steps", (unsigned long long)sim->steps);
     }
@@ -217,6 +261,22 @@ mf_status mfi_sim_settle(mfi_sim *sim, mf_error *err)
     if (sim->broken && err != NULL)
         *err = sim->why;
     return sim->broken ? sim->why.status : MF_OK;
+}
+
+mf_status mfi_sim_settle(mfi_sim *sim, mf_error *err)
+{
+    return mfi_sim_settle_until(sim, NULL, NULL, INT64_MAX, err);
+}
+
+void mfi_sim_enter(mfi_sim *sim)
+{
+    mfi_world_here = &sim->world;
+}
+
+void mfi_sim_leave(mfi_sim *sim)
+{
+    (void)sim;
+    mfi_world_here = NULL;
 }
 
 /* ---- telling -------------------------------------------------------------------------------------------------------- */
@@ -267,7 +327,7 @@ mf_store *mfi_sim_store(mfi_sim *sim)
 
 const mf_allocator *mfi_sim_allocator(mfi_sim *sim)
 {
-    return &sim->arena.allocator;
+    return sim->world.allocator;
 }
 
 unsigned mfi_sim_crashes(const mfi_sim *sim)
@@ -295,6 +355,11 @@ int64_t mfi_sim_now_ns(const mfi_sim *sim)
     return sim->now_ns;
 }
 
+void mfi_sim_set_now(mfi_sim *sim, int64_t ns)
+{
+    sim->now_ns = ns > sim->now_ns ? ns : sim->now_ns;
+}
+
 void mfi_sim_calm(mfi_sim *sim)
 {
     sim->calm = true;
@@ -303,6 +368,17 @@ void mfi_sim_calm(mfi_sim *sim)
 mfi_sim *mfi_sim_here(void)
 {
     return mfi_world_here == NULL ? NULL : sim_of_world(mfi_world_here);
+}
+
+const char *mfi_sim_strand_name(void)
+{
+    const mfi_sim *sim = mfi_sim_here();
+    return sim == NULL || sim->current == NULL ? NULL : sim->current->name;
+}
+
+mf_client *mfi_sim_client(mfi_sim *sim, unsigned slot)
+{
+    return sim->processes[slot] != NULL ? sim->processes[slot]->client : NULL;
 }
 
 mfi_process *mfi_sim_process_here(void)
@@ -344,17 +420,17 @@ mf_status mfi_sim_create(const mfi_sim_config *config, mfi_sim **out, mf_error *
     sim->config = *config;
     sim->clock = (mf_clock){sim_monotonic_ns, sim_wall_ms, sim};
     sim->random = (mfi_random){sim_fill, sim};
-    sim->world = (mfi_world){.allocator = &sim->arena.allocator, .clock = &sim->clock, .random = &sim->random,
+    sim->world = (mfi_world){.allocator = sim->config.allocator != NULL ? sim->config.allocator : &sim->arena.allocator, .clock = &sim->clock, .random = &sim->random,
                              .wait = world_wait, .self = world_self, .start = world_start, .join = world_join};
     sim->order = mfi_prng_of(config->seed, 1);
     sim->chance = mfi_prng_of(config->seed, 2);
     sim->bytes = mfi_prng_of(config->seed, 3);
-    sim->now_ns = 1000000000;
+    sim->now_ns = FIRST_NS;
     sim->parcels_end = &sim->parcels;
     sim->told.delayed_ms = INT64_MAX;
     sim->faults_left = config->faults;
     sim->audit = mfi_audit_create(sim);
-    mf_status st = mf_memory_store_create(&sim->arena.allocator, &sim->clock, &sim->store, err);
+    mf_status st = mf_memory_store_create(sim->world.allocator, &sim->clock, &sim->store, err);
     if (st == MF_OK)
         st = mf_store_watch_start(sim->store, &(mf_store_watch){.ready = told_ready, .delayed = told_delayed,
                                                                 .ended = told_ended, .user = sim});

@@ -62,12 +62,21 @@ typedef struct mfi_sim_config {
     unsigned   odds;            /* one operation in so many meets one */
     unsigned   kinds;           /* MFI_FAULT_BIT, or-ed */
     uint64_t   step_limit;      /* 0: 200 000 */
+    bool       in_order;        /* no chance at all: the oldest strand and the oldest message first, and time stands still */
+    bool       records;         /* nothing is served: the manager is somewhere else */
+    int64_t    wall_ms;         /* what the wall clock shows at first; 0: some day */
+    const mf_allocator *allocator;      /* NULL: the schedule's arena */
+    mf_log_fn *log;             /* NULL: into the trace */
+    void      *log_user;
     /* Called in each process when it begins, with the client not serving yet. */
     mf_status (*declare)(mf_client *client, void *user, mf_error *err);
     void      *user;
     void     (*line)(void *user, const char *text);     /* NULL: no trace */
     void      *line_user;
     mfi_cells *cells;           /* NULL: not counted */
+    /* A commit of some process went through; NULL: nobody looks. */
+    void     (*committed)(void *user, mfi_process *process, const mf_batch *batch);
+    void      *committed_user;
 } mfi_sim_config;
 
 /** Part of a program: runs in the process `slot`, and again from its start in the next one after a crash, until it returned
@@ -79,6 +88,11 @@ void      mfi_sim_destroy(mfi_sim *sim);
 void      mfi_sim_program(mfi_sim *sim, unsigned slot, const char *name, mfi_program_fn *fn, void *arg);
 /** Go on until nothing is left to do. MF_OK; what broke otherwise. */
 mf_status mfi_sim_settle(mfi_sim *sim, mf_error *err);
+/** The same, as long as time is not beyond until_ns and done (NULL: never) is false. */
+mf_status mfi_sim_settle_until(mfi_sim *sim, bool (*done)(void *arg), void *arg, int64_t until_ns, mf_error *err);
+/** The calling thread is the world's own from here on, without a strand; its waits let the strands go on. */
+void      mfi_sim_enter(mfi_sim *sim);
+void      mfi_sim_leave(mfi_sim *sim);
 /** The processes close as they do when all is well; then memory is counted, unless one of them had crashed. */
 mf_status mfi_sim_close(mfi_sim *sim, mf_error *err);
 /** No more faults from here on. */
@@ -90,6 +104,7 @@ bool      mfi_sim_is_broken(const mfi_sim *sim);
 void      mfi_sim_trace(mfi_sim *sim, const char *fmt, ...) MF_PRINTF(2, 3);
 bool      mfi_sim_traces(const mfi_sim *sim);
 mf_store *mfi_sim_store(mfi_sim *sim);          /* the common one, without faults */
+mf_client *mfi_sim_client(mfi_sim *sim, unsigned slot);     /* NULL: it boots */
 const mf_allocator *mfi_sim_allocator(mfi_sim *sim);
 /** Memory that goes with the schedule; zeroed. Never NULL: without memory the program ends. */
 void     *mfi_sim_new(mfi_sim *sim, size_t size);
@@ -98,8 +113,10 @@ unsigned  mfi_sim_faults(const mfi_sim *sim);   /* so many happened */
 bool      mfi_sim_lost_claims(const mfi_sim *sim);
 uint64_t  mfi_sim_steps(const mfi_sim *sim);
 int64_t   mfi_sim_now_ns(const mfi_sim *sim);
+void      mfi_sim_set_now(mfi_sim *sim, int64_t ns);     /* later only */
 mfi_sim  *mfi_sim_here(void);                   /* of the running strand */
 mfi_process *mfi_sim_process_here(void);
+const char *mfi_sim_strand_name(void);           /* what the running strand was called; NULL: none runs */
 /** A place where others may go on. */
 void      mfi_sim_yield(mfi_sim *sim);
 /** At the end: everything that must hold then. What does not breaks the schedule. */

@@ -179,7 +179,7 @@ mf_status mfi_sim_adapter_create(mfi_process *process, mf_adapter **out, mf_erro
     sim_adapter *a = mfi_sim_new(process->sim, sizeof *a);
     a->ops = (mf_adapter_ops){
         .struct_size = sizeof(mf_adapter_ops), .name = queue ? "simulated queue" : "simulated",
-        .capabilities = MF_CAP_IN_PROCESS | MF_CAP_CONCURRENCY | (queue ? 0 : MF_CAP_TAKES | MF_CAP_DELAYS),
+        .capabilities = (process->sim->config.records ? 0 : MF_CAP_IN_PROCESS) | MF_CAP_CONCURRENCY | (queue ? 0 : MF_CAP_TAKES | MF_CAP_DELAYS),
         .task = adapter_task, .durable_task = adapter_task, .worker = sim_adapter_worker, .workflow = sim_adapter_workflow,
         .extract_execution_info = adapter_info, .create_task_context = adapter_context,
         .create_framework_tasks = adapter_framework_tasks, .publish = adapter_publish, .settle = sim_adapter_settle,

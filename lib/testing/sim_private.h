@@ -17,6 +17,7 @@ struct mfi_strand {
     mfi_fiber              *fiber;
     const char             *name;
     unsigned                number;
+    uint64_t                turn;           /* the step of its last one */
     void                 *(*run)(void *arg);
     void                   *arg;
     struct mfi_here         here;           /* the runtime's, while another strand runs */

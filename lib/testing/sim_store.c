@@ -152,6 +152,8 @@ static mf_status sim_commit(mf_store *self, const mf_batch *batch, mf_refusal *r
         for (size_t i = 0; i < batch->settle_count; i++)
             mfi_claims_settled(sim, batch->settles[i]);
         mfi_audit_commit(c.process, batch);
+        if (sim->config.committed != NULL)
+            sim->config.committed(sim->config.committed_user, c.process, batch);
         mfi_fault_count_met(sim, c.row);
     } else if (st == MF_E_CONFLICT && refusal->guard == MF_GUARD_OUTCOME) {
         mfi_fault_count_met(sim, MFI_EV_SETTLE);

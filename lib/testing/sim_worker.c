@@ -84,7 +84,7 @@ static sim_job *pick_job(sim_adapter *a)
     unsigned n = 0;
     sim_job **chosen = NULL;
     for (sim_job **at = &a->jobs; *at != NULL; at = &(*at)->next)
-        if (fits(a, (*at)->taken.entry.spec->name) && mfi_prng_below(&a->sim->order, ++n) == 0)
+        if (fits(a, (*at)->taken.entry.spec->name) && (a->sim->config.in_order ? n++ : mfi_prng_below(&a->sim->order, ++n)) == 0)
             chosen = at;
     if (chosen == NULL)
         return NULL;
@@ -100,7 +100,7 @@ static bool take_some(sim_adapter *a)
     if (a->job_count >= TAKEN_MAX || a->look_ns > a->sim->now_ns)
         return false;
     mf_taken taken[TAKEN_MAX];
-    size_t got = 0, want = 1 + mfi_prng_below(&a->sim->order, TAKEN_MAX - a->job_count);
+    size_t got = 0, want = a->sim->config.in_order ? 1 : 1 + mfi_prng_below(&a->sim->order, TAKEN_MAX - a->job_count);
     int64_t next_due;
     uint64_t mark = a->host->ops->mark(a->host);
     if (mf_store_take(a->store, want, taken, &got, &next_due, NULL) != MF_OK) {
@@ -134,7 +134,7 @@ static bool work_once(sim_adapter *a, int64_t *next_ns)
         return p != NULL;
     }
     sim_job *job = NULL;
-    if (a->jobs == NULL || mfi_prng_one_in(&a->sim->order, 3))
+    if (a->jobs == NULL || (!a->sim->config.in_order && mfi_prng_one_in(&a->sim->order, 3)))
         take_some(a);
     job = pick_job(a);
     if (job == NULL && a->job_count == 0 && take_some(a))
@@ -175,7 +175,13 @@ mf_status sim_adapter_help(mf_adapter *base, bool (*done)(void *arg), void *arg,
 {
     sim_adapter *a = sim_adapter_of(base);
     mfi_strand *s = a->sim->current;
-    if (s == NULL || s->run != work || s->arg != a)
+    if (s == NULL) {        /* who tests: runs what there is */
+        (void)mfi_sim_settle_until(a->sim, done, arg, deadline_ns, NULL);
+        if (!done(arg) && deadline_ns != INT64_MAX && deadline_ns > a->sim->now_ns)
+            a->sim->now_ns = deadline_ns;
+        return done(arg) ? MF_OK : MF_E_TIMEOUT;
+    }
+    if (s->run != work || s->arg != a)
         return MF_E_UNSUPPORTED;
     if (s->helps >= HELPS_MAX || mfi_fiber_room(s->fiber) < HELP_ROOM)
         return MF_E_FULL;

@@ -27,7 +27,7 @@ echo "find_package:"
 quietly cmake -G Ninja -S "$consumer" -B "$work/consumer" -D CMAKE_PREFIX_PATH="$prefix" \
     -D CMAKE_C_COMPILER="$cc" -D CMAKE_CXX_COMPILER="$cxx" -D CMAKE_C_FLAGS="$flags" -D CMAKE_CXX_FLAGS="$flags"
 quietly cmake --build "$work/consumer"
-for program in use_mageflow use_mageflow_static use_pool use_pool_static; do
+for program in use_mageflow use_mageflow_static use_testing use_testing_static use_pool use_pool_static; do
     echo "    $program: $("$work/consumer/$program")"
 done
 
@@ -41,7 +41,7 @@ by_pkg_config() {
     cflags=$(pkg-config --cflags "$module")
     if [ "$kind" = static ]; then
         # The system's own libraries stay shared; ours must come from its archive.
-        libs=$(pkg-config --libs --static "$module" | sed -E 's/-l(mageflow(-pool)?)( |$)/-l:lib\1.a\3/')
+        libs=$(pkg-config --libs --static "$module" | sed -E 's/-l(mageflow(-pool|-testing)?)( |$)/-l:lib\1.a\3/')
     else
         libs="$(pkg-config --libs "$module") -Wl,-rpath,$libdir"
     fi
@@ -68,6 +68,8 @@ awk '/^```c$/ { in_c = 1; next } /^```$/ { exit } in_c' "$source/README.md" | aw
         print "mf_signature_destroy(swarm); mf_client_destroy(mage); return st != MF_OK; }"
     }' | sed '1i #include <stdio.h>\n#include <stdlib.h>' > "$work/readme.c"
 by_pkg_config readme      mageflow      shared "$work/readme.c"
+by_pkg_config testing     mageflow-testing shared "$consumer/use_testing.c"
+by_pkg_config testing_static mageflow-testing static "$consumer/use_testing.c"
 by_pkg_config pool        mageflow-pool shared "$consumer/use_pool.c"
 by_pkg_config pool_static mageflow-pool static "$consumer/use_pool.c"
 
