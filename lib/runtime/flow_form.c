@@ -17,11 +17,22 @@ static const struct word {
     [MFI_WORD_KWARGS]              = {"kwargs", SIGNATURE, 0},
     [MFI_WORD_MAX_CONCURRENCY]     = {"max_concurrency", MANY, 0},
     [MFI_WORD_STOP_AFTER_FAILURES] = {"stop_after_failures", MANY, 0},
+    [MFI_WORD_MAX_ITEMS]           = {"max_items", IN(SWARM), 0},
+    [MFI_WORD_CLOSE_ON_MAX]        = {"close_on_max", IN(SWARM), 0},
     [MFI_WORD_CLOSED]              = {"closed", IN(SWARM), 0},
+    [MFI_WORD_MESSAGE_AS_RESULT]   = {"message_as_result", IN(SWARM), 0},
+    [MFI_WORD_TTL]                 = {"ttl", SIGNATURE, 0},
+    [MFI_WORD_KEEP]                = {"keep", SIGNATURE, 0},
+    [MFI_WORD_STAGGER]             = {"stagger", SIGNATURE, 0},
     [MFI_WORD_ON_SUCCESS]          = {"on_success", SIGNATURE, 0},
     [MFI_WORD_ON_ERROR]            = {"on_error", SIGNATURE, 0},
     [MFI_WORD_FLOW]                = {"flow", IN(DOCUMENT), IN(DOCUMENT)},
     [MFI_WORD_MESSAGE]             = {"message", IN(DOCUMENT), 0},
+    [MFI_WORD_DELAY]               = {"delay", IN(DOCUMENT), 0},
+    [MFI_WORD_PRIORITY]            = {"priority", IN(DOCUMENT), 0},
+    [MFI_WORD_UNIQUE]              = {"unique", IN(DOCUMENT), 0},
+    [MFI_WORD_UNIQUE_WINDOW]       = {"unique_window", IN(DOCUMENT), 0},
+    [MFI_WORD_JOIN]                = {"join", IN(DOCUMENT), 0},
 };
 
 static const char *const form_names[MFI_FORMS] = {

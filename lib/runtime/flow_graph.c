@@ -300,11 +300,13 @@ mf_status mf_signature_graph(const mf_signature *sig, mf_graph_format format, ch
     if (st != MF_OK)
         return st;
     mfi_flow_view_draft(&d.view, sig);
+    if (sig->stored) {      /* nothing of it is here any more */
+        mf_key key = sig->own.spec->key;
+        mfi_flow_view_end(&d.view);
+        return mf_flow_graph(sig->client, &key, format, text, err);
+    }
     mfi_flow_view_root(&d.view, &root);
-    if (sig->started)
-        st = mf_fail(err, MF_E_STATE, "graph: it was started already; mf_flow_graph draws it from the store");
-    else
-        st = make_picture(&d, &root, format, text);
+    st = make_picture(&d, &root, format, text);
     mfi_flow_view_end(&d.view);
     drawer_fini(&d);
     return st;

@@ -168,6 +168,39 @@ bool mfi_read_number(mfi_reader *r, const mfi_parts *p, mfi_word word, uint64_t 
     return mfi_refuse_type(r, MFI_AT(at, word), expected, p->at[word]);
 }
 
+bool mfi_read_int32(mfi_reader *r, const mfi_parts *p, mfi_word word, const mfi_place *at, int32_t *out)
+{
+    if (!mfi_has(p, word))
+        return true;
+    int64_t n;
+    if (mf_value_int(p->at[word], &n) != MF_OK || n < INT32_MIN || n > INT32_MAX)
+        return mfi_refuse_type(r, MFI_AT(at, word), "an integer from -2147483648 to 2147483647", p->at[word]);
+    *out = (int32_t)n;
+    return true;
+}
+
+bool mfi_read_span(mfi_reader *r, const mfi_parts *p, mfi_word word, bool forever, const mfi_place *at, mf_duration *out)
+{
+    if (!mfi_has(p, word))
+        return true;
+    mf_str text;
+    mf_duration span;
+    const char *expected = forever ? "a number and ms, s, m, h or d, as in \"10s\", or \"forever\""
+                                   : "a number and ms, s, m, h or d, as in \"10s\"";
+    if (mf_value_str(p->at[word], &text) != MF_OK)
+        return mfi_refuse_type(r, MFI_AT(at, word), expected, p->at[word]);
+    if (forever && mf_str_eq(text, MF_STR_LIT("forever"))) {
+        *out = MF_FOREVER;
+        return true;
+    }
+    if (mf_duration_parse(text, &span, &r->why) != MF_OK || span == 0) {
+        mfi_words words;
+        return mfi_refuse(r, MFI_AT(at, word), MF_E_INVALID, "expected %s, got %s", expected, mfi_describe(p->at[word], &words));
+    }
+    *out = span;
+    return true;
+}
+
 bool mfi_read_bool(mfi_reader *r, const mfi_parts *p, mfi_word word, const mfi_place *at, bool *out)
 {
     if (!mfi_has(p, word) || mf_value_bool(p->at[word], out) == MF_OK)

@@ -51,6 +51,9 @@ bool mfi_read_text(mfi_reader *r, mf_value value, const mfi_place *at, char out[
 /* *out stays as it was where the key is missing. */
 bool mfi_read_number(mfi_reader *r, const mfi_parts *p, mfi_word word, uint64_t min, uint64_t max, const mfi_place *at,
                      uint64_t *out);
+bool mfi_read_int32(mfi_reader *r, const mfi_parts *p, mfi_word word, const mfi_place *at, int32_t *out);
+/** A number and a unit as text, more than 0; "forever" too where it may be that. */
+bool mfi_read_span(mfi_reader *r, const mfi_parts *p, mfi_word word, bool forever, const mfi_place *at, mf_duration *out);
 bool mfi_read_bool(mfi_reader *r, const mfi_parts *p, mfi_word word, const mfi_place *at, bool *out);
 /** A map as a message of its own, the caller's; NULL where the key is missing. */
 bool mfi_read_fields(mfi_reader *r, const mfi_parts *p, mfi_word word, const mfi_place *at, mf_message **out);

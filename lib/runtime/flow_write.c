@@ -4,6 +4,9 @@
  * Recursion ends with the builder, which refuses to go deeper than MF_DEPTH_MAX: each level looks at it before it goes on. */
 #include <mageflow/flow_data.h>
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "flow_form.h"
 #include "flow_view.h"
 #include "record.h"
@@ -104,6 +107,42 @@ static void write_number(writer *w, mfi_word word, uint64_t n, uint64_t fallback
     mf_build_uint(&w->builder, n);
 }
 
+static void write_flag(writer *w, mfi_word word, bool flag, bool fallback)
+{
+    if (flag == fallback)
+        return;
+    write_key(w, word);
+    mf_build_bool(&w->builder, flag);
+}
+
+/* In the largest unit that it is a whole number of. */
+static void write_span(writer *w, mfi_word word, int64_t ms, int64_t fallback)
+{
+    static const struct { const char *unit; int64_t ms; } units[] = {
+        {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
+    };
+    char text[32] = "forever";
+    if (ms == fallback)
+        return;
+    size_t u = 0;
+    while (ms > 0 && ms % units[u].ms != 0)
+        u++;
+    if (ms > 0)
+        snprintf(text, sizeof text, "%" PRId64 "%s", ms / units[u].ms, units[u].unit);
+    write_key(w, word);
+    mf_build_str(&w->builder, mf_cstr(text));
+}
+
+static void write_times(writer *w, const mfi_flow_node *node)
+{
+    const mf_spec *spec = node->spec;
+    if (spec == NULL || !mf_key_is_set(&spec->key))
+        return;     /* a plain call has none */
+    write_span(w, MFI_WORD_TTL, spec->ttl_ms, w->view.client->ttl_ms[spec->kind]);
+    write_span(w, MFI_WORD_KEEP, spec->keep_ms, w->view.client->keep_ms[spec->kind]);
+    write_span(w, MFI_WORD_STAGGER, spec->stagger_ms, 0);
+}
+
 static void write_swarm(writer *w, const mfi_flow_node *node)
 {
     if (node->spec->source.len > 0) {
@@ -118,10 +157,10 @@ static void write_swarm(writer *w, const mfi_flow_node *node)
     write_kwargs(w, node);
     write_number(w, MFI_WORD_MAX_CONCURRENCY, node->spec->max_concurrency, MFI_DEFAULT_CONCURRENCY);
     write_number(w, MFI_WORD_STOP_AFTER_FAILURES, node->spec->stop_after_failures, 0);
-    if (node->spec->source.len == 0 && !node->closed) {
-        write_key(w, MFI_WORD_CLOSED);
-        mf_build_bool(&w->builder, false);
-    }
+    write_number(w, MFI_WORD_MAX_ITEMS, node->spec->max_items, 0);
+    write_flag(w, MFI_WORD_CLOSE_ON_MAX, node->spec->close_on_max, false);
+    write_flag(w, MFI_WORD_CLOSED, node->closed || node->spec->source.len > 0, true);
+    write_flag(w, MFI_WORD_MESSAGE_AS_RESULT, node->spec->message_as_result, false);
 }
 
 static void write_node(writer *w, const mfi_flow_node *node)
@@ -138,6 +177,7 @@ static void write_node(writer *w, const mfi_flow_node *node)
         mf_build_str(&w->builder, node->name);
         write_kwargs(w, node);
     }
+    write_times(w, node);
     write_callbacks(w, MFI_WORD_ON_SUCCESS, node->on_success, node->on_success_count);
     write_callbacks(w, MFI_WORD_ON_ERROR, node->on_error, node->on_error_count);
     mf_build_end(&w->builder);
@@ -176,11 +216,14 @@ mf_status mf_flow_to_message(const mf_signature *sig, mf_message **out, mf_error
         return st;
     writer_init(&w, sig->client);
     mfi_flow_view_draft(&w.view, sig);
+    if (sig->stored) {      /* nothing of it is here any more */
+        mf_key key = sig->own.spec->key;
+        mfi_flow_view_end(&w.view);
+        mf_builder_fini(&w.builder);
+        return mf_flow_read(sig->client, &key, out, err);
+    }
     mfi_flow_view_root(&w.view, &root);
-    if (sig->started)
-        w.status = mf_fail(&w.why, MF_E_STATE, "flow: it was started already; mf_flow_read reads it from the store");
-    else
-        write_node(&w, &root);
+    write_node(&w, &root);
     return writer_finish(&w, out, err);
 }
 

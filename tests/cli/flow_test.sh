@@ -64,7 +64,7 @@ case_run_without_wait_is_refused_where_nothing_lasts() {
 case_run_says_what_is_wrong_and_where() {
     flow 2 '' 'flow\.chain\[1\]\.task: expected text, got a map of 0' '{"chain": [{"task": "echo"}, {"task": {}}]}' --wait
     flow 2 '' 'flow: unknown key "kwarg": a task has task, kwargs' '{"task": "echo", "kwarg": {}}' --wait
-    flow 2 '' 'document: unknown key "messages": a document has flow' '{"flow": {"task": "echo"}, "messages": {}}' --wait
+    flow 2 '' 'document: unknown key "messages": a document has flow, message, delay' '{"flow": {"task": "echo"}, "messages": {}}' --wait
     flow 2 '' 'flow\.swarm\[0\]: no task "nosuch" was declared; known: .*add' '{"swarm": [{"task": "nosuch"}]}' --wait
     flow 2 '' 'no source "nosuch" was declared' '{"map": {"task": "echo"}, "source": "nosuch"}' --wait
     flow 2 '' 'flow\.json: JSON: line 1, column 10: ' '{"task": }' --wait

@@ -4,11 +4,13 @@
  *
  *     {"task": NAME, "kwargs": {…}}
  *     {"chain": [FLOW, FLOW, …], "name": TEXT, "kwargs": {…}}
- *     {"swarm": [FLOW, …], "name": TEXT, "kwargs": {…}, "max_concurrency": N, "stop_after_failures": N, "closed": BOOL}
+ *     {"swarm": [FLOW, …], "name": TEXT, "kwargs": {…}, "max_concurrency": N, "stop_after_failures": N, "max_items": N,
+ *      "close_on_max": BOOL, "closed": BOOL, "message_as_result": BOOL}
  *     {"map": TASK, "source": NAME, "name": TEXT, "kwargs": {…}, "max_concurrency": N, "stop_after_failures": N}
  *
- * and any of them may have "on_success": [FLOW, …] and "on_error": [FLOW, …]. A document is {"flow": FLOW, "message": {…}},
- * or the flow alone. As JSON it is a file (mf_message_from_json makes the message), as msgpack it travels. The form in
+ * and any of them may have "on_success": [FLOW, …], "on_error": [FLOW, …], and, as spans like "10s", "ttl", "keep" and
+ * "stagger". A document is {"flow": FLOW, "message": {…}, "delay": SPAN, "priority": N, "unique": TEXT, "unique_window": SPAN,
+ * "join": BOOL}, or the flow alone. As JSON it is a file (mf_message_from_json makes the message), as msgpack it travels. The form in
  * full, with examples: docs/flow-json.md; for editors and other programs: docs/flow.schema.json.
  *
  * Limits    31 chains and swarms within each other, and a message no deeper than MF_DEPTH_MAX, of which each chain or
@@ -33,12 +35,12 @@ extern "C" {
 mf_signature *mf_flow_from_message(mf_client *client, const mf_message *message, mf_error *err);
 
 /** Make the flow of a document (borrowed) and start it. message (a map, nil or NULL; consumed) is merged deeply over the
- * document's own and wins. NULL: as mf_flow_from_message, and as mf_start; nothing runs. */
+ * document's own and wins. NULL: as mf_flow_from_message, and as mf_start_with; nothing runs. */
 mf_run *mf_flow_start(mf_client *client, const mf_message *document, mf_message *message, mf_error *err);
 
-/** Write a signature that is not started yet as the flow that mf_flow_from_message makes it from; what is left at its default
- * is left out. *out is the caller's. MF_E_TOO_BIG: above the client's limits or MF_DEPTH_MAX; MF_E_NOMEM; MF_E_INVALID: sig
- * is NULL; MF_E_STATE: it was started, which mf_flow_read is for. */
+/** Write a signature as the flow that mf_flow_from_message makes it from; what is left at its default is left out. One that is
+ * saved or started is read from the store, as mf_flow_read does. *out is the caller's. MF_E_TOO_BIG: above the client's
+ * limits or MF_DEPTH_MAX; MF_E_NOMEM; MF_E_INVALID: sig is NULL. */
 MF_NODISCARD mf_status mf_flow_to_message(const mf_signature *sig, mf_message **out, mf_error *err);
 
 /** The same for a stored flow, whoever started it and however far it is: what it is, without its state. A swarm is written
@@ -60,7 +62,8 @@ typedef enum mf_graph_format {
  * it with mf_text_free. MF_E_NOT_FOUND: there is no such signature; MF_E_INVALID: another format; MF_E_NOMEM, MF_E_IO. */
 MF_NODISCARD mf_status mf_flow_graph(mf_client *client, const mf_key *key, mf_graph_format format, char **text, mf_error *err);
 
-/** Draw a signature that is not started: the same without states. MF_E_INVALID: sig is NULL; MF_E_STATE: it was started. */
+/** Draw a signature: one that is neither saved nor started without states, else what mf_flow_graph draws. MF_E_INVALID: sig is
+ * NULL. */
 MF_NODISCARD mf_status mf_signature_graph(const mf_signature *sig, mf_graph_format format, char **text, mf_error *err);
 
 #ifdef __cplusplus

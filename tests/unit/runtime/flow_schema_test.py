@@ -28,6 +28,9 @@ GOOD = [
     {"flow": {"chain": [TASK, {"swarm": [TASK, SUM], "name": "both", "stop_after_failures": 1}], "kwargs": {"k": 1}}},
     {"chain": [TASK, TASK, {"chain": [SUM, TASK], "on_error": [TASK]}], "name": "", "on_success": [{"swarm": []}]},
     {"swarm": [TASK, {"chain": [TASK, TASK]}], "closed": True, "max_concurrency": 4294967295, "kwargs": {}},
+    {"swarm": [TASK], "max_items": 1, "close_on_max": True, "message_as_result": True, "ttl": "1d", "keep": "forever"},
+    {"flow": {"task": "echo", "ttl": "forever", "keep": "250ms", "stagger": "05s"}, "delay": "10m", "priority": -1,
+     "unique": "once", "unique_window": "2h", "join": True},
     {"map": SUM, "source": "numbers", "max_concurrency": 1, "stop_after_failures": 0, "name": "every"},
     {"flow": {"map": {"task": "add", "on_success": [SUM], "on_error": [{"task": "echo", "on_error": []}]},
               "source": "numbers", "on_success": [{"chain": [TASK, TASK]}]}, "message": {}},
@@ -39,11 +42,16 @@ BAD = [
     {"map": {"task": "echo", "on_success": [{"swarm": []}]}, "source": "numbers"},
     {"map": {"task": "echo", "on_success": [{"task": "echo", "on_success": [TASK]}]}, "source": "numbers"},
     {"swarm": [], "max_concurrency": 0}, {"swarm": [], "max_concurrency": 4294967296}, {"swarm": [], "stop_after_failures": -1},
+    {"task": "echo", "ttl": "0s"}, {"task": "echo", "ttl": 10}, {"task": "echo", "keep": "10"}, {"task": "echo", "stagger": "forever"},
+    {"map": {"task": "echo", "ttl": "1s"}, "source": "numbers"}, {"flow": TASK, "join": True}, {"flow": TASK, "unique": ""},
+    {"flow": TASK, "unique_window": "1h"}, {"flow": TASK, "priority": 2147483648}, {"flow": TASK, "delay": "1.5s"},
+    {"swarm": [], "max_items": 0}, {"chain": [TASK, TASK], "max_items": 3},
     {"swarm": [], "name": "\0"}, {"swarm": [], "name": "n" * 256}, {"task": "echo", "on_success": TASK}, {"task": ""},
 ]
-WORDS = ["task", "chain", "swarm", "map", "source", "name", "kwargs", "max_concurrency", "stop_after_failures", "closed",
-         "on_success", "on_error", "flow", "message", "other"]
-VALUES = [None, True, False, 0, 1, -1, 2.5, 30, 4294967296, "", "echo", "numbers", [], {}, [TASK], [TASK, SUM], TASK,
+WORDS = ["task", "chain", "swarm", "map", "source", "name", "kwargs", "max_concurrency", "stop_after_failures", "max_items",
+         "close_on_max", "closed", "message_as_result", "ttl", "keep", "stagger", "on_success", "on_error", "flow", "message",
+         "delay", "priority", "unique", "unique_window", "join", "other"]
+VALUES = ["10s", "forever", "1w", None, True, False, 0, 1, -1, 2.5, 30, 4294967296, "", "echo", "numbers", [], {}, [TASK], [TASK, SUM], TASK,
           {"swarm": []}, {"chain": [TASK, TASK]}, {"flow": TASK}]
 
 
@@ -80,8 +88,8 @@ def library_takes(verdict, documents):
 
 
 def names_unknown(answer):
-    """What only the library can tell: which names are declared; and, in this version, that a swarm must be closed to start."""
-    return 'no task "' in answer or 'no source "' in answer or "is not closed" in answer
+    """What only the library can tell: which names are declared, whether items are more than max_items, and what runs already."""
+    return 'no task "' in answer or 'no source "' in answer or "as max_items says" in answer or "unique run " in answer
 
 
 def check_examples(validator, page):
