@@ -5,6 +5,7 @@
 #include <mageflow/flow_data.h>
 
 #include "flow_reader.h"
+#include "flow_start.h"
 #include "merge.h"
 #include "sign.h"
 
@@ -248,12 +249,21 @@ static bool merge_messages(mfi_reader *r, mf_message **own, mf_message *caller)
 
 mf_run *mf_flow_start(mf_client *client, const mf_message *document, mf_message *message, mf_error *err)
 {
+    return mfi_flow_start(client, document, message, NULL, err);
+}
+
+mf_run *mfi_flow_start(mf_client *client, const mf_message *document, mf_message *message, const char *unique, mf_error *err)
+{
     mfi_reader r;
     struct document d;
     mf_run *run = NULL;
     if (!reader_init(&r, client, document, err) || !read_document(&r, mf_message_value(document), &d)) {
         mf_message_unref(message);
         return NULL;
+    }
+    if (d.options.unique == NULL && unique != NULL) {
+        d.options.unique = unique;
+        d.options.join = true;
     }
     if (merge_messages(&r, &d.message, message)) {
         mf_signature *sig = read_flow(&r, d.flow, &root);

@@ -3,6 +3,7 @@
  *   startup.c          bind adapter and store, register mageflow's own tasks, bring up a worker
  *   task_wrapper.c     the one path from a delivery to user code and its outcome
  *   framework_tasks.c  mageflow's own tasks: messages that are events
+ *   run_flow.c         the one of them that others may call
  *   dispatcher.c       gathers the events of one record; step.c makes one commit of them; draw.c feeds swarms meanwhile
  *   outbox.c           hands committed messages to managers with a queue of their own
  *   control.c          the calls that run here: stop requests, timeouts; leases.c renews their claims
@@ -208,6 +209,12 @@ extern const mf_host_ops mfi_host_ops;
 /** One attempt failed: try again later, or tell the record. failure->final and the attempts left decide. */
 void mfi_attempt_failed(mf_client *client, const mf_delivery *delivery, uint64_t token, const mfi_task *task,
                         const char *type, const char *text, bool final);
+
+/** The run that was started under a unique name. MF_E_NOT_FOUND: none was, or its window is over. */
+mf_status mfi_find_unique(mf_client *client, const char *name, mf_key *out, mf_error *err);
+
+/** `mageflow.run_flow` called from outside, without mageflow's metadata; user is the client. */
+mf_status mfi_run_flow(mf_context *ctx, const mf_message *in, mf_message **out, void *user);
 
 /** A message for one of mageflow's own tasks. */
 void mfi_framework_deliver(mf_client *client, mfi_framework_task task, const mf_delivery *delivery);

@@ -57,22 +57,26 @@ static mf_state sent_state(const struct start *s, const mf_spec *spec, mf_state 
 
 /* ---- unique runs --------------------------------------------------------------------------------------------------- */
 
-/* The run that is there under the name: joined, or an error that names it. MF_E_NOT_FOUND: none is. */
-static mf_status meet_unique(struct start *s, mf_error *err)
+mf_status mfi_find_unique(mf_client *client, const char *name, mf_key *out, mf_error *err)
 {
     mf_message *there = NULL;
     mf_str text = {NULL, 0};
-    mf_client *client = s->sig->client;
-    mf_status st = mf_store_read_note(client->store, s->unique.space, s->unique.name, &there, err);
+    mf_status st = mf_store_read_note(client->store, MF_STR_LIT(UNIQUE_SPACE), mf_cstr(name), &there, err);
     if (st != MF_OK)
         return st;
-    if (mf_value_str(mf_message_value(there), &text) != MF_OK || mf_key_parse(text, &s->key, err) != MF_OK)
-        st = mf_fail(err, MF_E_MALFORMED, "unique run \"%s\": the note about it holds no key", s->options.unique);
-    else if (s->options.join)
-        s->joined = true;
-    else
-        st = mf_fail(err, MF_E_EXISTS, "unique run \"%s\": %s is there already", s->options.unique, s->key.text);
+    if (mf_value_str(mf_message_value(there), &text) != MF_OK || mf_key_parse(text, out, err) != MF_OK)
+        st = mf_fail(err, MF_E_MALFORMED, "unique run \"%s\": the note about it holds no key", name);
     mf_message_unref(there);
+    return st;
+}
+
+/* The run that is there under the name: joined, or an error that names it. MF_E_NOT_FOUND: none is. */
+static mf_status meet_unique(struct start *s, mf_error *err)
+{
+    mf_status st = mfi_find_unique(s->sig->client, s->options.unique, &s->key, err);
+    if (st == MF_OK && !s->options.join)
+        st = mf_fail(err, MF_E_EXISTS, "unique run \"%s\": %s is there already", s->options.unique, s->key.text);
+    s->joined = st == MF_OK;
     return st;
 }
 

@@ -3,7 +3,8 @@
 
 #include "clock.h"
 
-/* A message for one of mageflow's own tasks reaches mfi_framework_deliver through the host; no manager calls this. */
+/* A message for one of mageflow's own tasks reaches mfi_framework_deliver through the host; no manager calls this. Only
+ * run_flow may be called from outside, and is a task like any other then. */
 static mf_status framework_run(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
 {
     (void)in, (void)out, (void)user;
@@ -15,7 +16,10 @@ static mf_status register_framework_tasks(mf_client *client, mf_error *err)
     mf_task_def defs[MFI_FRAMEWORK_TASKS];
     for (int i = 0; i < MFI_FRAMEWORK_TASKS; i++)
         defs[i] = (mf_task_def){.struct_size = sizeof defs[i], .name = mfi_framework_name((mfi_framework_task)i),
-                                .run = framework_run, .user = client};
+                                .run = i == MFI_RUN_FLOW ? mfi_run_flow : framework_run, .user = client};
+    mf_status st = mfi_registry_add_task(&client->registry, &defs[MFI_RUN_FLOW], MFI_TASK_OWN, err);
+    if (st != MF_OK)
+        return st;
     return mf_adapter_create_framework_tasks(client->adapter, defs, MFI_FRAMEWORK_TASKS, err);
 }
 

@@ -281,7 +281,8 @@ static void deliver(mf_host *host, const mf_delivery *d)
 {
     mf_client *client = mfi_client_of_host(host);
     mfi_framework_task framework = mfi_framework_find(d->task);
-    if (framework != MFI_FRAMEWORK_TASKS) {
+    bool from_outside = framework == MFI_RUN_FLOW && !mf_key_is_set(&d->unit.key);
+    if (framework != MFI_FRAMEWORK_TASKS && !from_outside) {
         mfi_framework_deliver(client, framework, d);
         return;
     }

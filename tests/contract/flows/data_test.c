@@ -99,3 +99,79 @@ FLOW_TEST(flow_data, a_flow_is_drawn_as_it_runs_and_when_it_has_ended)
     mf_text_free(f->mage, text);
     mf_run_destroy(run);
 }
+
+/* ---- mageflow.run_flow, as another program calls it ------------------------------------------------------------------ */
+
+static mf_workflow *run_flow_of(fixture *f)
+{
+    mf_workflow *workflow = NULL;
+    is_status(mf_workflow_open(f->mage, "mageflow.run_flow", &workflow, &f->err), MF_OK);
+    return workflow;
+}
+
+static mf_status call_run_flow(fixture *f, const char *json, mf_message **result)
+{
+    mf_workflow *workflow = run_flow_of(f);
+    mf_message *document = msg(json);
+    mf_status st = mf_workflow_run_and_wait(workflow, document, PATIENCE, result, &f->err);
+    mf_message_unref(document);
+    mf_workflow_destroy(workflow);
+    return st;
+}
+
+FLOW_TEST(flow_data, a_flow_that_is_sent_to_run_flow_answers_with_its_result)
+{
+    mf_message *result = NULL;
+    is_status(call_run_flow(f, "{\"flow\": {\"chain\": [{\"task\": \"add\"}, {\"task\": \"add\", \"kwargs\": {\"by\": 10}}]},"
+                               " \"message\": {\"n\": 1}}", &result), MF_OK);
+    is_json(result, "12");
+    mf_message_unref(result);
+    is_status(call_run_flow(f, "{\"swarm\": [{\"task\": \"add\", \"kwargs\": {\"n\": 1}}, {\"task\": \"note\"}]}", &result), MF_OK);
+    is_json(result, "[2,null]");
+    mf_message_unref(result);
+}
+
+FLOW_TEST(flow_data, run_flow_fails_as_its_flow_does)
+{
+    mf_message *result = NULL;
+    is_status(call_run_flow(f, "{\"task\": \"fail\"}", &result), MF_E_TASK_FAILED);
+    has_text(f->err.text, "Boom: it broke");
+    is_status(call_run_flow(f, "{\"task\": \"echo\", \"kwarg\": {}}", &result), MF_E_TASK_FAILED);
+    has_text(f->err.text, "InvalidFlow: flow: unknown key \"kwarg\"");
+    is_status(call_run_flow(f, "{\"cancel\": \"nobody\"}", &result), MF_E_TASK_FAILED);
+    has_text(f->err.text, "NotFound: nothing runs under \"nobody\"");
+    is_status(call_run_flow(f, "{\"cancel\": 5}", &result), MF_E_TASK_FAILED);
+    has_text(f->err.text, "InvalidFlow: cancel: expected text, got an integer");
+    cr_assert(eq(ptr, mf_sign(f->mage, "mageflow.run_flow", NULL, &f->err), NULL));
+    is_status(f->err.status, MF_E_UNKNOWN_TASK);
+}
+
+FLOW_TEST(flow_data, a_flow_that_run_flow_started_can_be_canceled_by_its_unique_name)
+{
+    mf_message *result = NULL, *document = msg("{\"flow\": {\"chain\": [{\"task\": \"linger\"}, {\"task\": \"note\"}]}, \"unique\": \"order 7\"}");
+    mf_workflow *workflow = run_flow_of(f);
+    is_status(mf_workflow_run(workflow, document, &f->err), MF_OK);
+    wait_calls(f, "linger", 1);
+    is_status(call_run_flow(f, "{\"cancel\": \"order 7\"}", &result), MF_OK);
+    cr_assert(eq(int, memcmp(json_of(result), "\"chain-", 7), 0));
+    mf_message_unref(result);
+    mf_message_unref(document);
+    mf_workflow_destroy(workflow);
+    settle_down(f);
+    called(f, "note", 0);
+}
+
+FLOW_TEST(flow_data, more_flows_at_once_than_there_are_threads_do_not_wait_for_each_other)
+{
+    mf_message *document = msg("{\"chain\": [{\"task\": \"echo\"}, {\"task\": \"note\"}]}");
+    const mf_message *documents[40];
+    mf_workflow *workflow = run_flow_of(f);
+    for (size_t i = 0; i < 40; i++)
+        documents[i] = document;
+    is_status(mf_workflow_run_many(workflow, documents, 40, 0, &f->err), MF_OK);
+    wait_calls(f, "note", 40);
+    settle_down(f);
+    called(f, "note", 40);
+    mf_workflow_destroy(workflow);
+    mf_message_unref(document);
+}
