@@ -187,21 +187,13 @@ static bool follow(mfi_drawer *d, const mfi_flow_node *node, const mfi_spot *at,
     return true;
 }
 
-static bool is_gone(mfi_drawer *d, const mf_key *key)
-{
-    mfi_flow_node node;
-    mf_status st = mfi_flow_view_find(&d->view, key, &node, NULL);
-    mfi_flow_node_release(&node);
-    return st == MF_E_NOT_FOUND;
-}
-
 static mf_status draw_followers(mfi_drawer *d)
 {
     mf_status st = MF_OK;
     for (size_t i = 0; st == MF_OK && i < d->follower_count; i++) {
         mfi_follower f = d->followers[i];       /* drawing it may move the array */
         uint32_t n;
-        if (f.over && is_gone(d, &f.key))
+        if (f.over && mfi_flow_view_is_gone(&d->view, &f.key))
             continue;                       /* the branch that was not taken may be removed at the end */
         if (is_full(d)) {
             d->cut = true;

@@ -113,6 +113,14 @@ mf_status mfi_flow_view_find(mfi_flow_view *view, const mf_key *key, mfi_flow_no
     return MF_OK;
 }
 
+bool mfi_flow_view_is_gone(mfi_flow_view *view, const mf_key *key)
+{
+    mfi_flow_node node;
+    mf_status st = mfi_flow_view_find(view, key, &node, NULL);
+    mfi_flow_node_release(&node);
+    return st == MF_E_NOT_FOUND;
+}
+
 void mfi_flow_node_release(mfi_flow_node *node)
 {
     mf_record_release(&node->record);

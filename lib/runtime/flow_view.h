@@ -36,6 +36,8 @@ void mfi_flow_view_end(mfi_flow_view *view);
 void mfi_flow_view_root(const mfi_flow_view *view, mfi_flow_node *out);
 /** The record of that key; mfi_flow_node_release it. MF_E_NOT_FOUND; MF_E_NOMEM, MF_E_IO. */
 mf_status mfi_flow_view_find(mfi_flow_view *view, const mf_key *key, mfi_flow_node *out, mf_error *err);
+/** Whether there is none: the branch that an ended signature did not take is removed at its end. */
+bool mfi_flow_view_is_gone(mfi_flow_view *view, const mf_key *key);
 /** A plain item, or the call that a map's items are given to. */
 void mfi_flow_view_plain(const mf_item *item, mfi_flow_node *out);
 /** Up to n items of a chain or of a swarm without a source, from index `from`; *got is 0 past the end. Each is the caller's

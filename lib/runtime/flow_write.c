@@ -71,15 +71,22 @@ static void write_items(writer *w, const mfi_flow_node *node, mfi_word word)
     mf_build_end(&w->builder);
 }
 
+/* One that is gone was removed at the end, since its branch was not taken; the list is left out where nothing stands in it. */
 static void write_callbacks(writer *w, mfi_word word, const mf_key *keys, size_t n)
 {
-    if (n == 0)
-        return;
-    write_key(w, word);
-    mf_build_array_begin(&w->builder);
-    for (size_t i = 0; going(w) && i < n; i++)
+    bool begun = false;
+    for (size_t i = 0; going(w) && i < n; i++) {
+        if (mfi_flow_view_is_gone(&w->view, &keys[i]))
+            continue;
+        if (!begun) {
+            write_key(w, word);
+            mf_build_array_begin(&w->builder);
+            begun = true;
+        }
         write_record(w, &keys[i]);
-    mf_build_end(&w->builder);
+    }
+    if (begun)
+        mf_build_end(&w->builder);
 }
 
 /* The default name of a container is its kind. */

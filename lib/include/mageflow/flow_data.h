@@ -44,8 +44,8 @@ mf_run *mf_flow_start(mf_client *client, const mf_message *document, mf_message 
 MF_NODISCARD mf_status mf_flow_to_message(const mf_signature *sig, mf_message **out, mf_error *err);
 
 /** The same for a stored flow, whoever started it and however far it is: what it is, without its state. A swarm is written
- * with the items it has by now. MF_E_NOT_FOUND: there is no such signature, or one below it is gone; MF_E_TOO_BIG,
- * MF_E_NOMEM, MF_E_IO. */
+ * with the items it has by now; callbacks that were removed at the end, as their branch was not taken, are left out.
+ * MF_E_NOT_FOUND: there is no such signature, or one below it is gone; MF_E_TOO_BIG, MF_E_NOMEM, MF_E_IO. */
 MF_NODISCARD mf_status mf_flow_read(mf_client *client, const mf_key *key, mf_message **out, mf_error *err);
 
 /* ---- drawing ------------------------------------------------------------------------------------------------------- */
