@@ -1,0 +1,270 @@
+"""Our workers and clients with real taskiq's: interop.py MAGEFLOW TASKS.so CLIENT [WORD...]"""
+import asyncio
+import json
+import sys
+
+from fleet import (QUEUE, SERIALIZERS, SimpleRetryMiddleware, Tools, Worker, broker_of, end, kick, result_of, run_all, serve,
+                   wait_for)
+
+VALUE = {"a": [1, -2, 2.5, None, True, "h\u00e9\U0001f600"], "n": 2 ** 63, "m": {"x": {"y": []}}}
+
+
+async def python_sends_and_c_serves(tools, server):
+    for kind in ("stream", "list"):
+        for results in ("pickle", "json", "msgpack"):
+            server.redis.flushall()
+            worker = Worker(tools, server, f"&broker={kind}&result_serializer={results}")
+            for serializer in ("json", "msgpack", "pickle"):
+                broker = broker_of(server, kind, serializer, results)
+                await broker.startup()
+                where = f"{kind}, messages {serializer}, results {results}"
+                for args, kwargs, want in (((1, 2), {}, 3), ((), {"a": 5, "b": 6}, 11), ((1,), {}, 11), ((1,), {"b": 4}, 5),
+                                           (({"a": 3},), {}, 13)):
+                    result = await result_of(await kick(broker, "add", *args, **kwargs))
+                    assert result.return_value == want and not result.is_err, (where, args, kwargs, result)
+                result = await result_of(await kick(broker, "echo", **VALUE))
+                assert result.return_value == VALUE, (where, result)
+                result = await result_of(await kick(broker, "noop"))
+                assert result.return_value is None and result.error is None, (where, result)
+                result = await result_of(await kick(broker, "fail", type="ValueError", text="boo"))
+                assert result.is_err and isinstance(result.error, ValueError) and result.error.args == ("boo",), (where, result)
+                result = await result_of(await kick(broker, "fail", type="Mine", text="boo"))
+                assert type(result.error).__name__ == "Mine", (where, result)
+                await broker.shutdown()
+            worker.stop()
+
+
+async def python_batches_are_all_served(tools, server):
+    for kind in ("stream", "list"):
+        server.redis.flushall()
+        worker = Worker(tools, server, f"&broker={kind}&result_serializer=json", "--slots", "32")
+        broker = broker_of(server, kind, results="json")
+        await broker.startup()
+        tasks = await asyncio.gather(*(kick(broker, "add", i, i) for i in range(500)))
+        results = await asyncio.gather(*(result_of(t, 60) for t in tasks))
+        assert [r.return_value for r in results] == [2 * i for i in range(500)]
+        if kind == "stream":
+            wait_for(lambda: server.redis.xlen(QUEUE) == 0, what="the stream's end")
+            assert server.redis.xpending(QUEUE, "taskiq")["pending"] == 0
+        else:
+            assert server.redis.keys(QUEUE + ":mageflow:*-[0-9a-f]*") == [] or not any(
+                server.redis.type(k) == b"list" for k in server.redis.keys(QUEUE + ":mageflow:*"))
+        await broker.shutdown()
+        worker.stop()
+
+
+async def c_sends_and_python_serves(tools, server):
+    for kind in ("stream", "list"):
+        for serializer in ("json", "msgpack"):
+            for results in ("pickle", "json", "msgpack"):
+                server.redis.flushall()
+                broker = broker_of(server, kind, serializer, results)
+
+                @broker.task(task_name="py_add")
+                def py_add(a: int, b: int = 1) -> int:
+                    return a + b
+
+                @broker.task(task_name="py_echo")
+                def py_echo(**kwargs):
+                    return kwargs
+
+                @broker.task(task_name="py_fail")
+                def py_fail():
+                    try:
+                        return 1 / 0
+                    except ZeroDivisionError as cause:
+                        raise ValueError("bad", 42) from cause
+
+                receiver = serve(broker)
+                parameters = f"&broker={kind}&serializer={serializer}&result_serializer={results}"
+                where = f"{kind}, messages {serializer}, results {results}"
+
+                def call(task, message, *rest):
+                    return asyncio.to_thread(tools.call, server, parameters, task, message, *rest)
+                assert await call("py_add", '{"a": 1, "b": 2}') == "3", where
+                assert await call("py_add", "41") == "42", where
+                got = json.loads(await call("py_echo", json.dumps(VALUE)))
+                assert got == VALUE, (where, got)
+                got = await call("py_fail", "{}")
+                assert got == "! MF_E_TASK_FAILED ValueError: bad, 42", (where, got)
+                await end(receiver)
+                await broker.shutdown()
+
+
+async def c_sends_and_c_serves(tools, server):
+    for kind in ("stream", "list"):
+        worker = Worker(tools, server, f"&broker={kind}")
+        assert tools.call(server, f"&broker={kind}", "add", '{"a": 1, "b": 2}') == "3"
+        assert tools.call(server, f"&broker={kind}", "nosuch", "{}").startswith("! MF_E_TASK_FAILED UnknownTaskError")
+        assert tools.call(server, f"&broker={kind}", "add", '{"a": "x"}').startswith("! MF_E_TASK_FAILED InvalidMessage")
+        worker.stop()
+        server.redis.flushall()
+    assert tools.call(server, "", "add", "{}", "300ms").startswith("! MF_E_TIMEOUT")
+
+
+async def labels_come_back_in_the_result(tools, server):
+    worker = Worker(tools, server)
+    broker = broker_of(server)
+    await broker.startup()
+    labels = {"s": "str", "i": 7, "f": 1.5, "t": True, "by": b"ab", "bad": b"\xff", "n": None, "inf": float("inf")}
+    result = await result_of(await kick(broker, "noop", labels=labels))
+    assert result.labels == {"s": "str", "i": 7, "f": 1.5, "t": True, "by": "ab", "bad": "/w==", "n": "None", "inf": None}, result
+    result = await result_of(await kick(broker, "noop", task_id="my own id: \u00e9"))
+    assert result.return_value is None
+    await broker.shutdown()
+    worker.stop()
+
+
+async def a_result_that_python_has_no_form_for_is_an_error(tools, server):
+    worker = Worker(tools, server)
+    broker = broker_of(server)
+    await broker.startup()
+    result = await result_of(await kick(broker, "odd"))
+    assert result.is_err and type(result.error).__name__ == "InvalidResult", result
+    await broker.shutdown()
+    worker.stop()
+
+
+async def progress_is_read_by_python(tools, server):
+    for results in ("pickle", "json", "msgpack"):
+        worker = Worker(tools, server, f"&result_serializer={results}&result_prefix=pre")
+        broker = broker_of(server, results=results, prefix_str="pre")
+        await broker.startup()
+        task = await kick(broker, "progress")
+        await result_of(task)
+        progress = await task.get_progress()
+        assert progress.meta == {"done": 5} and progress.state == "STARTED", progress
+        assert 0 < server.redis.pttl("pre:" + task.task_id) <= 86400000, "a result ends"
+        await broker.shutdown()
+        worker.stop()
+
+
+async def retries_cross_python_and_c(tools, server):
+    worker = Worker(tools, server)
+    broker = broker_of(server, middlewares=[SimpleRetryMiddleware()])
+    await broker.startup()
+    result = await result_of(await kick(broker, "third"))
+    assert result.return_value == 3, result
+    result = await result_of(await kick(broker, "third_by_label", labels={"retry_on_error": True, "max_retries": 3}))
+    assert result.return_value == 3 and result.labels["_retries"] == 2, result
+    result = await result_of(await kick(broker, "third_by_label", labels={"retry_on_error": True, "max_retries": 2}))
+    assert result.is_err and result.error.args == ("attempt 2",), result
+    result = await result_of(await kick(broker, "third_by_label"))
+    assert result.is_err and result.error.args == ("attempt 1",), result
+    worker.stop()
+
+    # The first attempts in Python, by its own middleware; the last one here.
+    python = broker_of(server, middlewares=[SimpleRetryMiddleware()])
+    ran = asyncio.Event()
+
+    @python.task(task_name="third_by_label")
+    def third_by_label():
+        ran.set()
+        raise ValueError("in Python")
+    receiver = serve(python)
+    task = await kick(broker, "third_by_label", labels={"retry_on_error": True, "max_retries": 1000000})
+    await asyncio.wait_for(ran.wait(), 20)
+    worker = Worker(tools, server)
+    await end(receiver)
+    result = await result_of(task)
+    assert result.return_value >= 3 and result.labels["_retries"] >= 2, result
+    worker.stop()
+    await python.shutdown()
+    await broker.shutdown()
+
+
+async def a_requeue_by_python_reaches_c(tools, server):
+    from taskiq import Context, TaskiqDepends
+    broker = broker_of(server)
+
+    @broker.task(task_name="echo")
+    async def echo(x: int, context: Context = TaskiqDepends()):
+        await context.requeue()
+    receiver = serve(broker)
+    task = await kick(broker, "echo", x=5, labels={"n": 5, "t": True})
+    wait_for_requeue = asyncio.to_thread(wait_for, lambda: any(
+        b"X-Taskiq-requeue" in fields[b"data"] for _, fields in server.redis.xrange(QUEUE)), 20, "a requeue")
+    await wait_for_requeue
+    worker = Worker(tools, server)
+    await end(receiver)
+    result = await result_of(task)
+    assert result.return_value == {"x": 5} and result.labels["n"] == 5 and result.labels["t"] is True, result
+    assert int(result.labels["X-Taskiq-requeue"]) >= 1, result
+    worker.stop()
+    await broker.shutdown()
+
+
+async def timeout_and_ack_type_labels_hold(tools, server):
+    worker = Worker(tools, server)
+    broker = broker_of(server)
+    await broker.startup()
+    path = server.dir.name + "/notes"
+    result = await result_of(await kick(broker, "slow", path=path, ms=60000, labels={"timeout": 0.3}))
+    assert isinstance(result.error, TimeoutError), result
+    result = await result_of(await kick(broker, "add", 1, 2, labels={"ack_type": "when_received"}))
+    assert result.return_value == 3, result
+    result = await result_of(await kick(broker, "add", 1, 2, labels={"ack_type": "nonsense"}))
+    assert isinstance(result.error, ValueError), result
+    wait_for(lambda: server.redis.xpending(QUEUE, "taskiq")["pending"] == 0, what="every acknowledgement")
+    await broker.shutdown()
+    worker.stop()
+
+
+async def python_and_c_workers_share_a_group(tools, server):
+    broker = broker_of(server)
+
+    @broker.task(task_name="add")
+    def add(a: int, b: int = 10) -> int:
+        return a + b
+
+    @broker.task(task_name="only_python")
+    def only_python(a: int) -> str:
+        return f"python {a}"
+    receiver = serve(broker)
+    worker = Worker(tools, server, "&unknown=leave")
+    tasks = [await kick(broker, "add", i, 1) for i in range(200)]
+    mine = [await kick(broker, "only_python", i) for i in range(20)]
+    assert [(await result_of(t, 60)).return_value for t in tasks] == [i + 1 for i in range(200)]
+    assert [(await result_of(t, 60)).return_value for t in mine] == [f"python {i}" for i in range(20)]
+    await end(receiver)
+    worker.stop()
+    await broker.shutdown()
+
+
+async def what_nobody_can_read_is_a_dead_letter(tools, server):
+    for kind in ("stream", "list"):
+        server.redis.flushall()
+        worker = Worker(tools, server, f"&broker={kind}")
+        broker = broker_of(server, kind)
+        await broker.startup()
+        bad = [b"{", b"nonsense", b"\xff\xff", b'{"task_id": "torn"}', b"\x80\x04\x8c\x02os\x8c\x06system\x93.",
+               b"\xdd\xff\xff\xff\xff", b'{"task_id": "deep", "x": ' + b"[" * 100 + b"]" * 100 + b"}",
+               b'{"task_id": "big", "task_name": "echo", "labels": {}, "args": [1180591620717411303424], "kwargs": {}}']
+        for payload in bad:
+            if kind == "stream":
+                server.redis.xadd(QUEUE, {"data": payload})
+            else:
+                server.redis.lpush(QUEUE, payload)
+        if kind == "stream":
+            server.redis.xadd(QUEUE, {"other": "x"})
+        result = await result_of(await kick(broker, "add", 1, 2))
+        assert result.return_value == 3
+        want = len(bad) + (kind == "stream")
+        wait_for(lambda: server.redis.xlen(QUEUE + ":mageflow:dead") == want, what="every dead letter")
+        letters = [fields for _, fields in server.redis.xrange(QUEUE + ":mageflow:dead")]
+        assert all(f[b"reason"] and f[b"queue"] == QUEUE.encode() for f in letters), letters
+        result = await broker.result_backend.get_result("big")
+        assert result.is_err and "64 bits" in str(result.error), result
+        result = await broker.result_backend.get_result("deep")
+        assert result.is_err, result
+        await broker.shutdown()
+        worker.stop()
+
+
+TESTS = [python_sends_and_c_serves, python_batches_are_all_served, c_sends_and_python_serves, c_sends_and_c_serves,
+         labels_come_back_in_the_result, a_result_that_python_has_no_form_for_is_an_error, progress_is_read_by_python,
+         retries_cross_python_and_c, a_requeue_by_python_reaches_c, timeout_and_ack_type_labels_hold,
+         python_and_c_workers_share_a_group, what_nobody_can_read_is_a_dead_letter]
+
+if __name__ == "__main__":
+    sys.exit(run_all(TESTS, Tools(*sys.argv[1:4])))
