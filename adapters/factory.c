@@ -13,19 +13,85 @@
 #include "sqlite_create.h"
 #endif
 #include "url.h"
+#ifdef MFI_WITH_TASKIQ
+#include "taskiq_adapter.h"
+#endif
 
 typedef enum mfi_manager { MFI_MANAGER_LOCAL, MFI_MANAGER_TASKIQ, MFI_MANAGER_CELERY, MFI_MANAGER_HATCHET, MFI_MANAGERS } mfi_manager;
 
-typedef mf_status adapter_create_fn(const mf_allocator *allocator, mf_adapter **out, mf_error *err);
+/* How a manager is made from a URL. Only create is required; state is what begin made, and create consumes it. */
+typedef struct maker {
+    const char *name;
+    mf_status (*begin)(const mfi_url *url, const mf_options *options, void **state, mf_error *err);
+    mf_status (*set)(void *state, const char *name, const char *value, mf_error *err);     /* MF_E_NOT_FOUND: none of its own */
+    const char *(*parameter)(size_t n, const char **help);                                /* those of set; NULL past the last */
+    mf_status (*create)(void *state, const mf_options *options, mf_adapter **out, mf_error *err);
+    void (*abandon)(void *state);
+} maker;
 
-static const struct {
-    const char        *name;
-    adapter_create_fn *create;
-} managers[MFI_MANAGERS] = {
-    [MFI_MANAGER_LOCAL] = {"local threads", mfi_local_create},
-    [MFI_MANAGER_TASKIQ] = {"TaskIQ", NULL},
-    [MFI_MANAGER_CELERY] = {"Celery", NULL},
-    [MFI_MANAGER_HATCHET] = {"Hatchet", NULL},
+static mf_status local_create(void *state, const mf_options *options, mf_adapter **out, mf_error *err)
+{
+    (void)state;
+    return mfi_local_create(options->allocator, out, err);
+}
+
+#ifdef MFI_WITH_TASKIQ
+static void taskiq_abandon(void *state)
+{
+    mfi_taskiq_options *o = state;
+    if (o == NULL)
+        return;
+    mfi_redis_address_wipe(&o->address);
+    mfi_redis_address_wipe(&o->results);
+    free(o);
+}
+
+static mf_status taskiq_begin(const mfi_url *url, const mf_options *options, void **state, mf_error *err)
+{
+    mfi_taskiq_options *o = malloc(sizeof *o);
+    if (o == NULL)
+        return mf_fail(err, MF_E_NOMEM, "url: no memory");
+    mfi_taskiq_options_init(o);
+    o->allocator = options->allocator;
+    o->clock = options->clock;
+    o->log = options->log;
+    o->log_user = options->log_user;
+    o->limits = options->limits;
+    *state = o;
+    mf_str transport = url->scheme;
+    const char *plus = memchr(transport.at, '+', transport.len);
+    transport = mf_str_of(plus + 1, (size_t)(transport.at + transport.len - plus - 1));
+    return mfi_redis_address_parse(transport, url->rest, &o->address, err);
+}
+
+static mf_status taskiq_set(void *state, const char *name, const char *value, mf_error *err)
+{
+    mfi_taskiq_options *o = state;
+    mf_status st = mfi_taskiq_options_set(o, name, value, err);
+    return st != MF_E_NOT_FOUND ? st : mfi_redis_address_set(&o->address, name, value, err);
+}
+
+static mf_status taskiq_create(void *state, const mf_options *options, mf_adapter **out, mf_error *err)
+{
+    mfi_taskiq_options *o = state;
+    (void)options;
+    mf_status st = mfi_redis_address_check(&o->address, err);
+    if (st == MF_OK)
+        st = mfi_taskiq_create(o, out, err);
+    taskiq_abandon(o);
+    return st;
+}
+#endif
+
+static const maker managers[MFI_MANAGERS] = {
+    [MFI_MANAGER_LOCAL] = {"local threads", .create = local_create},
+#ifdef MFI_WITH_TASKIQ
+    [MFI_MANAGER_TASKIQ] = {"TaskIQ", taskiq_begin, taskiq_set, mfi_taskiq_parameter, taskiq_create, taskiq_abandon},
+#else
+    [MFI_MANAGER_TASKIQ] = {"TaskIQ", .create = NULL},
+#endif
+    [MFI_MANAGER_CELERY] = {"Celery", .create = NULL},
+    [MFI_MANAGER_HATCHET] = {"Hatchet", .create = NULL},
 };
 
 typedef mf_status store_create_fn(const mf_options *options, const char *where, mf_store **out, mf_error *err);
@@ -89,6 +155,8 @@ static const struct url_parameter {
 } parameters[] = {
     {MFI_MANAGER_LOCAL, "threads", "worker threads, 1 to 1024 (one per CPU)", set_threads},
     {MFI_MANAGER_LOCAL, "store", "where flows are kept: memory (the default) or sqlite:FILE", set_store},
+    {MFI_MANAGER_TASKIQ, "store", "where flows are kept: memory (the default) or sqlite:FILE", set_store},
+    {MFI_MANAGER_TASKIQ, "threads", "worker threads, 1 to 1024 (one per CPU)", set_threads},
 };
 
 static const struct url_scheme {
@@ -105,7 +173,7 @@ static const struct url_scheme {
 
 /* Text put together once, in a buffer that is large enough for the tables above. */
 struct text {
-    char   at[2048];
+    char   at[4096];
     size_t len;
 };
 
@@ -129,6 +197,14 @@ static void add_schemes(struct text *t, const char *separator)
     }
 }
 
+static const char *scheme_of(mfi_manager manager)
+{
+    size_t i = 0;
+    while (schemes[i].manager != manager)
+        i++;
+    return schemes[i].scheme;
+}
+
 static struct text help;
 
 static void make_help(void)
@@ -138,9 +214,19 @@ static void make_help(void)
     add_text(&help, "\nparameters:\n");
     for (size_t i = 0; i < COUNT(parameters); i++) {
         char line[160];
-        snprintf(line, sizeof line, "  %s: ?%s=   %s\n", schemes[parameters[i].manager].scheme, parameters[i].name,
+        if (managers[parameters[i].manager].create == NULL)
+            continue;
+        snprintf(line, sizeof line, "  %s: ?%s=   %s\n", scheme_of(parameters[i].manager), parameters[i].name,
                  parameters[i].help);
         add_text(&help, line);
+    }
+    for (size_t m = 0; m < MFI_MANAGERS; m++) {
+        const char *name, *text;
+        for (size_t n = 0; managers[m].parameter != NULL && (name = managers[m].parameter(n, &text)) != NULL; n++) {
+            char line[160];
+            snprintf(line, sizeof line, "  %s: ?%s=   %s\n", scheme_of((mfi_manager)m), name, text);
+            add_text(&help, line);
+        }
     }
 }
 
@@ -172,7 +258,24 @@ static mf_status find_manager(const mfi_url *url, mfi_manager *out, mf_error *er
                    plain ? (int)url->scheme.len : 3, plain ? url->scheme.at : "...", known.at);
 }
 
-static mf_status find_parameters(const mfi_url *url, mfi_manager manager, url_setting *setting, mf_error *err)
+static mf_status unknown_parameter(const mfi_url *url, mfi_manager manager, const char *got, mf_error *err)
+{
+    struct text known = {.len = 0};
+    const char *name, *unused;
+    for (size_t i = 0; i < COUNT(parameters); i++)
+        if (parameters[i].manager == manager) {
+            add_text(&known, known.len == 0 ? "" : ", ");
+            add_text(&known, parameters[i].name);
+        }
+    for (size_t n = 0; managers[manager].parameter != NULL && (name = managers[manager].parameter(n, &unused)) != NULL; n++) {
+        add_text(&known, known.len == 0 ? "" : ", ");
+        add_text(&known, name);
+    }
+    return mf_fail(err, MF_E_INVALID, "url: unknown parameter \"%.40s\" of %.*s:; expected one of %s", got, (int)url->scheme.len,
+                   url->scheme.at, known.at);
+}
+
+static mf_status find_parameters(const mfi_url *url, mfi_manager manager, void *state, url_setting *setting, mf_error *err)
 {
     for (size_t p = 0; p < url->count; p++) {
         size_t i = 0;
@@ -185,14 +288,13 @@ static mf_status find_parameters(const mfi_url *url, mfi_manager manager, url_se
                 return st;
             continue;
         }
-        struct text known = {.len = 0};
-        for (i = 0; i < COUNT(parameters); i++)
-            if (parameters[i].manager == manager) {
-                add_text(&known, known.len == 0 ? "" : ", ");
-                add_text(&known, parameters[i].name);
-            }
-        return mf_fail(err, MF_E_INVALID, "url: unknown parameter \"%.40s\" of %.*s:; expected one of %s",
-                       url->parameters[p].name, (int)url->scheme.len, url->scheme.at, known.at);
+        mf_status st = managers[manager].set == NULL
+                           ? MF_E_NOT_FOUND
+                           : managers[manager].set(state, url->parameters[p].name, url->parameters[p].value, err);
+        if (st == MF_E_NOT_FOUND)
+            return unknown_parameter(url, manager, url->parameters[p].name, err);
+        if (st != MF_OK)
+            return st;
     }
     return MF_OK;
 }
@@ -222,24 +324,30 @@ static mf_status make_store(const char *named, const mf_options *options, mf_sto
 /* What the URL says, on top of what the options say. Makes what the caller did not bring. */
 static mf_status detect(const char *text, mf_options *o, mf_error *err)
 {
+    if (o->adapter != NULL)
+        return o->store != NULL ? MF_OK : make_store(NULL, o, &o->store, err);
     url_setting setting = {0};
-    if (o->adapter == NULL) {
-        mfi_url url;
-        mfi_manager manager = MFI_MANAGER_LOCAL;
-        mf_status st = mfi_url_parse(text, &url, err);
-        if (st == MF_OK)
-            st = find_manager(&url, &manager, err);
-        if (st == MF_OK && manager == MFI_MANAGER_LOCAL && url.rest.len > 0)
-            st = mf_fail(err, MF_E_INVALID, "url: expected nothing between \"local:\" and \"?\"");
-        if (st == MF_OK)
-            st = find_parameters(&url, manager, &setting, err);
-        if (st == MF_OK && setting.threads != 0)
-            o->threads = setting.threads;
-        if (st == MF_OK && o->store == NULL)
-            st = make_store(setting.store, o, &o->store, err);
-        return st != MF_OK ? st : managers[manager].create(o->allocator, &o->adapter, err);
-    }
-    return o->store != NULL ? MF_OK : make_store(NULL, o, &o->store, err);
+    mfi_url url;
+    mfi_manager manager = MFI_MANAGER_LOCAL;
+    void *state = NULL;
+    mf_status st = mfi_url_parse(text, &url, err);
+    if (st == MF_OK)
+        st = find_manager(&url, &manager, err);
+    if (st == MF_OK && manager == MFI_MANAGER_LOCAL && url.rest.len > 0)
+        st = mf_fail(err, MF_E_INVALID, "url: expected nothing between \"local:\" and \"?\"");
+    if (st == MF_OK && managers[manager].begin != NULL)
+        st = managers[manager].begin(&url, o, &state, err);
+    if (st == MF_OK)
+        st = find_parameters(&url, manager, state, &setting, err);
+    if (st == MF_OK && setting.threads != 0)
+        o->threads = setting.threads;
+    if (st == MF_OK && o->store == NULL)
+        st = make_store(setting.store, o, &o->store, err);
+    if (st == MF_OK)
+        return managers[manager].create(state, o, &o->adapter, err);
+    if (managers[manager].abandon != NULL)
+        managers[manager].abandon(state);
+    return st;
 }
 
 mf_status mf_options_from_url(const char *url, mf_options *options, mf_error *err)

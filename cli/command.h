@@ -24,6 +24,7 @@ extern const verb graph_verb;
 extern const verb run_verb;
 extern const verb send_verb;
 extern const verb version_verb;
+extern const verb worker_verb;
 
 /** One line on standard error, "mageflow: …". */
 void complain(const char *fmt, ...) MF_PRINTF(1, 2);

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const verb *const verbs[] = {&send_verb, &run_verb, &graph_verb, &version_verb};
+static const verb *const verbs[] = {&send_verb, &run_verb, &graph_verb, &version_verb, &worker_verb};
 static const size_t verb_count = sizeof verbs / sizeof verbs[0];
 
 void complain(const char *fmt, ...)

@@ -9,10 +9,11 @@
 #include <stdlib.h>
 
 #define THREADS_MAX 1024
+#define SLOTS_MAX 65536
 
 /* What popt writes into, before it is checked. */
 struct raw {
-    char *url, *threads, *timeout, *message, *format;
+    char *url, *threads, *slots, *timeout, *message, *format;
     char **modules;
     int   json, no_wait, wait, help;
 };
@@ -34,6 +35,7 @@ static void make_rows(struct raw *raw, unsigned takes, struct poptOption rows[RO
         {OPTION_FORMAT, {"format", 'f', POPT_ARG_STRING, &raw->format, 0, "how to draw: dot (the default) or mermaid", "FORMAT"}},
         {OPTION_THREADS, {"threads", 't', POPT_ARG_STRING, &raw->threads, 0,
                           "worker threads of this process; default one per CPU", "N"}},
+        {OPTION_SLOTS, {"slots", 's', POPT_ARG_STRING, &raw->slots, 0, "tasks held at once; default four a thread", "N"}},
         {OPTION_TIMEOUT, {"timeout", 'T', POPT_ARG_STRING, &raw->timeout, 0,
                           "wait no longer than this: a number and ms, s, m, h or d", "DURATION"}},
         {OPTION_JSON, {"json", 'j', POPT_ARG_NONE, &raw->json, 0,
@@ -53,17 +55,18 @@ static void make_rows(struct raw *raw, unsigned takes, struct poptOption rows[RO
 static void raw_fini(struct raw *raw)
 {
     free(raw->threads);
+    free(raw->slots);
     free(raw->timeout);
 }
 
-static mf_status read_threads(const char *text, unsigned *out)
+static mf_status read_number(const char *text, const char *option, unsigned most, unsigned *out)
 {
     if (text == NULL)
         return MF_OK;
     char *end;
     unsigned long n = strtoul(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < 1 || n > THREADS_MAX) {
-        complain("--threads: expected a number from 1 to %d, got \"%s\"", THREADS_MAX, text);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < 1 || n > most) {
+        complain("--%s: expected a number from 1 to %u, got \"%s\"", option, most, text);
         return MF_E_INVALID;
     }
     *out = (unsigned)n;
@@ -120,7 +123,9 @@ static mf_status take(poptContext con, const char *name, const struct raw *raw, 
         print_help(con, usage);
         return MF_E_AGAIN;
     }
-    mf_status st = read_threads(raw->threads, &out->threads);
+    mf_status st = read_number(raw->threads, "threads", THREADS_MAX, &out->threads);
+    if (st == MF_OK)
+        st = read_number(raw->slots, "slots", SLOTS_MAX, &out->slots);
     if (st == MF_OK)
         st = read_timeout(raw->timeout, &out->timeout);
     if (st == MF_OK)

@@ -8,6 +8,7 @@ struct options {
     char        *url;          /* NULL: neither --url nor MAGEFLOW_URL */
     char       **modules;      /* ends in NULL; NULL: none */
     unsigned     threads;      /* 0: one per online CPU */
+    unsigned     slots;        /* 0: four a thread */
     mf_duration  timeout;      /* MF_FOREVER: none */
     bool         json;
     bool         no_wait;
@@ -27,6 +28,7 @@ enum {
     OPTION_WAIT = 16,
     OPTION_MESSAGE = 32,
     OPTION_FORMAT = 64,
+    OPTION_SLOTS = 128,
     OPTIONS_OF_CALLS = OPTION_THREADS | OPTION_TIMEOUT | OPTION_JSON
 };
 

@@ -96,6 +96,8 @@ void mfi_outbox_publish(mf_client *client)
             mfi_keeper_retry(client);
         }
         pthread_mutex_lock(&o->lock);
+        if (st != MF_OK)
+            break;      /* the keeper's thread tries again: whoever came to publish must not be held here for ever */
     }
     o->busy = false;
     pthread_mutex_unlock(&o->lock);

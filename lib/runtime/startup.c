@@ -116,6 +116,28 @@ mf_status mfi_serve_here(mf_client *client, mf_error *err)
     return serve(client, MF_WORKER_OPTIONS(.threads = client->threads), true, err);
 }
 
+mf_status mf_unserve(mf_client *client)
+{
+    mf_status st = mfi_client_check(client, NULL);
+    if (st != MF_OK)
+        return st;
+    pthread_mutex_lock(&client->serve_lock);
+    mf_worker *worker = client->worker;
+    client->worker = NULL;
+    pthread_mutex_unlock(&client->serve_lock);
+    if (worker != NULL) {
+        mf_worker_stop(worker);
+        mf_worker_destroy(worker);
+    }
+    return MF_OK;
+}
+
+void mf_stop_calls(mf_client *client)
+{
+    if (mfi_client_check(client, NULL) == MF_OK)
+        mfi_control_close(client);
+}
+
 mf_status mf_drain(mf_client *client, mf_duration timeout)
 {
     mf_status st = mfi_client_check(client, NULL);

@@ -122,7 +122,8 @@ static void park(mf_client *client, const mf_delivery *d, uint64_t token, const 
 void mfi_attempt_failed(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_task *task, const char *type,
                         const char *text, bool final)
 {
-    if (!final && task != NULL && d->attempt <= task->def.retries && !mf_adapter_can(client->adapter, MF_CAP_RETRIES)) {
+    unsigned whose = mf_key_is_set(&d->unit.key) ? MF_CAP_RETRIES : MF_CAP_RETRIES | MF_CAP_RETRIES_CALLS;
+    if (!final && task != NULL && d->attempt <= task->def.retries && (client->adapter->ops->capabilities & whose) == 0) {
         try_again(client, d, token, task);
         return;
     }
@@ -150,8 +151,9 @@ static struct result call_task(mf_client *client, mfi_task *task, mfi_running *r
 {
     struct result r = {.st = MF_OK};
     running->deadline_ns = INT64_MAX;
-    if (task->def.timeout > 0 && !mf_adapter_can(client->adapter, MF_CAP_TIMEOUTS))
-        running->deadline_ns = mfi_deadline_ns(mfi_now_ns(client->clock), task->def.timeout);
+    mf_duration timeout = running->call.delivery->timeout > 0 ? running->call.delivery->timeout : task->def.timeout;
+    if (timeout > 0 && !mf_adapter_can(client->adapter, MF_CAP_TIMEOUTS))
+        running->deadline_ns = mfi_deadline_ns(mfi_now_ns(client->clock), timeout);
     mfi_control_enter(client, running);
     unsigned overtaken = mfi_control_overtaken(client, running);
     if (overtaken != 0)
@@ -301,7 +303,7 @@ static void deliver(mf_host *host, const mf_delivery *d)
         while ((st = mf_store_claim(client->store, &claim, 1, &err)) != MF_OK && !atomic_load(&client->closing))
             mfi_pause_before_retry(client, st, &err, &tries);
         if (st != MF_OK) {
-            settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
+            settle_with_manager(client, d, MF_STATUS_ACTIVE, NULL);
             return;
         }
         if (claim.status == MF_E_AGAIN) {       /* locked: a moment later it may not be */

@@ -112,7 +112,7 @@ case_url_is_checked_and_its_password_not_printed() {
     expect 2 '' 'unknown parameter "frob"' send --url 'local:?frob=1' add
     expect 2 '' 'threads' send --url 'local:?threads=many' add
     local url
-    for url in nosuch://user:hunter2@host/0 taskiq+redis://user:hunter2@host:1/0 'local:?frob=hunter2' hunter2; do
+    for url in nosuch://user:hunter2@host/0 celery+redis://user:hunter2@host:1/0 'local:?frob=hunter2' hunter2; do
         run send --load "$TASKS" --url "$url" --timeout 5s add '{"a":1,"b":2}'
         [ "$code" = 2 ] || complain "$url: expected exit code 2, got $code"
         [ "$url" = hunter2 ] || ! grep -q hunter2 "$work/out" "$work/err" || complain "$url: a password was printed"

@@ -32,6 +32,7 @@ typedef struct mf_delivery {
     uint32_t          attempt;    /* from 1 */
     const mf_spec    *spec;       /* from the bound store: what the entry named; else NULL */
     const mf_claim   *claim;      /* from the bound store's take: claimed already; else NULL */
+    mf_duration       timeout;    /* of this call, as its message says; 0: as its task does */
     uint64_t          mark;       /* with a claim: what the host's mark answered before it was taken */
     int32_t           priority;   /* of the entry; 0 where the manager carries none */
     void             *native;     /* the adapter's own view of the message */
@@ -40,7 +41,8 @@ typedef struct mf_delivery {
 /** How a delivery ended, for the manager. */
 typedef struct mf_settlement {
     const mf_delivery  *delivery;
-    mf_signature_status status;     /* done, failed, canceled; pending: tried again later (published anew) */
+    mf_signature_status status;     /* done, failed, canceled; pending: tried again later (published anew); active: nothing
+                                     * came of it, it is to be delivered again */
     const mf_message   *value;      /* the result or the error map; NULL is nil */
 } mf_settlement;
 
@@ -148,7 +150,8 @@ typedef enum mf_capability {
     MF_CAP_DELAYS = 1 << 3,       /* holds messages until they are due */
     MF_CAP_TIMEOUTS = 1 << 4,     /* ends tasks that take too long */
     MF_CAP_CONCURRENCY = 1 << 5,  /* keeps a task's max_concurrency */
-    MF_CAP_OBSERVES = 1 << 6      /* can watch for the ends of tasks that others serve */
+    MF_CAP_OBSERVES = 1 << 6,     /* can watch for the ends of tasks that others serve */
+    MF_CAP_RETRIES_CALLS = 1 << 7 /* tries failed calls without a signature again by itself; they are told to it as failed */
 } mf_capability;
 
 typedef struct mf_adapter_ops {

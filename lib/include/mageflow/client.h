@@ -87,6 +87,12 @@ MF_NODISCARD mf_status mf_serve(mf_client *client, const mf_worker_options *opti
  * itself. MF_OK; MF_E_TIMEOUT; MF_E_FORKED. */
 mf_status mf_drain(mf_client *client, mf_duration timeout);
 
+/** Serve no more: take nothing new, give back what has not begun, and return when what runs here has ended, by itself or because
+ * mf_stop_calls asked it to. MF_OK, also where nothing is served; MF_E_FORKED. Not from a task. */
+mf_status mf_unserve(mf_client *client);
+/** Ask every call that runs in this process to stop, now and later, as mf_client_destroy does. Does not wait. */
+void mf_stop_calls(mf_client *client);
+
 /** A handle for triggering a task by name, without a signature (see mageflow/adapter.h); mf_workflow_destroy it. */
 MF_NODISCARD mf_status mf_workflow_open(mf_client *client, const char *task, mf_workflow **out, mf_error *err);
 

@@ -40,6 +40,8 @@ int main(int argc, char **argv)
     if (st == MF_OK)
         st = mf_message_from_json(mf_cstr(argv[3]), NULL, NULL, &message, &err);
     if (st == MF_OK)
+        st = mf_task_foreign(client, MF_TASK_DEF(.name = argv[2], .timeout = timeout > 0 ? timeout : mf_minutes(1)), &err);
+    if (st == MF_OK)
         st = mf_workflow_open(client, argv[2], &w, &err);
     if (st != MF_OK)
         return failed(st, &err);

@@ -180,11 +180,11 @@ async def a_requeue_by_python_reaches_c(tools, server):
     @broker.task(task_name="echo")
     async def echo(x: int, context: Context = TaskiqDepends()):
         await context.requeue()
+    await broker.startup()
     receiver = serve(broker)
     task = await kick(broker, "echo", x=5, labels={"n": 5, "t": True})
-    wait_for_requeue = asyncio.to_thread(wait_for, lambda: any(
+    await asyncio.to_thread(wait_for, lambda: any(
         b"X-Taskiq-requeue" in fields[b"data"] for _, fields in server.redis.xrange(QUEUE)), 20, "a requeue")
-    await wait_for_requeue
     worker = Worker(tools, server)
     await end(receiver)
     result = await result_of(task)

@@ -1,0 +1,453 @@
+/* From a payload to a call: parsed and run on the pool, one job a payload.
+ *
+ * Suspects: what was in flight when a worker died is handed out again, and one of them may be what killed it. Such a job
+ * runs alone in its process, so that a payload that kills takes nobody along twice, and its deaths are counted: after
+ * TASKIQ_DEATHS_MAX of them it is a dead letter. */
+#include "taskiq.h"
+
+#include <stdio.h>
+
+#include "clock.h"
+#include "memory.h"
+
+/* ---- jobs -------------------------------------------------------------------------------------------------------- */
+
+void taskiq_batch_unref(taskiq_batch *b)
+{
+    if (b == NULL || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    mfi_redis_replies_destroy(b->replies);
+    mf_delete(b->owner->allocator, b);
+}
+
+taskiq_job *taskiq_job_create(taskiq *t, taskiq_queue *queue, taskiq_batch *batch)
+{
+    pthread_mutex_lock(&t->lock);
+    taskiq_job *job = t->free_jobs;
+    if (job != NULL)
+        t->free_jobs = job->next;
+    pthread_mutex_unlock(&t->lock);
+    if (job == NULL)
+        job = mf_new(t->allocator, taskiq_job);
+    if (job == NULL)
+        return NULL;
+    job->owner = t;
+    job->queue = queue;
+    job->batch = batch;
+    atomic_fetch_add_explicit(&batch->refs, 1, memory_order_relaxed);
+    return job;
+}
+
+static void hold(taskiq *t, taskiq_job *job)
+{
+    job->left = NULL;
+    job->right = t->held;
+    if (t->held != NULL)
+        t->held->left = job;
+    t->held = job;
+    t->held_count++;
+}
+
+static void unhold(taskiq *t, taskiq_job *job)
+{
+    if (job->left != NULL)
+        job->left->right = job->right;
+    else
+        t->held = job->right;
+    if (job->right != NULL)
+        job->right->left = job->left;
+    t->held_count--;
+}
+
+static void job_clear(taskiq_job *job)
+{
+    taskiq *t = job->owner;
+    taskiq_batch_unref(job->batch);
+    taskiq_bytes_free(t->allocator, &job->result);
+    taskiq_bytes_free(t->allocator, &job->again);
+    taskiq_text_free(t, job->result_key);
+    taskiq_message_release(&job->message);
+    mf_message_unref(job->bound);
+    mf_message_unref(job->meta.error);
+    memset(job, 0, sizeof *job);
+}
+
+void taskiq_job_unref(taskiq_job *job)
+{
+    taskiq *t = job->owner;
+    if (atomic_fetch_sub_explicit(&job->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    pthread_mutex_lock(&t->lock);
+    unhold(t, job);
+    pthread_mutex_unlock(&t->lock);
+    job_clear(job);
+    pthread_mutex_lock(&t->lock);
+    job->next = t->free_jobs;
+    t->free_jobs = job;
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+}
+
+void taskiq_jobs_drop(taskiq *t, taskiq_job *job)
+{
+    job_clear(job);
+    pthread_mutex_lock(&t->lock);
+    job->next = t->free_jobs;
+    t->free_jobs = job;
+    pthread_mutex_unlock(&t->lock);
+}
+
+void taskiq_jobs_free(taskiq *t)
+{
+    while (t->held != NULL) {
+        taskiq_job *job = t->held;
+        unhold(t, job);
+        job_clear(job);
+        job->next = t->free_jobs;
+        t->free_jobs = job;
+    }
+    while (t->free_jobs != NULL) {
+        taskiq_job *next = t->free_jobs->next;
+        mf_delete(t->allocator, t->free_jobs);
+        t->free_jobs = next;
+    }
+    while (t->tasks != NULL) {
+        taskiq_task *next = t->tasks->next;
+        mf_delete(t->allocator, t->tasks);
+        t->tasks = next;
+    }
+}
+
+/* ---- what the message says --------------------------------------------------------------------------------------- */
+
+/* Whom the answer to an unreadable message goes to, if that can be seen. */
+static void name_unreadable(taskiq_job *job)
+{
+    size_t len = 0;
+    if (taskiq_message_find_id(job->payload, job->id, sizeof job->id, &len))
+        job->result_key = taskiq_result_key(job->owner, mf_str_of(job->id, len));
+}
+
+/* A message that nobody can run: kept where a person finds it, and whoever waits is told. */
+static void dead_letter(taskiq_job *job, const char *type, const char *reason)
+{
+    taskiq *t = job->owner;
+    taskiq_log(t, MF_LOG_WARN, "queue %s: a message is a dead letter: %s", job->queue->name, reason);
+    snprintf(job->extra, sizeof job->extra, "%s", reason);
+    job->action = TASKIQ_DEAD;
+    taskiq_fail_job(job, type, reason);
+}
+
+static bool refuse_by_labels(taskiq_job *job)
+{
+    static const char *const ack_types[] = {"when_received", "when_executed", "when_saved", "manual"};
+    mf_str word;
+    mf_value label = taskiq_label_value(&job->message, MF_STR_LIT("ack_type"));
+    if (label.at == NULL || mf_value_type(label) == MF_TYPE_NIL)
+        return false;
+    if (mf_value_str(label, &word) == MF_OK)
+        for (size_t i = 0; i < sizeof ack_types / sizeof *ack_types; i++)
+            if (mf_str_eq(word, mf_cstr(ack_types[i]))) {
+                if (i == 0)
+                    taskiq_acknowledge_now(job);
+                return false;
+            }
+    taskiq_fail_job(job, "ValueError", "the label ack_type is none of when_received, when_executed, when_saved, manual");
+    return true;
+}
+
+/* Nobody declared the task here. */
+static void unknown_task(taskiq_job *job)
+{
+    taskiq *t = job->owner;
+    int64_t hops = 0;
+    char text[320];
+    (void)taskiq_label_int(&job->message, MF_STR_LIT("X-Mageflow-left"), &hops);
+    if (!t->options.leave_unknown || hops >= 1000) {
+        snprintf(text, sizeof text, "no worker knows the task \"%.*s\"",
+                 job->message.name.len < 255 ? (int)job->message.name.len : 255, job->message.name.at);
+        taskiq_fail_job(job, "UnknownTaskError", text);
+        return;
+    }
+    /* Back into the queue, for the others there; the longer nobody wants it, the rarer. */
+    snprintf(text, sizeof text, "%lld", (long long)hops + 1);
+    taskiq_label label = {MF_STR_LIT("X-Mageflow-left"), mf_cstr(text), TASKIQ_LABEL_INT};
+    taskiq_call call = {.id = job->message.id, .name = job->message.name, .labels = &label, .label_count = 1, .from = &job->message};
+    if (taskiq_message_write(&call, job->message.format, t->allocator, &job->again, NULL) != MF_OK)
+        job->again = (taskiq_bytes){NULL, 0, 0};
+    job->action = hops < 5 ? TASKIQ_NOW : TASKIQ_LATER;
+    snprintf(job->extra, sizeof job->extra, "%d", hops < 50 ? 100 : 1000);
+    taskiq_settle_job(job);
+}
+
+/* The label `timeout`, in seconds, is this message's own. */
+static void set_timeout(taskiq_job *job)
+{
+    double seconds;
+    if (taskiq_label_float(&job->message, MF_STR_LIT("timeout"), &seconds) && seconds > 0 && seconds < 1e9)
+        job->delivery.timeout = (mf_duration)(seconds * 1e9);
+}
+
+/* How often it was tried before, by whomever: retries count in their label, redeliveries in the stream. */
+static uint32_t attempt_of(const taskiq_job *job)
+{
+    int64_t retries = 0;
+    if (job->flow)
+        return job->meta.attempt;
+    if (!taskiq_label_int(&job->message, MF_STR_LIT("_retries"), &retries) || retries < 0 || retries > 1000000)
+        retries = 0;
+    return (uint32_t)retries + 1 + job->deliveries;
+}
+
+static bool prepare(taskiq_job *job)
+{
+    taskiq *t = job->owner;
+    mf_error err = {0};
+    if (!job->has_data) {
+        dead_letter(job, "MalformedMessage", "an entry without the field \"data\"");
+        return false;
+    }
+    mf_status st = taskiq_message_read(job->payload, t->options.limits, t->allocator, &job->message, &err);
+    if (st != MF_OK) {
+        name_unreadable(job);
+        dead_letter(job, "MalformedMessage", err.text);
+        return false;
+    }
+    job->result_key = taskiq_result_key(t, job->message.id);
+    if (job->deliveries > TASKIQ_DEATHS_MAX) {
+        dead_letter(job, "TooManyDeliveries", "its worker died each time it ran");
+        return false;
+    }
+    st = taskiq_meta_read(&job->message, t->options.limits, t->allocator, &job->meta, &err);
+    if (st == MF_E_MALFORMED) {
+        dead_letter(job, "MalformedMessage", err.text);
+        return false;
+    }
+    job->flow = st == MF_OK;
+    pthread_mutex_lock(&t->lock);
+    job->task = taskiq_task_find(t, job->message.name);
+    pthread_mutex_unlock(&t->lock);
+    bool framework = job->message.name.len > 9 && memcmp(job->message.name.at, "mageflow.", 9) == 0;
+    if (job->task == NULL && !framework) {
+        unknown_task(job);
+        return false;
+    }
+    if (refuse_by_labels(job))
+        return false;
+    st = taskiq_arguments_bind(&job->message, job->task != NULL && !job->flow ? job->task->in : NULL, t->allocator,
+                               &job->bound, &err);
+    if (st != MF_OK) {
+        taskiq_fail_job(job, "TypeError", err.text);
+        return false;
+    }
+    job->delivery = (mf_delivery){.id = job->message.id, .task = job->message.name, .message = job->bound,
+                                  .error = job->meta.error, .attempt = attempt_of(job), .native = job};
+    if (job->flow)
+        job->delivery.unit = job->meta.unit;
+    set_timeout(job);
+    return true;
+}
+
+/* What has not begun goes back to the others, at once. */
+static void give_back(taskiq_job *job)
+{
+    job->action = TASKIQ_NOW;
+    taskiq_settle_job(job);
+    taskiq_job_unref(job);
+}
+
+/* ---- gates and turns --------------------------------------------------------------------------------------------- */
+
+/* True: it may run. Else it waits for a call of the same task to end; its slot stays its own. */
+static bool pass_gate(taskiq *t, taskiq_job *job)
+{
+    taskiq_task *task = job->task;
+    if (task == NULL || task->limit == 0)
+        return true;
+    pthread_mutex_lock(&t->lock);
+    bool pass = task->running < task->limit;
+    if (pass) {
+        task->running++;
+    } else {
+        job->next = NULL;
+        if (task->last != NULL)
+            task->last->next = job;
+        else
+            task->first = job;
+        task->last = job;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return pass;
+}
+
+/* The lock is held. */
+static taskiq_job *next_at_gate(taskiq_task *task)
+{
+    if (task == NULL || task->limit == 0)
+        return NULL;
+    taskiq_job *job = task->first;
+    if (job == NULL) {
+        task->running--;
+        return NULL;
+    }
+    task->first = job->next;
+    if (task->first == NULL)
+        task->last = NULL;
+    return job;
+}
+
+/* The next suspect's turn: when nothing else is in flight. The lock is held; what it returns is to be submitted. */
+static taskiq_job *next_alone(taskiq *t)
+{
+    taskiq_job *job = t->suspects;
+    if (job == NULL || t->alone || t->in_flight > 0)
+        return NULL;
+    t->suspects = job->next;
+    if (t->suspects == NULL)
+        t->suspects_end = &t->suspects;
+    t->alone = true;
+    t->in_flight++;
+    return job;
+}
+
+/* On a thread of the pool. A pool that closes, or has no memory: the job runs here, and what it sees is the same. */
+static void submit(taskiq_job *job)
+{
+    if (mf_pool_submit(job->owner->pool, taskiq_job_run, job) != MF_OK)
+        taskiq_job_run(job);
+}
+
+/* On any other thread, where nothing may run: it goes back to the queue. */
+static void submit_or_give_back(taskiq *t, taskiq_job *job)
+{
+    if (mf_pool_submit(t->pool, taskiq_job_run, job) == MF_OK)
+        return;
+    give_back(job);
+    pthread_mutex_lock(&t->lock);
+    t->in_flight--;
+    t->alone = false;
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* A slot is free. gate: the call was inside it. */
+static void slot_ended(taskiq *t, taskiq_task *gate)
+{
+    pthread_mutex_lock(&t->lock);
+    taskiq_job *next = next_at_gate(gate);
+    t->alone = false;       /* whatever runs while a suspect does is that suspect */
+    t->in_flight--;
+    taskiq_job *suspect = next_alone(t);
+    if (t->in_flight == 0)
+        pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+    if (next != NULL)
+        submit(next);
+    if (suspect != NULL)
+        submit(suspect);
+    taskiq_read_all(t);
+}
+
+void taskiq_jobs_start(taskiq *t, taskiq_job **jobs, size_t n)
+{
+    mf_job ready[64];
+    size_t count = 0, queued = 0;
+    pthread_mutex_lock(&t->lock);
+    bool serving = t->serving;
+    t->starting++;
+    for (size_t i = 0; i < n; i++) {
+        taskiq_job *job = jobs[i];
+        job->refs = 1;
+        hold(t, job);
+        if (!serving)
+            continue;
+        if (job->deliveries > 0 || t->suspects != NULL || t->alone || count == sizeof ready / sizeof *ready) {
+            job->next = NULL;
+            *t->suspects_end = job;
+            t->suspects_end = &job->next;
+        } else {
+            t->in_flight++;
+            ready[count++] = (mf_job){taskiq_job_run, job};
+        }
+    }
+    taskiq_job *suspect = serving ? next_alone(t) : NULL;
+    pthread_mutex_unlock(&t->lock);
+    for (size_t i = 0; !serving && i < n; i++)
+        give_back(jobs[i]);
+    if (suspect != NULL)
+        submit_or_give_back(t, suspect);
+    if (count > 0 && mf_pool_submit_batch(t->pool, ready, count, &queued) != MF_OK)
+        for (size_t i = queued; i < count; i++)
+            submit_or_give_back(t, ready[i].arg);
+    pthread_mutex_lock(&t->lock);
+    t->starting--;
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* ---- the call ---------------------------------------------------------------------------------------------------- */
+
+static void call(taskiq *t, taskiq_job *job)
+{
+    pthread_mutex_lock(&t->lock);
+    bool lost = job->told;
+    job->running = !lost;
+    pthread_mutex_unlock(&t->lock);
+    if (lost)
+        return;
+    job->started_ns = mfi_now_ns(t->clock);
+    t->host->ops->deliver(t->host, &job->delivery);
+    pthread_mutex_lock(&t->lock);
+    job->running = false;
+    pthread_mutex_unlock(&t->lock);
+}
+
+void taskiq_job_run(void *arg)
+{
+    taskiq_job *job = arg;
+    taskiq *t = job->owner;
+    taskiq_task *gate = NULL;
+    pthread_mutex_lock(&t->lock);
+    bool serving = t->serving;
+    pthread_mutex_unlock(&t->lock);
+    if (!serving) {
+        gate = job->prepared ? job->task : NULL;
+        give_back(job);
+        slot_ended(t, gate);
+        return;
+    }
+    if (job->prepared || prepare(job)) {
+        if (!job->prepared) {
+            job->prepared = true;
+            if (!pass_gate(t, job))
+                return;
+        }
+        gate = job->task;
+        call(t, job);
+        if (!atomic_load(&job->settled)) {    /* nothing to tell: it is somebody else's, or its outcome was told already */
+            job->action = TASKIQ_ACK;
+            taskiq_settle_job(job);
+        }
+    }
+    taskiq_job_unref(job);
+    slot_ended(t, gate);
+}
+
+void taskiq_slot_release(taskiq *t)
+{
+    pthread_mutex_lock(&t->lock);
+    t->in_flight--;
+    t->helping++;
+    taskiq_job *suspect = next_alone(t);
+    pthread_mutex_unlock(&t->lock);
+    if (suspect != NULL)
+        submit(suspect);
+    taskiq_read_all(t);
+}
+
+void taskiq_slot_take(taskiq *t)
+{
+    pthread_mutex_lock(&t->lock);
+    t->in_flight++;
+    t->helping--;
+    pthread_mutex_unlock(&t->lock);
+}

@@ -1,0 +1,189 @@
+#include "scripts.h"
+
+/* Only the consumer that holds an entry may settle it: XPENDING with our own name says whether we still do. A group that is
+ * gone (the server came back empty) holds nothing, but what ran has run: its result is told all the same. Answers one number
+ * for each entry: 1 settled, 0 somebody else's by now, 2 the group is gone.
+ *
+ * ARGV: group, consumer, ttl (ms; 0: none), then for each entry its id, "1" to delete it, and its result ("": none).
+ * KEYS: for each entry its stream and its result's key (or the stream again). */
+static const char ack_stream[] =
+    "local told = {}\n"
+    "for i = 1, #KEYS / 2 do\n"
+    "  local stream, id, drop, value = KEYS[2 * i - 1], ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3]\n"
+    "  local held = redis.pcall('XPENDING', stream, ARGV[1], id, id, 1, ARGV[2])\n"
+    "  local state = held.err and 2 or (#held > 0 and 1 or 0)\n"
+    "  if state > 0 and value ~= '' then\n"
+    "    if ARGV[3] == '0' then redis.call('SET', KEYS[2 * i], value)\n"
+    "    else redis.call('SET', KEYS[2 * i], value, 'PX', ARGV[3]) end\n"
+    "  end\n"
+    "  if state == 1 then\n"
+    "    redis.call('XACK', stream, ARGV[1], id)\n"
+    "    if drop == '1' then redis.call('XDEL', stream, id) end\n"
+    "  end\n"
+    "  told[i] = state\n"
+    "end\n"
+    "return told\n";
+
+/* ARGV: ttl, then for each its payload and its result. KEYS: for each the in-flight list and the result's key. */
+static const char ack_list[] =
+    "local told = {}\n"
+    "for i = 1, #KEYS / 2 do\n"
+    "  local value = ARGV[2 * i + 1]\n"
+    "  local state = redis.call('LREM', KEYS[2 * i - 1], 1, ARGV[2 * i])\n"
+    "  if state > 0 and value ~= '' then\n"
+    "    if ARGV[1] == '0' then redis.call('SET', KEYS[2 * i], value)\n"
+    "    else redis.call('SET', KEYS[2 * i], value, 'PX', ARGV[1]) end\n"
+    "  end\n"
+    "  told[i] = state\n"
+    "end\n"
+    "return told\n";
+
+/* What all moves share: to = "now" (back into the queue), "later" (the delayed set, with a due time on the server's clock), or
+ * "dead" (the dead-letter stream, with the reason). */
+#define MOVE                                                                                                          \
+    "if value ~= '' then\n"                                                                                           \
+    "  if ttl == '0' then redis.call('SET', KEYS[5], value) else redis.call('SET', KEYS[5], value, 'PX', ttl) end\n" \
+    "end\n"                                                                                                           \
+    "if to == 'later' then\n"                                                                                         \
+    "  local now = redis.call('TIME')\n"                                                                              \
+    "  redis.call('ZADD', KEYS[3], now[1] * 1000 + math.floor(now[2] / 1000) + extra, payload)\n"                     \
+    "elseif to == 'dead' then\n"                                                                                      \
+    "  redis.call('XADD', KEYS[4], '*', 'data', payload, 'reason', extra, 'queue', KEYS[2])\n"
+
+/* KEYS: stream, the queue's name, delayed set, dead letters, result's key. ARGV: group, consumer, id, drop, to, payload,
+ * extra (ms, or the reason), result, ttl. */
+static const char move_stream[] =
+    "local to, payload, extra, value, ttl = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]\n"
+    "local held = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])\n"
+    "if held.err or #held == 0 then return 0 end\n"
+    MOVE
+    "elseif to == 'now' then\n"
+    "  redis.call('XADD', KEYS[1], '*', 'data', payload)\n"
+    "end\n"
+    "redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])\n"
+    "if ARGV[4] == '1' then redis.call('XDEL', KEYS[1], ARGV[3]) end\n"
+    "return 1\n";
+
+/* KEYS: in-flight list, queue, delayed set, dead letters, result's key. ARGV: what lies in the in-flight list, to, payload,
+ * extra, result, ttl. */
+static const char move_list[] =
+    "local to, payload, extra, value, ttl = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]\n"
+    "if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end\n"
+    MOVE
+    "elseif to == 'now' then\n"
+    "  redis.call('RPUSH', KEYS[2], payload)\n"
+    "end\n"
+    "return 1\n";
+
+/* KEYS: the stream. ARGV: group, consumer, ids. Answers the ids that are not ours any more; nothing is taken back. */
+static const char renew_stream[] =
+    "local lost = {}\n"
+    "for i = 3, #ARGV do\n"
+    "  local held = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1, ARGV[2])\n"
+    "  if held.err or #held == 0 then lost[#lost + 1] = ARGV[i]\n"
+    "  else redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'JUSTID') end\n"
+    "end\n"
+    "return lost\n";
+
+/* KEYS: this worker's sign of life, the set of workers. ARGV: its name, lease in ms. 0: it had been given up. */
+static const char renew_list[] =
+    "local known = redis.call('EXISTS', KEYS[1])\n"
+    "redis.call('SET', KEYS[1], '1', 'PX', ARGV[2])\n"
+    "redis.call('SADD', KEYS[2], ARGV[1])\n"
+    "return known\n";
+
+/* KEYS: the stream. ARGV: group, consumer, what our names begin with, lease in ms, idle timeout of others in ms, how many,
+ * from where. Answers where to go on, and {id, fields, deliveries so far} of each entry that is ours now. */
+static const char claim_stream[] =
+    "local out = {}\n"
+    "local page = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[7], '+', 256)\n"
+    "if page.err then return {'-', out} end\n"
+    "local next = #page == 256 and ('(' .. page[256][1]) or '-'\n"
+    "for _, e in ipairs(page) do\n"
+    "  local ours = string.sub(e[2], 1, #ARGV[3]) == ARGV[3]\n"
+    "  local idle = tonumber(ours and ARGV[4] or ARGV[5])\n"
+    "  if e[3] >= idle then\n"
+    "    if #out == tonumber(ARGV[6]) then next = '-' break end\n"
+    "    local got = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], idle, e[1])\n"
+    "    if #got == 0 or not got[1] then redis.call('XACK', KEYS[1], ARGV[1], e[1])\n"
+    "    else out[#out + 1] = {got[1][1], got[1][2], e[4]} end\n"
+    "  end\n"
+    "end\n"
+    "return {next, out}\n";
+
+/* KEYS: the queue, the set of workers, the counts of deaths. ARGV: what the lists and signs of life begin with, our name.
+ * Answers how many payloads went back. */
+static const char claim_list[] =
+    "local moved = 0\n"
+    "for _, name in ipairs(redis.call('SMEMBERS', KEYS[2])) do\n"
+    "  if name ~= ARGV[2] and redis.call('EXISTS', ARGV[1] .. name .. ':alive') == 0 then\n"
+    "    local list = ARGV[1] .. name\n"
+    "    while true do\n"
+    "      local payload = redis.call('LMOVE', list, KEYS[1], 'LEFT', 'RIGHT')\n"
+    "      if not payload then break end\n"
+    "      redis.call('HINCRBY', KEYS[3], redis.sha1hex(payload), 1)\n"
+    "      redis.call('EXPIRE', KEYS[3], 86400)\n"
+    "      moved = moved + 1\n"
+    "    end\n"
+    "    redis.call('SREM', KEYS[2], name)\n"
+    "  end\n"
+    "end\n"
+    "return moved\n";
+
+/* KEYS: the queue, our in-flight list, the counts of deaths. ARGV: how many. Answers payloads and how often each one's
+ * worker died, in turn. */
+static const char take_list[] =
+    "local out = {}\n"
+    "local any = redis.call('EXISTS', KEYS[3]) == 1\n"
+    "for i = 1, tonumber(ARGV[1]) do\n"
+    "  local payload = redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'LEFT')\n"
+    "  if not payload then break end\n"
+    "  out[#out + 1] = payload\n"
+    "  out[#out + 1] = any and tonumber(redis.call('HGET', KEYS[3], redis.sha1hex(payload)) or '0') or 0\n"
+    "end\n"
+    "return out\n";
+
+/* KEYS: the delayed set, the queue. ARGV: "list" or "stream". Answers how many moved, and in how many ms the next one is
+ * due (-1: none). */
+static const char due[] =
+    "local t = redis.call('TIME')\n"
+    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+    "local page = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 128)\n"
+    "for _, payload in ipairs(page) do\n"
+    "  if ARGV[1] == 'list' then redis.call('LPUSH', KEYS[2], payload)\n"
+    "  else redis.call('XADD', KEYS[2], '*', 'data', payload) end\n"
+    "  redis.call('ZREM', KEYS[1], payload)\n"
+    "end\n"
+    "local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')\n"
+    "return {#page, first[2] and math.max(0, math.ceil(first[2] - now)) or -1}\n";
+
+/* KEYS: the stream. ARGV: group, consumer, what our names begin with, idle ms. Ours goes where nothing is pending under it;
+ * so do those of workers of ours that have been dead for long. */
+static const char leave_stream[] =
+    "local all = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])\n"
+    "if all.err then return 0 end\n"
+    "local gone = 0\n"
+    "for _, c in ipairs(all) do\n"
+    "  local f = {}\n"
+    "  for i = 1, #c, 2 do f[c[i]] = c[i + 1] end\n"
+    "  local ours = string.sub(f.name, 1, #ARGV[3]) == ARGV[3]\n"
+    "  if f.pending == 0 and (f.name == ARGV[2] or (ours and f.idle > tonumber(ARGV[4]))) then\n"
+    "    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], f.name)\n"
+    "    gone = gone + 1\n"
+    "  end\n"
+    "end\n"
+    "return gone\n";
+
+const char *const taskiq_script_sources[TASKIQ_SCRIPTS] = {
+    [TASKIQ_ACK_STREAM] = ack_stream,
+    [TASKIQ_ACK_LIST] = ack_list,
+    [TASKIQ_MOVE_STREAM] = move_stream,
+    [TASKIQ_MOVE_LIST] = move_list,
+    [TASKIQ_RENEW_STREAM] = renew_stream,
+    [TASKIQ_RENEW_LIST] = renew_list,
+    [TASKIQ_CLAIM_STREAM] = claim_stream,
+    [TASKIQ_CLAIM_LIST] = claim_list,
+    [TASKIQ_TAKE_LIST] = take_list,
+    [TASKIQ_DUE] = due,
+    [TASKIQ_LEAVE_STREAM] = leave_stream,
+};

@@ -1,0 +1,379 @@
+/* Reading queues.
+ *
+ * A read asks for as many payloads as there are free slots, and there is at most one under way for each source. It is begun
+ * again by whoever frees a slot, by its own answer, and by the timer after one that failed.
+ *
+ * Streams are read together with one XREADGROUP. A list is taken from with a script that moves payloads to our in-flight
+ * list; when it has none, BLMOVE waits for the next one. */
+#include "taskiq.h"
+
+#include <stdio.h>
+
+#include "clock.h"
+#include "memory.h"
+
+#define BLOCK_MS 2000
+#define READ_MAX 256
+#define PAUSE mf_milliseconds(250)      /* after a read that failed */
+
+/* ---- groups ------------------------------------------------------------------------------------------------------- */
+
+struct grouping {
+    taskiq       *owner;
+    taskiq_queue *queue;
+};
+
+static void grouped(void *user, mf_status st, mfi_redis_replies *replies, const mf_error *err)
+{
+    struct grouping *g = user;
+    taskiq *t = g->owner;
+    (void)replies;
+    if (st == MF_OK || st == MF_E_EXISTS)
+        atomic_store(&g->queue->grouped, true);
+    else if (st != MF_E_CLOSED)
+        taskiq_log(t, MF_LOG_WARN, "queue %s: no group: %s", g->queue->name, err->text);
+    mf_delete(t->allocator, g);
+    taskiq_answered(t);
+}
+
+/* From its beginning: what was sent before the group existed is delivered, too (Python's begins at "$" and loses it). */
+void taskiq_group_create(taskiq *t, taskiq_queue *q)
+{
+    struct grouping *g = mf_new(t->allocator, struct grouping);
+    if (g == NULL)
+        return;
+    g->owner = t;
+    g->queue = q;
+    mfi_redis_request *rq = mfi_redis_request_create(t->redis);
+    mfi_redis_add(rq, MF_STR_LIT("XGROUP"), MF_STR_LIT("CREATE"), mf_cstr(q->name), mf_cstr(t->options.group), MF_STR_LIT("0"),
+                  MF_STR_LIT("MKSTREAM"));
+    if (taskiq_submit(t, t->redis, rq, MFI_REDIS_HOW(.idempotent = true), grouped, g) != MF_OK)
+        mf_delete(t->allocator, g);
+}
+
+/* ---- answers ------------------------------------------------------------------------------------------------------ */
+
+static bool entry_of(const mfi_redis_reply *reply, taskiq_job *job)
+{
+    if (reply->type != MFI_REDIS_ARRAY || reply->count < 2 || reply->items[0].type != MFI_REDIS_STRING ||
+        reply->items[0].text.len >= sizeof job->entry)
+        return false;
+    memcpy(job->entry, reply->items[0].text.at, reply->items[0].text.len + 1);
+    const mfi_redis_reply *fields = &reply->items[1];
+    for (size_t i = 0; fields->type == MFI_REDIS_ARRAY && i + 1 < fields->count; i += 2)
+        if (fields->items[i].type == MFI_REDIS_STRING && fields->items[i + 1].type == MFI_REDIS_STRING &&
+            mf_str_eq(fields->items[i].text, MF_STR_LIT("data"))) {
+            job->payload = fields->items[i + 1].text;
+            job->has_data = true;
+        }
+    if (reply->count > 2 && reply->items[2].type == MFI_REDIS_INTEGER)      /* from a claim: deliveries so far */
+        job->deliveries = (uint32_t)reply->items[2].integer;
+    return true;
+}
+
+/* Entries as XREADGROUP and our claims give them. Without memory for one it stays pending, and its lease ends. */
+static size_t take_entries(taskiq *t, taskiq_queue *queue, taskiq_batch *batch, const mfi_redis_reply *entries)
+{
+    taskiq_job *jobs[64];
+    size_t n = 0, taken = 0;
+    for (size_t i = 0; entries->type == MFI_REDIS_ARRAY && i < entries->count; i++) {
+        taskiq_job *job = taskiq_job_create(t, queue, batch);
+        if (job == NULL)
+            break;
+        if (!entry_of(&entries->items[i], job)) {
+            job->refs = 1;
+            taskiq_jobs_drop(t, job);
+            continue;
+        }
+        jobs[n++] = job;
+        taken++;
+        if (n == sizeof jobs / sizeof *jobs) {
+            taskiq_jobs_start(t, jobs, n);
+            n = 0;
+        }
+    }
+    if (n > 0)
+        taskiq_jobs_start(t, jobs, n);
+    return taken;
+}
+
+static taskiq_batch *batch_of(taskiq *t, mfi_redis_replies *replies)
+{
+    taskiq_batch *batch = mf_new(t->allocator, taskiq_batch);
+    if (batch == NULL)
+        return NULL;
+    mfi_redis_replies_keep(replies);
+    batch->owner = t;
+    batch->replies = replies;
+    atomic_init(&batch->refs, 1);
+    return batch;
+}
+
+size_t taskiq_take_claimed(taskiq *t, taskiq_queue *queue, mfi_redis_replies *replies, const mfi_redis_reply *entries)
+{
+    taskiq_batch *batch = entries->count > 0 ? batch_of(t, replies) : NULL;
+    if (batch == NULL)
+        return 0;
+    size_t n = take_entries(t, queue, batch, entries);
+    taskiq_batch_unref(batch);
+    return n;
+}
+
+static size_t take_streams(taskiq_source *s, mfi_redis_replies *replies)
+{
+    const mfi_redis_reply *all = &replies->at[0];
+    size_t n = 0;
+    if (all->type != MFI_REDIS_ARRAY)
+        return 0;
+    taskiq_batch *batch = batch_of(s->owner, replies);
+    if (batch == NULL)
+        return 0;
+    for (size_t i = 0; i < all->count; i++) {
+        const mfi_redis_reply *one = &all->items[i];
+        if (one->type != MFI_REDIS_ARRAY || one->count < 2)
+            continue;
+        taskiq_queue *queue = taskiq_queue_find(s->owner, one->items[0].text);
+        if (queue != NULL)
+            n += take_entries(s->owner, queue, batch, &one->items[1]);
+    }
+    taskiq_batch_unref(batch);
+    return n;
+}
+
+static taskiq_job *job_of_list(taskiq_source *s, taskiq_batch *batch, const mfi_redis_reply *payload, int64_t deaths)
+{
+    taskiq_job *job = taskiq_job_create(s->owner, s->queues[0], batch);
+    if (job == NULL)
+        return NULL;
+    job->payload = payload->text;
+    job->has_data = true;
+    job->deliveries = deaths > 0 ? (uint32_t)deaths : 0;
+    return job;
+}
+
+/* A script's array of payloads and deaths, or the one payload of BLMOVE. */
+static size_t take_list(taskiq_source *s, mfi_redis_replies *replies)
+{
+    const mfi_redis_reply *reply = &replies->at[0];
+    bool one = reply->type == MFI_REDIS_STRING;
+    size_t n = 0, count = one ? 1 : reply->type == MFI_REDIS_ARRAY ? reply->count / 2 : 0;
+    if (count == 0)
+        return 0;
+    taskiq_batch *batch = batch_of(s->owner, replies);
+    if (batch == NULL)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        const mfi_redis_reply *payload = one ? reply : &reply->items[2 * i];
+        taskiq_job *job = payload->type != MFI_REDIS_STRING ? NULL
+                          : job_of_list(s, batch, payload, one ? 0 : reply->items[2 * i + 1].integer);
+        if (job != NULL) {
+            taskiq_jobs_start(s->owner, &job, 1);
+            n++;
+        }
+    }
+    taskiq_batch_unref(batch);
+    return n;
+}
+
+/* ---- reads -------------------------------------------------------------------------------------------------------- */
+
+static void read_failed(taskiq_source *s, mf_status st, const mf_error *err)
+{
+    taskiq *t = s->owner;
+    int64_t pause = PAUSE;
+    if (st == MF_E_NOT_FOUND) {         /* NOGROUP: the server came back empty */
+        taskiq_log(t, MF_LOG_WARN, "a queue or its group is gone; making it anew");
+        for (size_t i = 0; i < s->count; i++)
+            if (!s->queues[i]->list) {
+                atomic_store(&s->queues[i]->grouped, false);
+                taskiq_group_create(t, s->queues[i]);
+            }
+        pause = mf_milliseconds(20);
+    } else if (st == MF_E_CANCELED) {   /* interrupted, or unblocked since a stream went away */
+        pause = mf_milliseconds(20);
+    } else if (st != MF_E_CLOSED && st != MF_E_TIMEOUT && st != MF_E_IO) {
+        taskiq_log(t, MF_LOG_WARN, "cannot read: %s", err->text);
+    }
+    pthread_mutex_lock(&t->lock);
+    s->not_before_ns = mfi_now_ns(t->clock) + pause;
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void read_done(void *user, mf_status st, mfi_redis_replies *replies, const mf_error *err)
+{
+    taskiq_source *s = user;
+    taskiq *t = s->owner;
+    size_t got = 0;
+    bool list = s->queues[0]->list;
+    if (st == MF_OK)
+        got = list ? take_list(s, replies) : take_streams(s, replies);
+    else
+        read_failed(s, st, err);
+    pthread_mutex_lock(&t->lock);
+    s->reading = false;
+    if (list)
+        s->more = got > 0;      /* then ask the script first; else wait for one */
+    if (got == 0 && (st == MF_OK || st == MF_E_CANCELED))
+        s->empties++;
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+    if (st == MF_OK)
+        taskiq_read_all(t);
+    else
+        mfi_redis_poke(t->redis);
+    taskiq_answered(t);
+}
+
+/* What a script took: nothing there means to wait for the next one. */
+static void take_done(void *user, mf_status st, mfi_redis_replies *replies, const mf_error *err)
+{
+    taskiq_source *s = user;
+    taskiq *t = s->owner;
+    size_t got = 0;
+    if (st == MF_OK)
+        got = take_list(s, replies);
+    else
+        read_failed(s, st, err);
+    pthread_mutex_lock(&t->lock);
+    s->reading = false;
+    s->more = got > 0;
+    if (st == MF_OK && got == 0)
+        s->empties++;
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+    if (st == MF_OK)
+        taskiq_read_all(t);
+    else
+        mfi_redis_poke(t->redis);
+    taskiq_answered(t);
+}
+
+static mf_status read_streams(taskiq_source *s, unsigned room, bool wait)
+{
+    taskiq *t = s->owner;
+    char count[16], block[16];
+    mf_str argv[9 + 2 * (MFI_TASKIQ_QUEUES + 1)];
+    size_t n = 0;
+    unsigned each = room / (unsigned)s->count;
+    each = each == 0 ? 1 : each < READ_MAX ? each : READ_MAX;
+    argv[n++] = MF_STR_LIT("XREADGROUP");
+    argv[n++] = MF_STR_LIT("GROUP");
+    argv[n++] = mf_cstr(t->options.group);
+    argv[n++] = mf_cstr(t->consumer);
+    argv[n++] = MF_STR_LIT("COUNT");
+    argv[n++] = mf_str_of(count, (size_t)snprintf(count, sizeof count, "%u", each));
+    if (wait) {
+        argv[n++] = MF_STR_LIT("BLOCK");
+        argv[n++] = mf_str_of(block, (size_t)snprintf(block, sizeof block, "%d", BLOCK_MS));
+    }
+    argv[n++] = MF_STR_LIT("STREAMS");
+    for (size_t i = 0; i < s->count; i++)
+        argv[n++] = mf_cstr(s->queues[i]->name);
+    for (size_t i = 0; i < s->count; i++)
+        argv[n++] = MF_STR_LIT(">");
+    mfi_redis_request *rq = mfi_redis_request_create(s->link);
+    mfi_redis_add_argv(rq, n, argv);
+    return taskiq_submit(t, s->link, rq, MFI_REDIS_HOW(.within = MF_FOREVER, .blocking = true, .blocks = mf_milliseconds(BLOCK_MS)),
+                         read_done, s);
+}
+
+static mf_status read_list(taskiq_source *s, unsigned room, bool wait)
+{
+    taskiq *t = s->owner;
+    taskiq_queue *q = s->queues[0];
+    mfi_redis_request *rq = mfi_redis_request_create(s->link);
+    if (wait) {
+        mfi_redis_add(rq, MF_STR_LIT("BLMOVE"), mf_cstr(q->name), mf_cstr(q->inflight), MF_STR_LIT("RIGHT"), MF_STR_LIT("LEFT"),
+                      MF_STR_LIT("2"));
+        return taskiq_submit(t, s->link, rq, MFI_REDIS_HOW(.within = MF_FOREVER, .blocking = true, .blocks = mf_seconds(2)),
+                             read_done, s);
+    }
+    char count[16];
+    room = room < READ_MAX ? room : READ_MAX;
+    mf_str argv[] = {mf_cstr(q->name), mf_cstr(q->inflight), mf_cstr(q->deaths),
+                     mf_str_of(count, (size_t)snprintf(count, sizeof count, "%u", room))};
+    mfi_redis_add_script(rq, t->scripts[TASKIQ_TAKE_LIST], 3, 4, argv);
+    return taskiq_submit(t, t->redis, rq, MFI_REDIS_HOW(.within = MF_FOREVER), take_done, s);
+}
+
+/* Room for more, or 0: not now. The lock is held. */
+static unsigned room_of(taskiq *t, taskiq_source *s, int64_t now_ns)
+{
+    if (!t->serving || s->reading || t->suspects != NULL || t->alone || now_ns < s->not_before_ns || t->in_flight >= t->slots)
+        return 0;
+    return t->slots - t->in_flight;
+}
+
+void taskiq_read_all(taskiq *t)
+{
+    int64_t now_ns = INT64_MAX;
+    for (size_t i = 0; i < t->source_count; i++) {
+        taskiq_source *s = &t->sources[i];
+        bool list = s->queues[0]->list;
+        pthread_mutex_lock(&t->lock);
+        if (t->serving && !s->reading && s->not_before_ns != 0 && now_ns == INT64_MAX)
+            now_ns = mfi_now_ns(t->clock);
+        unsigned room = room_of(t, s, now_ns);
+        bool wait = !list || !s->more;
+        if (room > 0) {
+            s->reading = true;
+            s->not_before_ns = 0;
+        }
+        pthread_mutex_unlock(&t->lock);
+        if (room == 0)
+            continue;
+        mf_status st = list ? read_list(s, room, wait) : read_streams(s, room, wait);
+        if (st != MF_OK) {
+            pthread_mutex_lock(&t->lock);
+            s->reading = false;
+            s->not_before_ns = mfi_now_ns(t->clock) + PAUSE;
+            pthread_mutex_unlock(&t->lock);
+        }
+    }
+}
+
+int64_t taskiq_reads_tick(taskiq *t, int64_t now_ns)
+{
+    int64_t next = INT64_MAX;
+    taskiq_read_all(t);
+    pthread_mutex_lock(&t->lock);
+    for (size_t i = 0; t->serving && i < t->source_count; i++) {
+        const taskiq_source *s = &t->sources[i];
+        if (!s->reading && s->not_before_ns > now_ns && s->not_before_ns < next)
+            next = s->not_before_ns;
+    }
+    pthread_mutex_unlock(&t->lock);
+    return next;
+}
+
+/* ---- making them -------------------------------------------------------------------------------------------------- */
+
+/* One loop for all streams, one for each list: on the broker's own link for the first of them, on a link of its own for
+ * every further one, since a link has one connection that may wait. */
+mf_status taskiq_sources_make(taskiq *t, mf_error *err)
+{
+    taskiq_source *streams = NULL;
+    for (size_t i = 0; i < t->queue_count; i++) {
+        taskiq_queue *q = &t->queues[i];
+        if (!q->list && streams != NULL) {
+            streams->queues[streams->count++] = q;
+            continue;
+        }
+        taskiq_source *s = &t->sources[t->source_count];
+        s->owner = t;
+        s->queues[s->count++] = q;
+        s->more = true;
+        s->link = t->redis;
+        if (t->source_count > 0) {
+            mf_status st = mfi_redis_create(&(mfi_redis_options){.allocator = t->allocator, .clock = t->clock, .address = t->address,
+                                                                  .name = t->consumer}, &s->link, err);
+            if (st != MF_OK)
+                return st;
+            t->extra_links[t->extra_count++] = s->link;
+        }
+        t->source_count++;
+        if (!q->list)
+            streams = s;
+    }
+    return MF_OK;
+}

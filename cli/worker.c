@@ -1,0 +1,120 @@
+/* worker.c: `mageflow worker`: serve the tasks of modules until a signal says to leave.
+ *
+ * Leaving: nothing new is taken, what has not begun is given back, and what runs has 25 s to end by itself; then it is asked to
+ * stop, and 3 s later the process goes without it, whose lease ends. A second signal skips the wait. */
+#include "command.h"
+#include "launch.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAY_END_S 25
+#define MUST_END_S 3
+#define LEFT SIGUSR1       /* the thread that leaves tells the main one so */
+
+enum { EXIT_ASKED = 3, EXIT_FORCED = 4 };
+
+static const struct usage usage = {
+    .takes = OPTION_THREADS | OPTION_SLOTS,
+    .arguments = "[OPTION...]",
+    .before = "Serve the tasks that the loaded modules declare, until SIGTERM or SIGINT.",
+    .after = "On the first signal nothing new is taken, what has not begun is given back to the others, and what runs\n"
+             "has 25 s to end; then it is asked to stop, and 3 s later the process goes without it. A second signal\n"
+             "skips the wait.\n"
+             "Exit codes: 0 everything ended, 1 it could not serve, 2 wrong usage, 3 tasks were asked to stop,\n"
+             "4 some did not, and run again elsewhere when their lease is over.\n"
+             "\n"
+             "  mageflow worker --url URL --load ./basic_tasks.so --slots 64\n",
+};
+
+struct leaving {
+    mf_client *client;
+    pthread_t  main;
+};
+
+static void *leave(void *arg)
+{
+    struct leaving *l = arg;
+    (void)mf_unserve(l->client);
+    pthread_kill(l->main, LEFT);
+    return NULL;
+}
+
+/* The next of these signals, or 0 after so many seconds (0: wait for ever). */
+static int next_signal(const sigset_t *set, int seconds)
+{
+    struct timespec most = {.tv_sec = seconds};
+    for (;;) {
+        int got = sigtimedwait(set, NULL, seconds > 0 ? &most : NULL);
+        if (got > 0)
+            return got;
+        if (errno == EAGAIN)
+            return 0;
+    }
+}
+
+/* From the first signal to the exit code. */
+static int leave_in_order(mf_client *client, const sigset_t *set)
+{
+    struct leaving l = {client, pthread_self()};
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, leave, &l) != 0) {
+        complain("no thread to leave with; going at once");
+        _exit(EXIT_FORCED);
+    }
+    int code = EXIT_DONE;
+    if (next_signal(set, MAY_END_S) != LEFT) {
+        mf_stop_calls(client);
+        code = EXIT_ASKED;
+        if (next_signal(set, MUST_END_S) != LEFT) {
+            complain("some tasks do not stop; leaving without them");
+            _exit(EXIT_FORCED);     /* their threads still run our code: nothing may be freed under them */
+        }
+    }
+    pthread_join(thread, NULL);
+    return code;
+}
+
+static int worker_with(const struct options *options)
+{
+    sigset_t set;
+    mf_client *client;
+    mf_error err;
+    if (options->count > 0) {
+        complain("worker: expected no arguments, got \"%s\": see mageflow worker --help", options->arguments[0]);
+        return EXIT_USAGE;
+    }
+    /* Before there are threads, so that none of them takes the signal. */
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, LEFT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    int code = client_open(options, &client);
+    if (code != EXIT_DONE)
+        return code;
+    mf_status st = mf_serve(client, MF_WORKER_OPTIONS(.threads = options->threads, .slots = options->slots), &err);
+    if (st != MF_OK) {
+        complain("%s", err.text);
+        mf_client_destroy(client);
+        return st == MF_E_INVALID || st == MF_E_UNSUPPORTED ? EXIT_USAGE : EXIT_FAILED;
+    }
+    puts("serving");
+    fflush(stdout);
+    while (next_signal(&set, 0) == LEFT)
+        ;
+    code = leave_in_order(client, &set);
+    mf_client_destroy(client);
+    return code;
+}
+
+static int worker_run(int argc, const char **argv)
+{
+    return options_run(argc, argv, &usage, worker_with);
+}
+
+const verb worker_verb = {"worker", "serve the tasks of modules until a signal", worker_run};
