@@ -55,14 +55,14 @@ mf_status mf_task_fail(mf_context *ctx, mf_status how, const char *type, const c
     {                                                                                                                  \
         struct IN  typed_in;                                                                                           \
         struct OUT typed_out;                                                                                          \
-        mf_error   err;                                                                                                \
+        mf_error   typed_err;                                                                                          \
         memset(&typed_out, 0, sizeof typed_out);                                                                       \
-        if (mf_fields_decode(&IN, in, &typed_in, &err) != MF_OK)                                                       \
-            return mf_task_fail(ctx, MF_FINAL, "InvalidMessage", "%s", err.text);                                      \
-        mf_status st = NAME(ctx, &typed_in, &typed_out, user);                                                         \
-        if (st == MF_OK && mf_fields_encode(&OUT, &typed_out, NULL, out, &err) != MF_OK)                               \
-            return mf_task_fail(ctx, MF_FINAL, "InvalidResult", "%s", err.text);                                       \
-        return st;                                                                                                     \
+        if (mf_fields_decode(&IN, in, &typed_in, &typed_err) != MF_OK)                                                 \
+            return mf_task_fail(ctx, MF_FINAL, "InvalidMessage", "%s", typed_err.text);                                \
+        mf_status typed_st = NAME(ctx, &typed_in, &typed_out, user);                                                   \
+        if (typed_st == MF_OK && mf_fields_encode(&OUT, &typed_out, NULL, out, &typed_err) != MF_OK)                   \
+            return mf_task_fail(ctx, MF_FINAL, "InvalidResult", "%s", typed_err.text);                                 \
+        return typed_st;                                                                                               \
     }
 
 /* ---- what a running task can ask and say ------------------------------------------------------------------------ */
