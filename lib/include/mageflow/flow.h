@@ -130,7 +130,7 @@ mf_run *mf_start(mf_signature *sig, mf_message *message, mf_error *err);
 
 typedef struct mf_start_options {
     size_t      struct_size;
-    mf_duration delay;          /* begins this much later; 0: at once */
+    mf_duration delay;          /* begins this much later, and its time to live counts from then; 0: at once */
     int32_t     priority;       /* of everything it sends: greater goes first; 0: the default */
     const char *unique;         /* at most one run under this name (1 to 255 bytes) within unique_window; NULL: any number */
     mf_duration unique_window;  /* from this start on; 0: 24 hours */
