@@ -46,6 +46,8 @@ STORE_TEST(store_writes, one_that_moved_on_or_is_gone_refuses_all)
     writes[1].key = kept;
     must_commit(f, &batch);
     must_refuse(f, &batch, MF_GUARD_WRITE, 0);
+    mf_write twice[] = {{task, 1, &state}, {chain, 1, &state}, {task, 1, &state}};
+    must_refuse(f, &(mf_batch){.writes = twice, .write_count = 3}, MF_GUARD_WRITE, 2);
 }
 
 STORE_TEST(store_writes, many_records_are_written_by_one_batch)

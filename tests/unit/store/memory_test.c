@@ -146,6 +146,24 @@ Test(store_memory, time_does_not_go_back_when_threads_overtake_each_other)
     teardown();
 }
 
+Test(store_memory, records_with_deadlines_that_come_and_go_need_no_more_room, .init = setup, .fini = teardown)
+{
+    struct mfi_memory *m = mfi_memory_of(store);
+    mf_spec *spec = mf_spec_create(&counting.allocator, MF_KIND_TASK, MF_STR_LIT("goes"));
+    mf_state state = {.deadline_ms = 1000};
+    cr_assert(eq(int, mfi_key_make(MF_KIND_TASK, NULL, &spec->key), MF_OK));
+    mf_put put = {spec, &state};
+    mf_removal removal = {.key = spec->key};
+    for (int i = 0; i < 1000; i++) {
+        cr_assert(eq(int, mf_store_commit(store, &(mf_batch){.puts = &put, .put_count = 1}, NULL, NULL), MF_OK));
+        cr_assert(eq(sz, m->deadlines.count, 1));
+        cr_assert(eq(int, mf_store_commit(store, &(mf_batch){.removals = &removal, .removal_count = 1}, NULL, NULL), MF_OK));
+        cr_assert(eq(sz, m->deadlines.count, 0));
+    }
+    cr_assert(le(sz, m->deadlines.capacity, 64));
+    mf_spec_unref(spec);
+}
+
 /* ---- the queue without a store ----------------------------------------------------------------------------------- */
 
 Test(store_queue, a_slot_whose_generations_are_used_up_is_never_used_again)
