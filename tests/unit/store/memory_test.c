@@ -164,6 +164,36 @@ Test(store_memory, records_with_deadlines_that_come_and_go_need_no_more_room, .i
     mf_spec_unref(spec);
 }
 
+static mf_spec *put_ended(mf_kind kind, mf_spec *step, int64_t deadline_ms)
+{
+    mf_spec *spec = mf_spec_create(&counting.allocator, kind, MF_STR_LIT("ended"));
+    mf_state state = {.status = MF_STATUS_DONE, .deadline_ms = deadline_ms};
+    mf_put put = {spec, &state};
+    cr_assert(eq(int, mfi_key_make(kind, NULL, &spec->key), MF_OK));
+    if (step != NULL) {
+        spec->steps = counting.allocator.alloc(counting.allocator.user, sizeof *spec->steps);
+        spec->steps[0] = (mf_item){step, NULL};
+        spec->step_count = 1;
+    }
+    cr_assert(eq(int, mf_store_commit(store, &(mf_batch){.puts = &put, .put_count = 1}, NULL, NULL), MF_OK));
+    return spec;
+}
+
+/* The child is found overdue first, and taken away by its container before its turn comes. */
+Test(store_memory, what_its_container_took_with_it_is_not_forgotten_twice, .init = setup, .fini = teardown)
+{
+    size_t got;
+    int64_t next;
+    struct mfi_memory *m = mfi_memory_of(store);
+    mf_spec *child = put_ended(MF_KIND_TASK, NULL, 1);
+    mf_spec *container = put_ended(MF_KIND_CHAIN, child, 2);
+    cr_assert(eq(uint, HASH_COUNT(m->heads), 3));
+    cr_assert(eq(int, mf_store_expired(store, 0, NULL, &got, &next, NULL), MF_OK));
+    cr_assert(eq(uint, HASH_COUNT(m->heads), 1));
+    cr_assert(eq(u64, m->removals, 2));
+    mf_spec_unref(container);
+}
+
 /* ---- the queue without a store ----------------------------------------------------------------------------------- */
 
 Test(store_queue, a_slot_whose_generations_are_used_up_is_never_used_again)
