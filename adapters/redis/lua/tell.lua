@@ -1,0 +1,17 @@
+-- tell.lua: what a signature tells of itself. Arguments: for once; key; 'log' and a line, how many are kept; or 'progress' and a value.
+-- Answer: 'ok' or 'gone'.
+local before = answered()
+if before then
+    return before
+end
+local key, what, value = text(), text(), text()
+if call('EXISTS', record(key)) == 0 then
+    return {'gone'}
+end
+if what == 'log' then
+    call('RPUSH', P .. 'g:' .. key, value)
+    call('LTRIM', P .. 'g:' .. key, -number(), -1)
+else
+    call('HSET', record(key), 'pr', value)
+end
+return remember({'ok'})

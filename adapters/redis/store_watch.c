@@ -1,0 +1,170 @@
+/* Telling our own watchers, with no lock held, and hearing of what others do.
+ *
+ * A watcher is marked busy while it is called, and one that is going away is unlinked only when it is not: so unwatch
+ * returns after the last call, and whoever walks the list finds the node it stands on still in it.
+ *
+ * Each commit moves a counter in the server, and its answer says how far. A thread, begun with the first watcher who asks for
+ * it, looks at the counter every MFI_RS_POLL_MS: if it moved beyond what our own commits were told, somebody else's did it. */
+#include "store_impl.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "clock.h"
+
+struct mfi_rs_watcher {
+    struct mfi_rs_watcher *next;
+    mf_store_watch         watch;
+    unsigned               calls;    /* running now */
+    bool                   gone;     /* not to be called any more */
+};
+
+/* ---- telling ---------------------------------------------------------------------------------------------------- */
+
+static void call(const mf_store_watch *watch, const struct mfi_rs_news *news)
+{
+    if (news->ready > 0 && watch->ready != NULL)
+        watch->ready(watch->user, news->ready);
+    if (news->delayed_ms != INT64_MAX && watch->delayed != NULL)
+        watch->delayed(watch->user, news->delayed_ms);
+    for (size_t i = 0; i < news->ended_count && watch->ended != NULL; i++)
+        watch->ended(watch->user, news->ended[i]);
+    if (news->elsewhere && watch->elsewhere != NULL)
+        watch->elsewhere(watch->user);
+}
+
+void mfi_rs_tell(struct mfi_rs *s, const struct mfi_rs_news *news)
+{
+    if (news->ready == 0 && news->delayed_ms == INT64_MAX && news->ended_count == 0 && !news->elsewhere)
+        return;
+    pthread_mutex_lock(&s->watch_lock);
+    for (struct mfi_rs_watcher *w = s->watchers; w != NULL; w = w->next) {
+        if (w->gone)
+            continue;
+        w->calls++;
+        pthread_mutex_unlock(&s->watch_lock);
+        call(&w->watch, news);
+        pthread_mutex_lock(&s->watch_lock);
+        if (--w->calls == 0 && w->gone)
+            pthread_cond_broadcast(&s->watch_idle);
+    }
+    pthread_mutex_unlock(&s->watch_lock);
+}
+
+void mfi_rs_tell_ready(struct mfi_rs *s, int64_t n)
+{
+    if (n > 0)
+        mfi_rs_tell(s, &(struct mfi_rs_news){.ready = (size_t)n, .delayed_ms = INT64_MAX});
+}
+
+/* ---- hearing ---------------------------------------------------------------------------------------------------- */
+
+void mfi_rs_committed(struct mfi_rs *s, uint64_t count)
+{
+    /* Ours alone moves it by one. A greater step is left for the listener to find: between may be others' commits, or ours
+     * whose answers are still on their way, for which one needless call is cheap. */
+    uint64_t before = count - 1;
+    atomic_compare_exchange_strong_explicit(&s->commits_seen, &before, count, memory_order_relaxed, memory_order_relaxed);
+}
+
+static bool moved(struct mfi_rs *s)
+{
+    mfi_redis_request *rq = mfi_redis_request_create(s->link);
+    mfi_redis_replies *r;
+    mfi_redis_add(rq, MF_STR_LIT("GET"), MF_STR_LIT(MFI_RS_PREFIX "x"));
+    uint64_t before = atomic_load_explicit(&s->commits_seen, memory_order_relaxed);
+    if (mfi_rs_ask(s, rq, &r, NULL) != MF_OK)
+        return false;
+    uint64_t count = mfi_rs_uint(&r->at[0]);
+    mfi_redis_replies_destroy(r);
+    /* Ours may have moved it on meanwhile; then the next look tells. */
+    return count != before &&
+           atomic_compare_exchange_strong_explicit(&s->commits_seen, &before, count, memory_order_relaxed, memory_order_relaxed);
+}
+
+static void *listen(void *arg)
+{
+    struct mfi_rs *s = arg;
+    pthread_mutex_lock(&s->watch_lock);
+    while (!s->closing) {
+        int64_t until = mfi_now_ns(NULL) + mf_milliseconds(MFI_RS_POLL_MS);
+        struct timespec at = {until / 1000000000, until % 1000000000};
+        int rc = pthread_cond_timedwait(&s->listen, &s->watch_lock, &at);
+        if (s->closing || rc != ETIMEDOUT)
+            continue;
+        pthread_mutex_unlock(&s->watch_lock);
+        if (moved(s))
+            mfi_rs_tell(s, &(struct mfi_rs_news){.delayed_ms = INT64_MAX, .elsewhere = true});
+        pthread_mutex_lock(&s->watch_lock);
+    }
+    pthread_mutex_unlock(&s->watch_lock);
+    return NULL;
+}
+
+/* ---- watchers --------------------------------------------------------------------------------------------------- */
+
+mf_status mfi_rs_watch(mf_store *base, const mf_store_watch *watch)
+{
+    struct mfi_rs *s = mfi_rs_of(base);
+    struct mfi_rs_watcher *w = mf_new(s->allocator, struct mfi_rs_watcher);
+    if (w == NULL)
+        return MF_E_NOMEM;
+    w->watch = *watch;
+    pthread_mutex_lock(&s->watch_lock);
+    mf_status st = MF_OK;
+    if (watch->elsewhere != NULL && !s->listening) {
+        s->listening = pthread_create(&s->listener, NULL, listen, s) == 0;
+        st = s->listening ? MF_OK : MF_E_NOMEM;
+    }
+    if (st == MF_OK) {
+        w->next = s->watchers;
+        s->watchers = w;
+    } else {
+        mf_delete(s->allocator, w);
+    }
+    pthread_mutex_unlock(&s->watch_lock);
+    return st;
+}
+
+/* Under watch_lock. The next one of that user. */
+static struct mfi_rs_watcher **find(struct mfi_rs *s, const void *user)
+{
+    struct mfi_rs_watcher **link = &s->watchers;
+    while (*link != NULL && (*link)->watch.user != user)
+        link = &(*link)->next;
+    return link;
+}
+
+void mfi_rs_unwatch(mf_store *base, void *user)
+{
+    struct mfi_rs *s = mfi_rs_of(base);
+    pthread_mutex_lock(&s->watch_lock);
+    struct mfi_rs_watcher **link;
+    while (*(link = find(s, user)) != NULL) {
+        struct mfi_rs_watcher *w = *link;
+        w->gone = true;
+        if (w->calls > 0) {
+            pthread_cond_wait(&s->watch_idle, &s->watch_lock);
+            continue;    /* the list may be another one by now */
+        }
+        *link = w->next;
+        mf_delete(s->allocator, w);
+    }
+    pthread_mutex_unlock(&s->watch_lock);
+}
+
+void mfi_rs_watch_fini(struct mfi_rs *s)
+{
+    pthread_mutex_lock(&s->watch_lock);
+    s->closing = true;
+    pthread_cond_broadcast(&s->listen);
+    bool listening = s->listening;
+    pthread_mutex_unlock(&s->watch_lock);
+    if (listening)
+        pthread_join(s->listener, NULL);
+    while (s->watchers != NULL) {
+        struct mfi_rs_watcher *w = s->watchers;
+        s->watchers = w->next;
+        mf_delete(s->allocator, w);
+    }
+}
