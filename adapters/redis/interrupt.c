@@ -59,7 +59,8 @@ void mfi_conn_interrupt(mfi_conn *c, int64_t now)
     mfi_list_init(&waiting);
     mfi_list_append(&waiting, &c->queue);
     if (c->flight.first != NULL && c->state == CONN_UP && c->cut_at == INT64_MAX) {
-        c->cut_at = now + mf_milliseconds(500);
+        mf_duration patience = c->redis->answer_timeout < mf_seconds(2) ? c->redis->answer_timeout : mf_seconds(2);
+        c->cut_at = now + patience;
         c->unblock_at = now;
     }
     mfi_conn_end(c, &waiting, MF_E_CANCELED, &err);

@@ -108,6 +108,7 @@ Test(redis_blocking, a_server_that_ignores_the_unblocking_is_left)
     kit k;
     struct place place = {FAKE_EVENT, FAKE_EVENT, .answer = ":0\r\n"};
     kit_start(&k, serve, &place);
+    k.options.answer_timeout = mf_milliseconds(200);
     kit_open(&k);
     kit_end pop = KIT_END;
     kit_submit(&k, "BLPOP q 0", BLOCKING, &pop);
