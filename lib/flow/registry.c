@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "memory.h"
+#include "schema_read.h"
 
 #define NAME_MAX_BYTES 255
 
@@ -19,6 +20,7 @@ void mfi_registry_init(mfi_registry *registry, const mf_allocator *allocator)
 static void task_free(mfi_registry *registry, mfi_task *task)
 {
     mf_spec_unref(task->plain);
+    mfi_fields_free(task->table, registry->allocator);
     if (task->name.at != NULL)
         mfi_release(registry->allocator, (char *)(uintptr_t)task->name.at, task->name.len + 1);
     mf_delete(registry->allocator, task);
@@ -86,6 +88,44 @@ static mf_status check_task(const mf_task_def *def, mfi_task_kind kind, mf_error
     return MF_OK;
 }
 
+/* A task with its name and the spec that its plain calls share. NULL: no memory. */
+static mfi_task *task_make(mfi_registry *registry, mf_str name, mf_str return_field)
+{
+    mfi_task *task = mf_new(registry->allocator, mfi_task);
+    if (task == NULL)
+        return NULL;
+    task->name = mf_str_of(mfi_copy_text(registry->allocator, name), name.len);
+    if (task->name.at != NULL)
+        task->plain = mf_spec_create(registry->allocator, MF_KIND_TASK, task->name);
+    if (task->plain != NULL)
+        task->plain->return_field = mf_str_of(mfi_copy_text(registry->allocator, return_field), return_field.len);
+    if (task->name.at != NULL && task->plain != NULL && task->plain->return_field.at != NULL)
+        return task;
+    task_free(registry, task);
+    return NULL;
+}
+
+/* task is consumed. */
+static mf_status task_add(mfi_registry *registry, mfi_task *task, mf_error *err)
+{
+    mfi_task *there = NULL;
+    pthread_rwlock_wrlock(&registry->lock);
+    HASH_FIND(hh, registry->tasks, task->name.at, task->name.len, there);
+    if (there == NULL)
+        HASH_ADD_KEYPTR(hh, registry->tasks, task->name.at, task->name.len, task);
+    bool added = there == NULL && task->hh.tbl != NULL;
+    pthread_rwlock_unlock(&registry->lock);
+    if (added)
+        return MF_OK;
+    mf_status st = there == NULL ? mf_fail(err, MF_E_NOMEM, "task \"%s\": no memory", task->name.at)
+                   : there->kind == MFI_TASK_REMOTE
+                       ? mf_fail(err, MF_E_EXISTS, "task \"%s\" was signed before it was declared, and so taken for another "
+                                 "process's: declare tasks first", task->name.at)
+                       : mf_fail(err, MF_E_EXISTS, "task \"%s\" is declared already", task->name.at);
+    task_free(registry, task);
+    return st;
+}
+
 mf_status mfi_registry_add_task(mfi_registry *registry, const mf_task_def *def, mfi_task_kind kind, mf_error *err)
 {
     if (def == NULL || def->struct_size == 0)
@@ -97,38 +137,45 @@ mf_status mfi_registry_add_task(mfi_registry *registry, const mf_task_def *def, 
     mf_status st = check_task(def, kind, err);
     if (st != MF_OK)
         return st;
-    mfi_task *task = mf_new(registry->allocator, mfi_task);
+    mfi_task *task = task_make(registry, mf_cstr(def->name), mf_fields_return_name(def->in));
     if (task == NULL)
         return mf_fail(err, MF_E_NOMEM, "task \"%s\": no memory", def->name);
     task->def = known;
-    task->durable = kind == MFI_TASK_DURABLE;
-    task->name = mf_str_of(mfi_copy_text(registry->allocator, mf_cstr(def->name)), strlen(def->name));
     task->def.name = task->name.at;
-    if (task->name.at != NULL)
-        task->plain = mf_spec_create(registry->allocator, MF_KIND_TASK, task->name);
-    if (task->plain != NULL) {
-        mf_str field = mf_fields_return_name(def->in);
-        task->plain->return_field = mf_str_of(mfi_copy_text(registry->allocator, field), field.len);
-        task->plain->foreign = kind == MFI_TASK_FOREIGN;
-        task->plain->timeout_ms = kind == MFI_TASK_FOREIGN ? def->timeout / 1000000 + 1 : 0;
-    }
-    if (task->name.at == NULL || task->plain == NULL || task->plain->return_field.at == NULL) {
-        task_free(registry, task);
-        return mf_fail(err, MF_E_NOMEM, "task \"%s\": no memory", def->name);
-    }
+    task->kind = kind;
+    task->durable = kind == MFI_TASK_DURABLE;
+    task->plain->foreign = kind == MFI_TASK_FOREIGN;
+    task->plain->timeout_ms = kind == MFI_TASK_FOREIGN ? def->timeout / 1000000 + 1 : 0;
+    return task_add(registry, task, err);
+}
 
-    pthread_rwlock_wrlock(&registry->lock);
-    mfi_task *there = NULL;
-    HASH_FIND(hh, registry->tasks, task->name.at, task->name.len, there);
-    if (there == NULL)
-        HASH_ADD_KEYPTR(hh, registry->tasks, task->name.at, task->name.len, task);
-    bool added = there == NULL && task->hh.tbl != NULL;
+mf_status mfi_registry_add_remote(mfi_registry *registry, const mfi_remote *remote, mf_error *err)
+{
+    mfi_task *task = task_make(registry, remote->name, remote->return_field);
+    if (task == NULL) {
+        mfi_fields_free(remote->in, registry->allocator);
+        return mf_fail(err, MF_E_NOMEM, "task \"%.*s\": no memory", (int)remote->name.len, remote->name.at);
+    }
+    task->def.struct_size = sizeof task->def;
+    task->def.name = task->name.at;
+    task->def.in = task->table = remote->in;
+    task->kind = MFI_TASK_REMOTE;
+    task->durable = remote->durable;
+    return task_add(registry, task, err);
+}
+
+size_t mfi_registry_page(mfi_registry *registry, mf_str after, size_t max, mfi_task **out)
+{
+    size_t n = 0;
+    mfi_task *task = NULL;
+    pthread_rwlock_rdlock(&registry->lock);
+    if (after.len > 0)
+        HASH_FIND(hh, registry->tasks, after.at, after.len, task);
+    for (task = task != NULL ? task->hh.next : registry->tasks; task != NULL && n < max; task = task->hh.next)
+        if (task->kind == MFI_TASK_PLAIN || task->kind == MFI_TASK_DURABLE)
+            out[n++] = task;
     pthread_rwlock_unlock(&registry->lock);
-    if (!added)
-        task_free(registry, task);
-    if (there != NULL)
-        return mf_fail(err, MF_E_EXISTS, "task \"%s\" is declared already", def->name);
-    return added ? MF_OK : mf_fail(err, MF_E_NOMEM, "task \"%s\": no memory", def->name);
+    return n;
 }
 
 void mfi_registry_remove_task(mfi_registry *registry, mf_str name)

@@ -206,9 +206,14 @@ static mf_status declare(mf_client *client, const mf_task_def *def, bool durable
         st = mf_adapter_durable_task(client->adapter, copy, err);
     else
         st = mf_adapter_task(client->adapter, copy, err);
-    if (st != MF_OK)
+    if (st != MF_OK) {
         mfi_registry_remove_task(&client->registry, mf_cstr(def->name));
-    return st;
+        return st;
+    }
+    pthread_mutex_lock(&client->serve_lock);
+    bool serves = client->worker != NULL;
+    pthread_mutex_unlock(&client->serve_lock);
+    return serves ? mfi_definitions_publish(client, err) : MF_OK;       /* else when it begins to */
 }
 
 mf_status mf_task(mf_client *client, const mf_task_def *def, mf_error *err)

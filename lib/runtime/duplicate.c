@@ -276,7 +276,7 @@ mf_signature *mf_signature_duplicate(mf_client *client, const mf_key *key, mf_er
         return mfi_signature_fail(sig, NULL);
     sig->own.spec->numbered = false;
     if (sig->own.spec->kind == MF_KIND_TASK)
-        sig->task = mfi_registry_task(&client->registry, sig->own.spec->name);
+        sig->task = mfi_find_task(client, sig->own.spec->name);
     sig->depth = depth_of(sig);
     return sig;
 }

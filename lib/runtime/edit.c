@@ -118,7 +118,7 @@ static mf_status apply(mf_client *client, const struct change *change, const mf_
         return MF_OK;
     mf_message *merged = NULL;
     mf_status st = mfi_message_merge(mfi_kwargs_of(spec, state), change->kwargs, client->allocator, &client->limits, &merged, err);
-    mfi_task *task = spec->kind == MF_KIND_TASK ? mfi_registry_task(&client->registry, spec->name) : NULL;
+    mfi_task *task = spec->kind == MF_KIND_TASK ? mfi_find_task(client, spec->name) : NULL;
     if (st == MF_OK && task != NULL && task->def.in != NULL) {
         mf_error why;
         st = mf_fields_validate_present(task->def.in, merged, &why);

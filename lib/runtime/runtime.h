@@ -12,6 +12,7 @@
  *   sign.c, signature.c, draft.c signatures being made
  *   start.c, run.c               starting one, and waiting for its end
  *   stored.c, duplicate.c        signatures that are stored: saved, loaded, copied
+ *   definitions.c                what other processes on the store declared
  *   verbs.c, edit.c, durable.c   what is done to them by key, and what durable tasks do
  *
  * Locks      each part has one mutex of its own. None is held while user code, the store, the adapter or another part is
@@ -218,6 +219,15 @@ mf_status mfi_run_flow(mf_context *ctx, const mf_message *in, mf_message **out, 
 
 /** A message for one of mageflow's own tasks. */
 void mfi_framework_deliver(mf_client *client, mfi_framework_task task, const mf_delivery *delivery);
+
+/* ---- definitions ------------------------------------------------------------------------------------------------- */
+
+/** Tell the store what this process serves, where others may ask it. */
+mf_status mfi_definitions_publish(mf_client *client, mf_error *err);
+/** The task of that name: declared here, or by another process on the same store. NULL: nobody declared it. */
+mfi_task *mfi_find_task(mf_client *client, mf_str name);
+/** Whether some process on the same store declared it. */
+bool mfi_definition_is_known(mf_client *client, mf_str name);
 
 /* ---- the client ------------------------------------------------------------------------------------------------ */
 

@@ -21,7 +21,7 @@ mf_signature *mf_sign(mf_client *client, const char *task, mf_message *kwargs, m
     char what[300];
     snprintf(what, sizeof what, "task \"%s\": the message", task == NULL ? "" : task);
     sig->kwargs = kwargs;
-    sig->task = mfi_registry_task(&client->registry, mf_cstr(task));
+    sig->task = mfi_find_task(client, mf_cstr(task));
     if (sig->task == NULL || mfi_name_is_framework(sig->task->name)) {
         mfi_registry_unknown_task(&client->registry, mf_cstr(task), err);
         return mfi_signature_fail(sig, NULL);

@@ -82,6 +82,8 @@ static mf_status serve(mf_client *client, const mf_worker_options *options, bool
         /* What a process before this one left, delayed or on its way to the manager, has nobody who waits for it. */
         if (st == MF_OK && client->store->ops->durable)
             mfi_keeper_delayed(client, 0);
+        if (st == MF_OK)
+            st = mfi_definitions_publish(client, err);
         if (st == MF_OK && mf_store_lease_ms(client->store) > 0)
             mfi_keeper_look(client);
         if (st != MF_OK && client->worker != NULL) {
@@ -111,7 +113,11 @@ mf_status mf_serve(mf_client *client, const mf_worker_options *options, mf_error
 
 mf_status mfi_serve_here(mf_client *client, mf_error *err)
 {
+    mfi_task *any;
     if (!mf_client_in_process(client))
+        return MF_OK;
+    /* With nothing to run it would only keep messages from those who can, if there are any. */
+    if (client->store->ops->shared && mfi_registry_page(&client->registry, mf_str_of(NULL, 0), 1, &any) == 0)
         return MF_OK;
     return serve(client, MF_WORKER_OPTIONS(.threads = client->threads), true, err);
 }

@@ -117,7 +117,7 @@ mf_signature *mf_signature_load(mf_client *client, const mf_key *key, mf_error *
     if (st != MF_OK)
         return mfi_signature_fail(sig, NULL);
     sig->own.spec = mf_spec_ref(record.spec);
-    sig->task = record.spec->kind == MF_KIND_TASK ? mfi_registry_task(&client->registry, record.spec->name) : NULL;
+    sig->task = record.spec->kind == MF_KIND_TASK ? mfi_find_task(client, record.spec->name) : NULL;
     sig->stored = true;
     sig->started = record.state.started_ms != 0 || record.state.status != MF_STATUS_PENDING;
     mf_record_release(&record);

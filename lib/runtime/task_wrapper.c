@@ -12,6 +12,7 @@
 #define BACKOFF_FIRST mf_milliseconds(100)
 #define BACKOFF_MAX   mf_minutes(1)
 #define LOCKED_LATER_MS 100
+#define OTHERS_LATER_MS 200
 
 /* ---- telling the outcome ----------------------------------------------------------------------------------------- */
 
@@ -274,6 +275,17 @@ static void drop(mf_client *client, const mf_delivery *d, const mf_claim *claim)
     tell(client, d, claim->token, &event);
 }
 
+/* Another process on this store declared the task: it is put off for a moment, and that one takes it. */
+static bool leave_to_others(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_task *task)
+{
+    bool known = task != NULL ? task->kind == MFI_TASK_REMOTE : mfi_definition_is_known(client, d->task);
+    if (!known || d->spec == NULL)
+        return false;
+    send_again(client, d, token, task, (mf_entry){.attempt = d->attempt,
+                                                  .due_ms = mf_store_now_ms(client->store) + OTHERS_LATER_MS});
+    return true;
+}
+
 static uint64_t stops_so_far(mf_host *host)
 {
     return atomic_load_explicit(&mfi_client_of_host(host)->control.stops, memory_order_seq_cst);
@@ -325,6 +337,8 @@ static void deliver(mf_host *host, const mf_delivery *d)
             drop(client, d, &claim);
         return;
     }
+    if (leave_to_others(client, d, claim.token, task))
+        return;
     if (task == NULL || task->def.run == NULL) {     /* nobody declared it here, or only as somebody else's */
         mf_error err;
         mfi_registry_unknown_task(&client->registry, d->task, &err);

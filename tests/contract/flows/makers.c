@@ -81,3 +81,12 @@ const flow_maker flow_makers[] = {
 #endif
 };
 const size_t flow_maker_count = sizeof flow_makers / sizeof flow_makers[0];
+
+const char *flow_store_path(void)
+{
+#ifdef MFT_SQLITE
+    return temp_store_path;
+#else
+    return "";
+#endif
+}

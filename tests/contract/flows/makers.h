@@ -22,5 +22,7 @@ typedef struct flow_maker {
 
 extern const flow_maker flow_makers[];
 extern const size_t     flow_maker_count;
+/* The file of the flows that are kept in one; empty: in none. */
+const char *flow_store_path(void);
 
 #endif

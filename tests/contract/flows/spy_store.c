@@ -192,7 +192,10 @@ mf_store *spy_store_create(mf_store *inner)
         mf_store_destroy(inner);
         return NULL;
     }
-    spy->base = (mf_store){.ops = &ops, .allocator = inner->allocator};
+    spy->ops = ops;
+    spy->ops.durable = inner->ops->durable;
+    spy->ops.shared = inner->ops->shared;
+    spy->base = (mf_store){.ops = &spy->ops, .allocator = inner->allocator};
     spy->inner = inner;
     pthread_mutex_init(&spy->lock, NULL);
     return &spy->base;

@@ -20,6 +20,7 @@ typedef struct spy_sent {
 
 typedef struct spy_store {
     mf_store        base;
+    mf_store_ops    ops;                    /* as lasting and as shared as inner's */
     mf_store       *inner;
     atomic_ulong    loads, reads, commits, claims, takes, others;     /* calls that passed */
     atomic_int      refusals;               /* so many commits of outcomes are refused, */
