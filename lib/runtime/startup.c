@@ -74,7 +74,9 @@ static mf_status serve(mf_client *client, const mf_worker_options *options, bool
         st = again_is_fine ? MF_OK : mf_fail(err, MF_E_STATE, "the client serves already");
     } else {
         mf_worker *worker;
-        st = mf_adapter_worker(client->adapter, NULL, 0, options, &worker, err);
+        st = mfi_definitions_publish(client, err);
+        if (st == MF_OK)
+            st = mf_adapter_worker(client->adapter, NULL, 0, options, &worker, err);
         if (st == MF_OK) {
             client->worker = worker;
             st = mf_worker_start(worker, err);
@@ -82,8 +84,6 @@ static mf_status serve(mf_client *client, const mf_worker_options *options, bool
         /* What a process before this one left, delayed or on its way to the manager, has nobody who waits for it. */
         if (st == MF_OK && client->store->ops->durable)
             mfi_keeper_delayed(client, 0);
-        if (st == MF_OK)
-            st = mfi_definitions_publish(client, err);
         if (st == MF_OK && mf_store_lease_ms(client->store) > 0)
             mfi_keeper_look(client);
         if (st != MF_OK && client->worker != NULL) {
