@@ -20,8 +20,8 @@ mf_status mfi_sq_db_fail(struct mfi_sq_db *db, mf_error *err)
         return mf_fail(err, MF_E_IO, "store %s: its disk is full; nothing was changed, and it goes on once there is room",
                        db->path);
     case SQLITE_BUSY: case SQLITE_LOCKED:
-        return mf_fail(err, MF_E_IO, "store %s: locked for more than %d s by another program that writes to it; nothing was "
-                       "changed", db->path, MFI_BUSY_MS / 1000);
+        return mf_fail(err, MF_E_IO, "store %s: locked for more than %.1f s by another program that writes to it; nothing "
+                       "was changed", db->path, (double)db->busy_ms / 1000);
     case SQLITE_READONLY:
         return mf_fail(err, MF_E_IO, "store %s: the file or its directory cannot be written to any more (%s)", db->path,
                        sqlite3_errmsg(db->at));
@@ -55,7 +55,7 @@ static int wait_for_others(void *user, int tries)
     struct mfi_sq_db *db = user;
     if (tries == 0)
         db->busy_since_ms = now_ms();
-    if (now_ms() - db->busy_since_ms >= MFI_BUSY_MS)
+    if (now_ms() - db->busy_since_ms >= db->busy_ms)
         return 0;
     long us = 100L << (tries < 6 ? tries : 6);
     nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
@@ -200,9 +200,9 @@ static mf_status configure(struct mfi_sq_db *db, bool create, mf_error *err)
     return st;
 }
 
-mf_status mfi_sq_db_open(struct mfi_sq_db *db, const char *path, bool create, mf_error *err)
+mf_status mfi_sq_db_open(struct mfi_sq_db *db, const char *path, int64_t busy_ms, bool create, mf_error *err)
 {
-    *db = (struct mfi_sq_db){.path = path};
+    *db = (struct mfi_sq_db){.path = path, .busy_ms = busy_ms};
     mf_status st = check_path(path, create, err);
     if (st != MF_OK)
         return st;

@@ -10,19 +10,19 @@
 
 #include "schema.h"
 
-#define MFI_BUSY_MS 10000    /* how long another process's transaction is waited for */
+#define MFI_BUSY_MS 10000    /* how long another process's transaction is waited for, unless a test says otherwise */
 
 struct mfi_sq_db {
     sqlite3      *at;
     sqlite3_stmt *stmts[MFI_SQL_STATEMENTS];
     const char   *path;                          /* borrowed; for error texts */
-    int64_t       busy_since_ms;
+    int64_t       busy_ms, busy_since_ms;
     bool          full_sync;
 };
 
 /** Open the file and see that it is ours, or new, and of a schema we know; the first one makes the tables. Each way that
  * this can go wrong has a text of its own. */
-MF_NODISCARD mf_status mfi_sq_db_open(struct mfi_sq_db *db, const char *path, bool create, mf_error *err);
+MF_NODISCARD mf_status mfi_sq_db_open(struct mfi_sq_db *db, const char *path, int64_t busy_ms, bool create, mf_error *err);
 void mfi_sq_db_close(struct mfi_sq_db *db);
 
 /** What SQLite said last, as a status: MF_E_NOMEM; MF_E_IO for what may pass (no room, locked by somebody, a disk that does

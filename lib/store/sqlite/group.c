@@ -123,7 +123,7 @@ static bool run_together(struct mfi_sqlite *s, struct mfi_sq_op *first, bool dur
 {
     *ran = 0;
     mf_status st = begin(s, durable, err);
-    int64_t before = sqlite3_total_changes64(s->writer.at);
+    int64_t before = sqlite3_total_changes64(s->writer.at), id_before = s->meta.last_id;
     for (struct mfi_sq_op *op = first; st == MF_OK && op != NULL; op = op->next) {
         int64_t changes = sqlite3_total_changes64(s->writer.at);
         (*ran)++;
@@ -132,7 +132,7 @@ static bool run_together(struct mfi_sqlite *s, struct mfi_sq_op *first, bool dur
             && (sqlite3_total_changes64(s->writer.at) != changes || !mfi_sq_db_in_transaction(&s->writer)))
             st = op->status;
     }
-    bool wrote = sqlite3_total_changes64(s->writer.at) != before;
+    bool wrote = sqlite3_total_changes64(s->writer.at) != before || s->meta.last_id != id_before;
     if (st == MF_OK)
         st = commit(s, wrote, err);
     if (st == MF_OK) {

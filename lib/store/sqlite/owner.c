@@ -6,7 +6,8 @@
  *
  * The lock belongs to the open file description (OFD), not to the process: two stores in one process do not take it from
  * each other. The descriptor is CLOEXEC, and a child that forks without exec closes it at once (pthread_atfork): else the
- * lock would live on in a child of the dead process.
+ * lock would live on in a child of the dead process. Nor can such a child open the file again: what SQLite remembers of the
+ * locks on a file is the process's, and the child has the memory without the locks.
  *
  * The same file tells others that something happened: whoever commits while others have it open touches its time
  * (futimens), which needs no room on a full disk, and whoever dies closes it; inotify hears of both (watch.c).
@@ -25,7 +26,8 @@ static struct {
     pthread_mutex_t    lock;
     pthread_once_t     once;
     struct mfi_sqlite *first;
-} open_stores = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_ONCE_INIT, NULL};
+    struct mfi_sqlite *inherited;    /* in a child: what was open when it was forked */
+} open_stores = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_ONCE_INIT, NULL, NULL};
 
 static void before_fork(void)
 {
@@ -42,7 +44,13 @@ static void after_fork_there(void)
     for (struct mfi_sqlite *s = open_stores.first; s != NULL; s = s->next_open) {
         close(s->lock_fd);
         s->forked = true;
+        if (s->next_open == NULL) {
+            s->next_open = open_stores.inherited;
+            break;
+        }
     }
+    if (open_stores.first != NULL)
+        open_stores.inherited = open_stores.first;
     open_stores.first = NULL;
     pthread_mutex_unlock(&open_stores.lock);
 }
@@ -72,11 +80,28 @@ static void list_leave(struct mfi_sqlite *s)
     pthread_mutex_unlock(&open_stores.lock);
 }
 
+static mf_status forked(const char *path, mf_error *err)
+{
+    return mf_fail(err, MF_E_FORKED, "store %s: was opened before a fork, and can be used in the child after an exec alone",
+                   path);
+}
+
 mf_status mfi_sq_owner_check(const struct mfi_sqlite *s, mf_error *err)
 {
-    if (!s->forked)
+    return s->forked ? forked(s->path, err) : MF_OK;
+}
+
+mf_status mfi_sq_owner_may_open(const char *path, mf_error *err)
+{
+    struct stat file;
+    bool found = false;
+    if (stat(path, &file) != 0)
         return MF_OK;
-    return mf_fail(err, MF_E_FORKED, "store %s: was opened before a fork; open it anew in the child", s->path);
+    pthread_mutex_lock(&open_stores.lock);
+    for (const struct mfi_sqlite *s = open_stores.inherited; s != NULL && !found; s = s->next_open)
+        found = s->device == file.st_dev && s->inode == file.st_ino;
+    pthread_mutex_unlock(&open_stores.lock);
+    return found ? forked(path, err) : MF_OK;
 }
 
 /* ---- locks -------------------------------------------------------------------------------------------------------- */
@@ -116,8 +141,11 @@ mf_status mfi_sq_owner_open(struct mfi_sqlite *s, mf_error *err)
     struct stat file;
     if (path == NULL)
         return mf_fail(err, MF_E_NOMEM, "store %s: no memory", s->path);
-    /* Who may use the database may use this. */
-    mode_t mode = stat(s->path, &file) == 0 ? file.st_mode & 0666 : 0600;
+    if (stat(s->path, &file) != 0)
+        memset(&file, 0, sizeof file);
+    s->device = file.st_dev;
+    s->inode = file.st_ino;
+    mode_t mode = file.st_mode != 0 ? file.st_mode & 0666 : 0600;    /* who may use the database may use this */
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, mode);
     mf_status st = s->lock_fd >= 0 ? MF_OK : mf_fail(err, MF_E_IO, "store %s: cannot open %s: %s", s->path, path, strerror(errno));
     sqlite3_free(path);

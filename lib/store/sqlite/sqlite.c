@@ -191,6 +191,12 @@ static struct mfi_sqlite *create(const char *path, const mf_allocator *allocator
 mf_status mfi_sqlite_store_create(const char *path, const mf_allocator *allocator, const mf_clock *clock, mf_store **out,
                                   mf_error *err)
 {
+    return mfi_sqlite_store_open(path, allocator, clock, MFI_BUSY_MS, out, err);
+}
+
+mf_status mfi_sqlite_store_open(const char *path, const mf_allocator *allocator, const mf_clock *clock, int64_t busy_ms,
+                                mf_store **out, mf_error *err)
+{
     if (allocator == NULL)
         allocator = mf_allocator_default();
     if (path[0] == '\0' || path[0] == ':')
@@ -198,7 +204,9 @@ mf_status mfi_sqlite_store_create(const char *path, const mf_allocator *allocato
     struct mfi_sqlite *s = create(path, allocator, clock);
     if (s == NULL)
         return mf_fail(err, MF_E_NOMEM, "store %s: no memory", path);
-    mf_status st = mfi_sq_db_open(&s->writer, s->path, true, err);
+    mf_status st = mfi_sq_owner_may_open(path, err);
+    if (st == MF_OK)
+        st = mfi_sq_db_open(&s->writer, s->path, busy_ms, true, err);
     if (st == MF_OK)
         st = enter(s, err);
     if (st == MF_OK)

@@ -11,4 +11,8 @@
 MF_NODISCARD mf_status mfi_sqlite_store_create(const char *path, const mf_allocator *allocator, const mf_clock *clock,
                                                mf_store **out, mf_error *err);
 
+/** The same, and how long a lock of another process is waited for, in milliseconds: for tests, which do not wait 10 s. */
+MF_NODISCARD mf_status mfi_sqlite_store_open(const char *path, const mf_allocator *allocator, const mf_clock *clock,
+                                             int64_t busy_ms, mf_store **out, mf_error *err);
+
 #endif

@@ -21,6 +21,7 @@
 #include <mageflow/store.h>
 
 #include <pthread.h>
+#include <sys/types.h>
 
 #include "atomics.h"
 #include "cache.h"
@@ -117,6 +118,8 @@ struct mfi_sqlite {
     int64_t             others_at_start;  /* I  commits before we came */
     struct mfi_sqlite  *next_open;        /* owner.c: the list of all that are open in this process */
     bool                forked;           /* set once, in a child, while it has one thread */
+    dev_t               device;           /* I  of FILE */
+    ino_t               inode;            /* I */
 
     pthread_mutex_t     watch_lock;
     pthread_cond_t      watch_idle;
@@ -245,6 +248,8 @@ void mfi_sqlite_load_counts(mf_store *base, size_t *waiting, size_t *claimed);
 
 /* ---- owner.c, watch.c --------------------------------------------------------------------------------------------- */
 
+/** MF_E_FORKED: a parent of this process had the file open when it forked. */
+mf_status mfi_sq_owner_may_open(const char *path, mf_error *err);
 /** Open FILE-lock. */
 mf_status mfi_sq_owner_open(struct mfi_sqlite *s, mf_error *err);
 /** Be that owner, from now on until mfi_sq_owner_leave or the end of the process, whatever ends it. */

@@ -1,0 +1,188 @@
+/* Files that are no store of ours: one clear error each, and nothing is changed in them. */
+#include "kit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static char dir[32];
+
+static void make_dir(void)
+{
+    snprintf(dir, sizeof dir, "/tmp/mageflow-open-XXXXXX");
+    cr_assert(ne(ptr, mkdtemp(dir), NULL));
+}
+
+static void remove_dir(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "chmod -R u+w %s; rm -rf %s", dir, dir);
+    cr_assert(eq(int, system(command), 0));
+}
+
+TestSuite(sqlite_open, .init = make_dir, .fini = remove_dir);
+
+static const char *in_dir(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static void refused(const char *path, mf_status want, const char *because)
+{
+    mf_store *s = NULL;
+    mf_error err = {0};
+    mf_status st = mfi_sqlite_store_open(path, NULL, NULL, 50, &s, &err);
+    cr_assert(eq(int, st, want), "%s: %s", mf_status_name(st), err.text);
+    cr_assert(eq(int, err.status, want));
+    cr_assert(ne(ptr, strstr(err.text, because), NULL), "%s", err.text);
+    cr_assert(ne(ptr, strstr(err.text, path), NULL), "the text names the file: %s", err.text);
+    cr_assert(eq(ptr, s, NULL));
+}
+
+static void write_file(const char *path, const char *text, size_t len)
+{
+    int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0600);
+    cr_assert(eq(i64, (int64_t)write(fd, text, len), (int64_t)len));
+    close(fd);
+}
+
+static void make_database(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    cr_assert(eq(int, sqlite3_open(path, &db), SQLITE_OK));
+    cr_assert(eq(int, sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK));
+    sqlite3_close(db);
+}
+
+Test(sqlite_open, a_file_that_is_no_database)
+{
+    static const char text[] = "this is a letter to my aunt, of more than a hundred bytes, so that it is longer than the header "
+                               "of a database, which it is not";
+    write_file(in_dir("letter"), text, sizeof text);
+    refused(in_dir("letter"), MF_E_MALFORMED, "not a database");
+    char again[sizeof text];
+    int fd = open(in_dir("letter"), O_RDONLY);
+    cr_assert(eq(i64, (int64_t)read(fd, again, sizeof again), (int64_t)sizeof text));
+    cr_assert(eq(int, memcmp(again, text, sizeof text), 0));
+    close(fd);
+}
+
+Test(sqlite_open, a_directory)
+{
+    refused(dir, MF_E_INVALID, "is a directory");
+}
+
+Test(sqlite_open, a_directory_that_is_not_there)
+{
+    refused(in_dir("nowhere/jobs.db"), MF_E_NOT_FOUND, "no directory");
+}
+
+Test(sqlite_open, a_directory_that_is_a_file)
+{
+    write_file(in_dir("file"), "x", 1);
+    refused(in_dir("file/jobs.db"), MF_E_IO, "Not a directory");
+}
+
+Test(sqlite_open, a_database_of_another_program)
+{
+    make_database(in_dir("other.db"), "CREATE TABLE letters(text); INSERT INTO letters VALUES('dear aunt')");
+    refused(in_dir("other.db"), MF_E_INVALID, "some other program");
+    cr_assert(eq(i64, kit_ask(in_dir("other.db"), "SELECT count(*) FROM sqlite_schema"), 1));
+    cr_assert(eq(i64, kit_ask(in_dir("other.db"), "SELECT journal_mode = 'delete' FROM pragma_journal_mode"), 1));
+    make_database(in_dir("marked.db"), "PRAGMA application_id=7; CREATE TABLE letters(text)");
+    refused(in_dir("marked.db"), MF_E_INVALID, "some other program");
+}
+
+Test(sqlite_open, a_newer_schema)
+{
+    mf_store_destroy(kit_open(in_dir("jobs.db")));
+    make_database(in_dir("jobs.db"), "PRAGMA user_version=2");
+    refused(in_dir("jobs.db"), MF_E_UNSUPPORTED, "newer mageflow (schema 2, this one knows up to 1)");
+    make_database(in_dir("jobs.db"), "PRAGMA user_version=1");
+    mf_store_destroy(kit_open(in_dir("jobs.db")));
+}
+
+Test(sqlite_open, a_name_that_is_none)
+{
+    mf_store *s = NULL;
+    mf_error err = {0};
+    is_status(mfi_sqlite_store_create("", NULL, NULL, &s, &err), MF_E_INVALID);
+    is_status(mfi_sqlite_store_create(":memory:", NULL, NULL, &s, &err), MF_E_INVALID);
+}
+
+Test(sqlite_open, a_damaged_database)
+{
+    mf_store *s = kit_open(in_dir("jobs.db"));
+    kit_swarm(s, 10);
+    mf_store_destroy(s);
+    int fd = open(in_dir("jobs.db"), O_WRONLY);
+    char noise[4096];
+    memset(noise, 0xa5, sizeof noise);
+    for (int page = 1; page < 4; page++)
+        cr_assert(eq(i64, (int64_t)pwrite(fd, noise, sizeof noise, page * 4096), 4096));
+    close(fd);
+    mf_error err = {0};
+    mf_status st = mfi_sqlite_store_open(in_dir("jobs.db"), NULL, NULL, 50, &s, &err);
+    cr_assert(st == MF_E_IO || st == MF_E_MALFORMED, "%s: %s", mf_status_name(st), err.text);
+    cr_assert(ne(ptr, strstr(err.text, "damaged"), NULL), "%s", err.text);
+}
+
+/* Root may write anywhere: who is root goes on as nobody. */
+static void be_nobody(void)
+{
+    if (geteuid() == 0)
+        cr_assert(eq(int, seteuid(65534), 0));
+}
+
+static void be_oneself(void)
+{
+    if (getuid() == 0)
+        cr_assert(eq(int, seteuid(0), 0));
+}
+
+Test(sqlite_open, a_file_that_may_not_be_written)
+{
+    mf_store_destroy(kit_open(in_dir("jobs.db")));
+    cr_assert(eq(int, chmod(dir, 0777), 0));
+    cr_assert(eq(int, chmod(in_dir("jobs.db"), 0444), 0));
+    be_nobody();
+    refused(in_dir("jobs.db"), MF_E_IO, "cannot be written to");
+    be_oneself();
+}
+
+Test(sqlite_open, a_directory_that_may_not_be_written)
+{
+    mf_store_destroy(kit_open(in_dir("jobs.db")));
+    cr_assert(eq(int, chmod(in_dir("jobs.db"), 0666), 0));
+    cr_assert(eq(int, chmod(dir, 0555), 0));
+    be_nobody();
+    refused(in_dir("jobs.db"), MF_E_IO, "cannot be written to");
+    refused(in_dir("new.db"), MF_E_IO, "cannot be written to");
+    be_oneself();
+}
+
+Test(sqlite_open, a_lock_that_is_not_given_back)
+{
+    mf_store *s = NULL, *other = NULL;
+    mf_error err = {0};
+    sqlite3 *db;
+    is_status(mfi_sqlite_store_open(in_dir("jobs.db"), NULL, NULL, 50, &s, &err), MF_OK);
+    kit_swarm(s, 3);
+    cr_assert(eq(int, sqlite3_open(in_dir("jobs.db"), &db), SQLITE_OK));
+    cr_assert(eq(int, sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK));
+    mf_spec *call = kit_call();
+    mf_entry entry = kit_entry(call, 9);
+    mf_status st = mf_store_commit(s, &(mf_batch){.entries = &entry, .entry_count = 1}, NULL, &err);
+    is_status(st, MF_E_IO);
+    cr_assert(ne(ptr, strstr(err.text, "locked for more than 0.1 s by another program"), NULL), "%s", err.text);
+    is_status(mfi_sqlite_store_open(in_dir("jobs.db"), NULL, NULL, 50, &other, &err), MF_E_IO);
+    cr_assert(eq(sz, kit_entries(s), 3), "reading does not wait for it");
+    cr_assert(eq(int, sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK));
+    is_status(mf_store_commit(s, &(mf_batch){.entries = &entry, .entry_count = 1}, NULL, &err), MF_OK);
+    cr_assert(eq(sz, kit_entries(s), 4));
+    sqlite3_close(db);
+    mf_spec_unref(call);
+    mf_store_destroy(s);
+}
