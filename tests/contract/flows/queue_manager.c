@@ -32,6 +32,7 @@ static parcel *parcel_create(queue_manager *q, const mf_entry *e)
     p->unit = e->unit;
     p->container = e->spec->container;
     p->attempt = e->attempt;
+    p->foreign = e->spec->foreign;
     p->message = mf_message_ref(e->message);
     p->error = mf_message_ref(e->error);
     p->copies = q->options.copies > 1 && mf_key_is_set(&e->unit.key) ? q->options.copies : 1;
@@ -158,6 +159,13 @@ static mf_status queue_task(mf_adapter *base, const mf_task_def *def, mf_error *
     return MF_OK;       /* messages name their task; the runtime knows its function */
 }
 
+/* The worker threads tell the ends of foreign tasks themselves. */
+static mf_status queue_observe(mf_adapter *base, const mf_unit *unit, mf_error *err)
+{
+    (void)base, (void)unit, (void)err;
+    return MF_OK;
+}
+
 static mf_status queue_framework_tasks(mf_adapter *base, const mf_task_def *defs, size_t n, mf_error *err)
 {
     mf_status st = MF_OK;
@@ -190,7 +198,7 @@ static void queue_destroy(mf_adapter *base)
 static const mf_adapter_ops queue_ops = {
     .struct_size = sizeof(mf_adapter_ops),
     .name = "queue",
-    .capabilities = MF_CAP_IN_PROCESS,
+    .capabilities = MF_CAP_IN_PROCESS | MF_CAP_OBSERVES,
     .task = queue_task,
     .durable_task = queue_task,
     .worker = queue_worker,
@@ -200,6 +208,7 @@ static const mf_adapter_ops queue_ops = {
     .create_framework_tasks = queue_framework_tasks,
     .publish = queue_publish,
     .settle = queue_settle,
+    .observe = queue_observe,
     .bind = queue_bind,
     .help = queue_help,
     .wake_helpers = queue_wake_helpers,

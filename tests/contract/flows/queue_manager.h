@@ -2,7 +2,10 @@
  *
  * It stands for the bridges: messages are published to it, travel with mageflow's metadata alone (a delivery names no spec
  * and holds no claim), and are delivered by its own threads. So flows over it pass the outbox, the claim, and the outcome
- * that is waited for. */
+ * that is waited for.
+ *
+ * Foreign tasks are served by itself, as another program would: "double" {n} → 2n, "broken" fails with type "ForeignError", and
+ * whatever else is never answered. */
 #ifndef MFT_QUEUE_MANAGER_H
 #define MFT_QUEUE_MANAGER_H
 

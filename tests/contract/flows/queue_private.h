@@ -21,6 +21,7 @@ typedef struct parcel {
     mf_key         container;
     uint32_t       attempt;
     mf_message    *message, *error;
+    bool           foreign;     /* served by somebody who knows nothing of mageflow */
     char           id[32];
     unsigned       copies;      /* L  deliveries still to be made */
     unsigned       holders;     /* L */

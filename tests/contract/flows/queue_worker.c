@@ -12,10 +12,34 @@ static struct timespec at_ns(int64_t ns)
     return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
 }
 
+/* Somebody else's worker: it knows the message alone, and its end is seen from outside. */
+static void serve_foreign(queue_manager *q, const parcel *p)
+{
+    int64_t n = 0;
+    mf_message *value = NULL;
+    mf_signature_status status = MF_STATUS_DONE;
+    if (strcmp(p->task, "double") == 0 && mf_message_scan(p->message, NULL, "{s:I}", "n", &n) == MF_OK) {
+        value = mf_msg("I", 2 * n);
+    } else if (strcmp(p->task, "broken") == 0) {
+        value = mf_msg("{s:s, s:s}", "type", "ForeignError", "text", "it is broken there");
+        status = MF_STATUS_FAILED;
+    } else {
+        return;
+    }
+    q->host->ops->outcome(q->host, &p->unit, status, value);
+    mf_message_unref(value);
+}
+
 /* The lock is held, and given up around the delivery. */
 static void deliver(queue_manager *q, parcel *p)
 {
     pthread_mutex_unlock(&q->lock);
+    if (p->foreign) {
+        serve_foreign(q, p);
+        parcel_done(q, p);
+        pthread_mutex_lock(&q->lock);
+        return;
+    }
     mf_delivery delivery = {.id = mf_cstr(p->id), .task = mf_cstr(p->task), .message = p->message, .error = p->error,
                             .unit = p->unit, .attempt = p->attempt, .native = p};
     q->host->ops->deliver(q->host, &delivery);

@@ -132,4 +132,43 @@ Test(flow_shared, a_run_is_opened_and_waited_for_elsewhere, .timeout = 120)
     ends_done(&p.f, run, "{\"a\":1}");
     close_pair(&p);
 }
+
+/* ---- the cap ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct census {
+    atomic_int inside, most, runs;
+} census;
+
+static mf_status counted_task(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    census *c = user;
+    (void)in, (void)out;
+    int now = atomic_fetch_add(&c->inside, 1) + 1, most = atomic_load(&c->most);
+    while (now > most && !atomic_compare_exchange_weak(&c->most, &most, now)) {}
+    mf_status st = mf_context_sleep(ctx, mf_milliseconds(2));      /* so that calls overlap if they may */
+    atomic_fetch_add(&c->runs, 1);
+    atomic_fetch_sub(&c->inside, 1);
+    return st;
+}
+
+Test(flow_shared, a_swarm_over_two_workers_never_runs_more_than_its_cap, .timeout = 120)
+{
+    enum { ITEMS = 200, CAP = 3 };
+    pair p;
+    census c = {0};
+    open_pair(&p);
+    const mf_task_def *def = MF_TASK_DEF(.name = "counted", .run = counted_task, .user = &c);
+    is_status(mf_task(p.f.mage, def, &p.f.err), MF_OK);
+    is_status(mf_task(p.other, def, &p.f.err), MF_OK);
+    is_status(mf_serve(p.other, NULL, &p.f.err), MF_OK);
+    mf_signature *items[ITEMS];
+    for (int i = 0; i < ITEMS; i++)
+        items[i] = sign(&p.f, "counted", NULL);
+    mf_run *run = start(&p.f, swarm_of(&p.f, MF_SWARM_OPTIONS(.max_concurrency = CAP), ITEMS, items), NULL);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &p.f.err), MF_OK);
+    mf_run_destroy(run);
+    cr_assert(eq(int, atomic_load(&c.runs), ITEMS));
+    cr_assert(all(ge(int, atomic_load(&c.most), 2), le(int, atomic_load(&c.most), CAP)), "at most %d at once", atomic_load(&c.most));
+    close_pair(&p);
+}
 #endif

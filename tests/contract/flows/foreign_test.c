@@ -1,0 +1,56 @@
+/* Tasks that other programs serve, in flows of ours. */
+#include "kit.h"
+
+static mf_status nothing(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)ctx, (void)in, (void)out, (void)user;
+    return MF_OK;
+}
+
+static bool declare(fixture *f, const char *name, mf_duration timeout)
+{
+    mf_status st = mf_task_foreign(f->mage, MF_TASK_DEF(.name = name, .timeout = timeout), &f->err);
+    if (fixture_can(f, MF_CAP_OBSERVES)) {
+        is_status(st, MF_OK);
+        return true;
+    }
+    is_status(st, MF_E_UNSUPPORTED);
+    has_text(f->err.text, "cannot watch for the ends of other workers' tasks");
+    return false;
+}
+
+FLOW_TEST(flow_foreign, it_stands_in_chains_and_swarms_like_any_other)
+{
+    if (!declare(f, "double", mf_minutes(1)) || !declare(f, "broken", mf_minutes(1)))
+        return;
+    ends_done(f, start(f, CHAIN(f, sign(f, "add", "{\"n\":4}"), sign(f, "echo", NULL), sign(f, "add", "{\"n\":1}")), NULL), "2");
+    ends_done(f, start(f, sign(f, "double", "{\"n\":4}"), NULL), "8");
+    ends_done(f, start(f, CHAIN(f, sign(f, "double", "{\"n\":4}"), sign(f, "add", NULL)), NULL), "9");
+    ends_done(f, start(f, SWARM(f, NULL, sign(f, "double", "{\"n\":1}"), sign(f, "broken", NULL), sign(f, "double", "{\"n\":3}")),
+                       NULL), "[2,null,6]");
+    mf_signature *failing = on_error(f, sign(f, "broken", "{\"a\":1}"), sign(f, "note", NULL));
+    ends_failed(f, start(f, failing, NULL), "ForeignError: it is broken there");
+    wait_calls(f, "note", 1);
+}
+
+FLOW_TEST(flow_foreign, silence_is_a_failure_after_its_timeout)
+{
+    if (!declare(f, "silent", mf_milliseconds(50)))
+        return;
+    mf_run *run = start(f, CHAIN(f, sign(f, "silent", NULL), sign(f, "note", NULL)), NULL);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_E_TASK_FAILED);
+    has_text(f->err.text, "Timeout: no outcome of the foreign task \"silent\" within");
+    has_text(f->err.text, "does a worker serve it");
+    mf_run_destroy(run);
+    called(f, "note", 0);
+}
+
+FLOW_TEST(flow_foreign, without_a_timeout_or_with_a_function_it_is_refused)
+{
+    if (!fixture_can(f, MF_CAP_OBSERVES))
+        return;
+    is_status(mf_task_foreign(f->mage, MF_TASK_DEF(.name = "x"), &f->err), MF_E_INVALID);
+    has_text(f->err.text, "expected a .timeout");
+    is_status(mf_task_foreign(f->mage, MF_TASK_DEF(.name = "x", .timeout = 1, .run = nothing), &f->err), MF_E_INVALID);
+    has_text(f->err.text, "expected no function");
+}
