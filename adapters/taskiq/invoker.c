@@ -334,7 +334,8 @@ static void slot_ended(taskiq *t, taskiq_task *gate)
 {
     pthread_mutex_lock(&t->lock);
     taskiq_job *next = next_at_gate(gate);
-    t->alone = false;       /* whatever runs while a suspect does is that suspect */
+    bool was_alone = t->alone;      /* whatever runs while a suspect does is that suspect */
+    t->alone = false;
     t->in_flight--;
     taskiq_job *suspect = next_alone(t);
     if (t->in_flight == 0)
@@ -344,6 +345,10 @@ static void slot_ended(taskiq *t, taskiq_task *gate)
         submit(next);
     if (suspect != NULL)
         submit(suspect);
+    if (was_alone && suspect == NULL) {
+        atomic_store(&t->claim_soon, true);
+        mfi_redis_poke(t->redis);
+    }
     taskiq_read_all(t);
 }
 

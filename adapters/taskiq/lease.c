@@ -155,21 +155,20 @@ static void claimed(void *user, mf_status st, mfi_redis_replies *replies, const 
         const mfi_redis_reply *next = &replies->at[0].items[0], *entries = &replies->at[0].items[1];
         if (next->text.len < sizeof q->claim_from)
             memcpy(q->claim_from, next->text.at, next->text.len + 1);
-        size_t n = taskiq_take_claimed(t, q, replies, entries);
-        if (n > 0)
-            taskiq_log(t, MF_LOG_WARN, "queue %s: took over %zu tasks of a dead worker", q->name, n);
+        if (taskiq_take_claimed(t, q, replies, entries) > 0)
+            taskiq_log(t, MF_LOG_WARN, "queue %s: took over a task of a dead worker", q->name);
     }
     mf_delete(t->allocator, a);
     taskiq_answered(t);
 }
 
-/* As many as there are slots, at most: they run one after the other. */
+/* One at a time: it runs alone, and what is claimed beside it would share its next death. The next one follows when it has
+ * ended. */
 static void claim(taskiq *t, taskiq_queue *q)
 {
-    char lease[24], idle[24], count[24];
+    char lease[24], idle[24];
     pthread_mutex_lock(&t->lock);
-    unsigned room = t->slots > t->in_flight ? t->slots - t->in_flight : 0;
-    bool busy = q->claiming || !t->serving || t->suspects != NULL || room == 0;
+    bool busy = q->claiming || !t->serving || t->suspects != NULL || t->alone;
     pthread_mutex_unlock(&t->lock);
     if (busy)
         return;
@@ -182,7 +181,7 @@ static void claim(taskiq *t, taskiq_queue *q)
     } else {
         mf_str argv[] = {mf_cstr(q->name), mf_cstr(t->options.group), mf_cstr(t->consumer), MF_STR_LIT(TASKIQ_CONSUMER_PREFIX),
                          ms_text(lease, t->options.lease), ms_text(idle, t->options.idle_timeout),
-                         mf_str_of(count, (size_t)snprintf(count, sizeof count, "%u", room)),
+                         MF_STR_LIT("1"),
                          q->claim_from[0] != '\0' ? mf_cstr(q->claim_from) : MF_STR_LIT("-")};
         mfi_redis_add_script(rq, t->scripts[TASKIQ_CLAIM_STREAM], 1, 8, argv);
     }
@@ -249,7 +248,8 @@ int64_t taskiq_lease_tick(taskiq *t, int64_t now_ns)
     pthread_mutex_unlock(&t->lock);
     if (!attached)
         return next;
-    bool renew_now = now_ns >= t->renew_ns, claim_now = serving && now_ns >= t->claim_ns;
+    bool renew_now = now_ns >= t->renew_ns;
+    bool claim_now = serving && (atomic_exchange(&t->claim_soon, false) || now_ns >= t->claim_ns);
     bool groups_now = serving && now_ns >= t->groups_ns;
     for (size_t i = 0; i < t->queue_count; i++) {
         taskiq_queue *q = &t->queues[i];

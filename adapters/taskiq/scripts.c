@@ -131,7 +131,7 @@ static const char claim_list[] =
     "return moved\n";
 
 /* KEYS: the queue, our in-flight list, the counts of deaths. ARGV: how many. Answers payloads and how often each one's
- * worker died, in turn. */
+ * worker died, in turn. A suspect is the last one: what lies beside it in the in-flight list would share its next death. */
 static const char take_list[] =
     "local out = {}\n"
     "local any = redis.call('EXISTS', KEYS[3]) == 1\n"
@@ -139,9 +139,14 @@ static const char take_list[] =
     "  local payload = redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'LEFT')\n"
     "  if not payload then break end\n"
     "  out[#out + 1] = payload\n"
-    "  out[#out + 1] = any and tonumber(redis.call('HGET', KEYS[3], redis.sha1hex(payload)) or '0') or 0\n"
+    "  local deaths = any and tonumber(redis.call('HGET', KEYS[3], redis.sha1hex(payload)) or '0') or 0\n"
+    "  out[#out + 1] = deaths\n"
+    "  if deaths > 0 then break end\n"
     "end\n"
     "return out\n";
+
+/* KEYS: the counts of deaths. ARGV: a payload. */
+static const char deaths[] = "return tonumber(redis.call('HGET', KEYS[1], redis.sha1hex(ARGV[1])) or '0')\n";
 
 /* KEYS: the delayed set, the queue. ARGV: "list" or "stream". Answers how many moved, and in how many ms the next one is
  * due (-1: none). */
@@ -184,6 +189,7 @@ const char *const taskiq_script_sources[TASKIQ_SCRIPTS] = {
     [TASKIQ_CLAIM_STREAM] = claim_stream,
     [TASKIQ_CLAIM_LIST] = claim_list,
     [TASKIQ_TAKE_LIST] = take_list,
+    [TASKIQ_DEATHS] = deaths,
     [TASKIQ_DUE] = due,
     [TASKIQ_LEAVE_STREAM] = leave_stream,
 };

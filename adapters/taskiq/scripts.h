@@ -12,6 +12,7 @@ typedef enum taskiq_script {
     TASKIQ_CLAIM_STREAM,    /* entries of dead workers become ours */
     TASKIQ_CLAIM_LIST,      /* payloads of dead workers go back to their queue */
     TASKIQ_TAKE_LIST,       /* several payloads, moved to the in-flight list */
+    TASKIQ_DEATHS,          /* how often a payload's worker died */
     TASKIQ_DUE,             /* what was put off and is due goes to its queue */
     TASKIQ_LEAVE_STREAM,    /* our consumer's name is given up where nothing is pending under it */
     TASKIQ_SCRIPTS

@@ -151,21 +151,19 @@ static taskiq_job *job_of_list(taskiq_source *s, taskiq_batch *batch, const mfi_
     return job;
 }
 
-/* A script's array of payloads and deaths, or the one payload of BLMOVE. */
+/* The script's array: payloads and deaths in turn. */
 static size_t take_list(taskiq_source *s, mfi_redis_replies *replies)
 {
     const mfi_redis_reply *reply = &replies->at[0];
-    bool one = reply->type == MFI_REDIS_STRING;
-    size_t n = 0, count = one ? 1 : reply->type == MFI_REDIS_ARRAY ? reply->count / 2 : 0;
-    if (count == 0)
+    size_t n = 0;
+    if (reply->type != MFI_REDIS_ARRAY || reply->count < 2)
         return 0;
     taskiq_batch *batch = batch_of(s->owner, replies);
     if (batch == NULL)
         return 0;
-    for (size_t i = 0; i < count; i++) {
-        const mfi_redis_reply *payload = one ? reply : &reply->items[2 * i];
-        taskiq_job *job = payload->type != MFI_REDIS_STRING ? NULL
-                          : job_of_list(s, batch, payload, one ? 0 : reply->items[2 * i + 1].integer);
+    for (size_t i = 0; i + 1 < reply->count; i += 2) {
+        taskiq_job *job = reply->items[i].type == MFI_REDIS_STRING ? job_of_list(s, batch, &reply->items[i], reply->items[i + 1].integer)
+                                                                   : NULL;
         if (job != NULL) {
             taskiq_jobs_start(s->owner, &job, 1);
             n++;
@@ -175,19 +173,91 @@ static size_t take_list(taskiq_source *s, mfi_redis_replies *replies)
     return n;
 }
 
+/* BLMOVE brings one payload and no more: whether its worker died before is asked for, and then it starts. Nothing else is
+ * read meanwhile, since a suspect runs alone. */
+static void deaths_known(void *user, mf_status st, mfi_redis_replies *replies, const mf_error *err)
+{
+    taskiq_job *job = user;
+    taskiq *t = job->owner;
+    taskiq_source *s = job->queue->source;
+    (void)err;
+    if (st == MF_OK && replies->at[0].integer > 0)
+        job->deliveries = (uint32_t)replies->at[0].integer;
+    taskiq_jobs_start(t, &job, 1);
+    pthread_mutex_lock(&t->lock);
+    s->reading = false;
+    s->more = true;         /* where there was one there may be others: the script is asked first */
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+    taskiq_read_all(t);
+    taskiq_answered(t);
+}
+
+/* True: a payload came, and the read is not over before it has started. */
+static bool take_one(taskiq_source *s, mfi_redis_replies *replies)
+{
+    taskiq *t = s->owner;
+    const mfi_redis_reply *payload = &replies->at[0];
+    taskiq_batch *batch = payload->type == MFI_REDIS_STRING ? batch_of(t, replies) : NULL;
+    if (batch == NULL)
+        return false;
+    taskiq_job *job = job_of_list(s, batch, payload, 0);
+    taskiq_batch_unref(batch);
+    if (job == NULL)
+        return false;
+    mfi_redis_request *rq = mfi_redis_request_create(t->redis);
+    mf_str argv[] = {mf_cstr(job->queue->deaths), job->payload};
+    mfi_redis_add_script(rq, t->scripts[TASKIQ_DEATHS], 1, 2, argv);
+    if (taskiq_submit(t, t->redis, rq, MFI_REDIS_HOW(.idempotent = true), deaths_known, job) != MF_OK) {
+        mf_error none = {0};
+        atomic_fetch_add(&t->submitted, 1);
+        deaths_known(job, MF_E_FULL, NULL, &none);
+    }
+    return true;
+}
+
 /* ---- reads -------------------------------------------------------------------------------------------------------- */
+
+/* A group is gone, and with it everything that was pending there: nobody holds what runs here, and nobody else will run it.
+ * Its outcome is told all the same. */
+static void forget_holds(taskiq *t, const taskiq_queue *q)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&t->lock);
+    for (taskiq_job *job = t->held; job != NULL; job = job->right)
+        if (job->queue == q && !atomic_exchange(&job->acknowledged, true))
+            n++;
+    pthread_mutex_unlock(&t->lock);
+    if (n > 0)
+        taskiq_log(t, MF_LOG_WARN, "queue %s: it is gone with %zu tasks that run here; what else was in it is lost", q->name, n);
+}
+
+static void group_gone(taskiq_source *s, const mf_error *err)
+{
+    taskiq *t = s->owner;
+    char quoted[MFI_TASKIQ_NAME_MAX + 2];
+    bool named = false;
+    taskiq_log(t, MF_LOG_WARN, "a queue or its group is gone; making it anew");
+    for (size_t i = 0; i < s->count; i++) {
+        snprintf(quoted, sizeof quoted, "'%s'", s->queues[i]->name);
+        named = named || strstr(err->text, quoted) != NULL;
+    }
+    for (size_t i = 0; i < s->count; i++) {
+        taskiq_queue *q = s->queues[i];
+        snprintf(quoted, sizeof quoted, "'%s'", q->name);
+        if (!named || strstr(err->text, quoted) != NULL)
+            forget_holds(t, q);
+        atomic_store(&q->grouped, false);
+        taskiq_group_create(t, q);
+    }
+}
 
 static void read_failed(taskiq_source *s, mf_status st, const mf_error *err)
 {
     taskiq *t = s->owner;
     int64_t pause = PAUSE;
-    if (st == MF_E_NOT_FOUND) {         /* NOGROUP: the server came back empty */
-        taskiq_log(t, MF_LOG_WARN, "a queue or its group is gone; making it anew");
-        for (size_t i = 0; i < s->count; i++)
-            if (!s->queues[i]->list) {
-                atomic_store(&s->queues[i]->grouped, false);
-                taskiq_group_create(t, s->queues[i]);
-            }
+    if (st == MF_E_NOT_FOUND && !s->queues[0]->list) {      /* NOGROUP: the server came back empty */
+        group_gone(s, err);
         pause = mf_milliseconds(20);
     } else if (st == MF_E_CANCELED) {   /* interrupted, or unblocked since a stream went away */
         pause = mf_milliseconds(20);
@@ -205,14 +275,16 @@ static void read_done(void *user, mf_status st, mfi_redis_replies *replies, cons
     taskiq *t = s->owner;
     size_t got = 0;
     bool list = s->queues[0]->list;
-    if (st == MF_OK)
-        got = list ? take_list(s, replies) : take_streams(s, replies);
-    else
+    if (st == MF_OK && list && take_one(s, replies)) {
+        taskiq_answered(t);
+        return;
+    }
+    if (st != MF_OK)
         read_failed(s, st, err);
+    else if (!list)
+        got = take_streams(s, replies);
     pthread_mutex_lock(&t->lock);
     s->reading = false;
-    if (list)
-        s->more = got > 0;      /* then ask the script first; else wait for one */
     if (got == 0 && (st == MF_OK || st == MF_E_CANCELED))
         s->empties++;
     pthread_cond_broadcast(&t->changed);
@@ -363,6 +435,7 @@ mf_status taskiq_sources_make(taskiq *t, mf_error *err)
         s->owner = t;
         s->queues[s->count++] = q;
         s->more = true;
+        q->source = s;
         s->link = t->redis;
         if (t->source_count > 0) {
             mf_status st = mfi_redis_create(&(mfi_redis_options){.allocator = t->allocator, .clock = t->clock, .address = t->address,

@@ -51,6 +51,7 @@ typedef struct taskiq_queue {
     _Atomic int64_t grouped_ns;         /* and when a sender saw that */
     char       *delayed, *dead;         /* keys */
     char       *inflight, *alive, *workers, *deaths;    /* keys of a list */
+    struct taskiq_source *source;       /* of a list: who reads it */
     char        claim_from[TASKIQ_ENTRY_MAX];           /* I/O thread: where the next look for the dead begins */
     int64_t     due_ns;                 /* I/O thread: when to look at the delayed set again */
     bool        claiming, renewing, dueing;             /* I/O thread: a request is under way */
@@ -183,6 +184,7 @@ struct taskiq {
     /* The I/O thread's. */
     int64_t             retry_ns;           /* outcomes that could not be told are tried again then; INT64_MAX */
     int64_t             renew_ns, claim_ns, groups_ns;
+    atomic_bool         claim_soon;         /* a suspect has ended: there may be more */
     atomic_uint         submitted;          /* requests whose callbacks are still to come */
 };
 

@@ -3,7 +3,7 @@ import asyncio
 import json
 import sys
 
-from fleet import (QUEUE, SERIALIZERS, SimpleRetryMiddleware, Tools, Worker, broker_of, end, kick, result_of, run_all, serve,
+from fleet import (QUEUE, PythonWorker, SimpleRetryMiddleware, Tools, Worker, broker_of, end, kick, result_of, run_all, serve,
                    wait_for)
 
 VALUE = {"a": [1, -2, 2.5, None, True, "h\u00e9\U0001f600"], "n": 2 ** 63, "m": {"x": {"y": []}}}
@@ -173,23 +173,27 @@ async def retries_cross_python_and_c(tools, server):
     await broker.shutdown()
 
 
-async def a_requeue_by_python_reaches_c(tools, server):
-    from taskiq import Context, TaskiqDepends
-    broker = broker_of(server)
+REQUEUES = """
+from taskiq import Context, TaskiqDepends
 
-    @broker.task(task_name="echo")
-    async def echo(x: int, context: Context = TaskiqDepends()):
-        await context.requeue()
+@broker.task(task_name="echo")
+async def echo(x: int, context: Context = TaskiqDepends()):
+    await asyncio.sleep(0.05)
+    await context.requeue()
+"""
+
+
+async def a_requeue_by_python_reaches_c(tools, server):
+    broker = broker_of(server)
     await broker.startup()
-    receiver = serve(broker)
+    python = PythonWorker(server, REQUEUES)
     task = await kick(broker, "echo", x=5, labels={"n": 5, "t": True})
-    await asyncio.to_thread(wait_for, lambda: any(
-        b"X-Taskiq-requeue" in fields[b"data"] for _, fields in server.redis.xrange(QUEUE)), 20, "a requeue")
+    wait_for(lambda: any(b"X-Taskiq-requeue" in fields[b"data"] for _, fields in server.redis.xrange(QUEUE)), 20, "a requeue")
     worker = Worker(tools, server)
-    await end(receiver)
     result = await result_of(task)
     assert result.return_value == {"x": 5} and result.labels["n"] == 5 and result.labels["t"] is True, result
     assert int(result.labels["X-Taskiq-requeue"]) >= 1, result
+    python.kill()
     worker.stop()
     await broker.shutdown()
 
