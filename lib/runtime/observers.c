@@ -53,6 +53,14 @@ mf_status mfi_observe_run(mf_run *run)
     return watch != NULL ? MF_OK : MF_E_NOMEM;
 }
 
+void mfi_run_stored(mf_run *run)
+{
+    mfi_observers *o = &run->client->observers;
+    pthread_mutex_lock(&o->lock);
+    run->stored = true;
+    pthread_mutex_unlock(&o->lock);
+}
+
 void mfi_unobserve_run(mf_run *run)
 {
     mf_client *client = run->client;
@@ -163,6 +171,19 @@ static size_t watched_page(mfi_observers *o, const mf_key *after, mf_key *out)
     return n;
 }
 
+/* A run that is being started is observed before its record is there. */
+static bool was_stored(mfi_observers *o, const mf_key *key)
+{
+    mfi_watch *watch = NULL;
+    pthread_mutex_lock(&o->lock);
+    HASH_FIND(hh, o->watches, key, sizeof *key, watch);
+    const mf_run *run = watch != NULL ? watch->first : NULL;
+    while (run != NULL && !run->stored)
+        run = run->next;
+    pthread_mutex_unlock(&o->lock);
+    return run != NULL;
+}
+
 void mfi_observers_look(mf_client *client)
 {
     mf_key keys[LOOK_PAGE], after = {{0}};
@@ -174,7 +195,8 @@ void mfi_observers_look(mf_client *client)
         if (mf_store_load(client->store, keys, n, records, NULL) != MF_OK)
             return;
         for (size_t i = 0; i < n; i++) {
-            if (records[i].spec == NULL || mf_signature_status_ended(records[i].state.status))
+            if (records[i].spec == NULL ? was_stored(&client->observers, &keys[i])
+                                        : mf_signature_status_ended(records[i].state.status))
                 mfi_observers_ended(client, &keys[i]);
             mf_record_release(&records[i]);
         }

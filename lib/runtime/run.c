@@ -57,6 +57,7 @@ mf_run *mf_run_open(mf_client *client, const mf_key *key, mf_error *err)
         mf_run_destroy(run);
         return NULL;
     }
+    mfi_run_stored(run);
     if (ended)
         mfi_observers_ended(client, key);
     return run;

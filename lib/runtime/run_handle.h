@@ -11,6 +11,7 @@ struct mf_run {
     mf_key           key;
     _Atomic uint32_t ended;         /* A  1: its record ended; a futex word */
     int              fd;            /* L  observers' lock; -1: not asked for */
+    bool             stored;        /* L  its record was in the store: if there is none, it was removed */
     bool             on_end_set;    /* L */
     mfi_run_end_fn  *on_end;        /* L  NULL: none, or called already */
     void            *on_end_user;   /* L */
@@ -22,6 +23,8 @@ struct mf_run {
 
 /** A handle on the run of that key, which observes it. NULL: no memory. */
 mf_run *mfi_run_create(mf_client *client, const mf_key *key, mf_error *err);
+/** Its record is in the store. Until then a look at the store that finds none means nothing. */
+void      mfi_run_stored(mf_run *run);
 mf_status mfi_observe_run(mf_run *run);
 void      mfi_unobserve_run(mf_run *run);
 

@@ -222,6 +222,7 @@ static mf_run *start(struct start *s, mf_error *err)
         mf_run_destroy(run);
         return NULL;
     }
+    mfi_run_stored(run);
     return open_joined(s, run, err);
 }
 

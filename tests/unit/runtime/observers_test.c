@@ -3,6 +3,7 @@
 #include <criterion/new/assert.h>
 
 #include "bench.h"
+#include "run_handle.h"
 
 static bench b;
 static mf_key key;
@@ -117,6 +118,21 @@ Test(runtime_observers, an_end_between_opening_and_looking_is_not_missed)
     cr_assert(eq(int, mf_value_int(mf_message_value(result), &n), MF_OK));
     cr_assert(eq(i64, n, 5));
     mf_message_unref(result);
+    mf_run_destroy(run);
+}
+
+/* A start makes its handle first, so that no end is missed; whoever looks meanwhile finds no record. */
+Test(runtime_observers, what_is_not_stored_yet_has_not_ended)
+{
+    mf_error err;
+    mf_key other = bench_key(MF_KIND_TASK, 2);
+    mf_run *run = mfi_run_create(b.client, &other, &err);
+    cr_assert(ne(ptr, run, NULL));
+    mfi_observers_look(b.client);
+    cr_assert(eq(int, mf_run_poll(run, NULL, &err), MF_E_AGAIN));
+    mfi_run_stored(run);
+    mfi_observers_look(b.client);       /* but what was there and is not any more is gone */
+    cr_assert(eq(int, mf_run_poll(run, NULL, &err), MF_E_NOT_FOUND));
     mf_run_destroy(run);
 }
 
