@@ -13,6 +13,9 @@
 #include "sqlite_create.h"
 #endif
 #include "url.h"
+#ifdef MFI_WITH_REDIS
+#include "redis_store.h"
+#endif
 #ifdef MFI_WITH_TASKIQ
 #include "taskiq_adapter.h"
 #endif
@@ -25,6 +28,8 @@ typedef struct maker {
     mf_status (*begin)(const mfi_url *url, const mf_options *options, void **state, mf_error *err);
     mf_status (*set)(void *state, const char *name, const char *value, mf_error *err);     /* MF_E_NOT_FOUND: none of its own */
     const char *(*parameter)(size_t n, const char **help);                                /* those of set; NULL past the last */
+    /* Where flows are kept when nobody says; before create. NULL: in memory. */
+    mf_status (*store)(void *state, const mf_options *options, mf_store **out, mf_error *err);
     mf_status (*create)(void *state, const mf_options *options, mf_adapter **out, mf_error *err);
     void (*abandon)(void *state);
 } maker;
@@ -71,6 +76,16 @@ static mf_status taskiq_set(void *state, const char *name, const char *value, mf
     return st != MF_E_NOT_FOUND ? st : mfi_redis_address_set(&o->address, name, value, err);
 }
 
+static mf_status taskiq_store(void *state, const mf_options *options, mf_store **out, mf_error *err)
+{
+    const mfi_taskiq_options *o = state;
+    mf_status st = mfi_redis_address_check(&o->address, err);
+    if (st != MF_OK)
+        return st;
+    return mfi_redis_store_create(&(mfi_redis_store_options){.allocator = options->allocator, .clock = options->clock,
+                                                             .address = &o->address, .lease_ms = o->lease / 1000000}, out, err);
+}
+
 static mf_status taskiq_create(void *state, const mf_options *options, mf_adapter **out, mf_error *err)
 {
     mfi_taskiq_options *o = state;
@@ -86,7 +101,7 @@ static mf_status taskiq_create(void *state, const mf_options *options, mf_adapte
 static const maker managers[MFI_MANAGERS] = {
     [MFI_MANAGER_LOCAL] = {"local threads", .create = local_create},
 #ifdef MFI_WITH_TASKIQ
-    [MFI_MANAGER_TASKIQ] = {"TaskIQ", taskiq_begin, taskiq_set, mfi_taskiq_parameter, taskiq_create, taskiq_abandon},
+    [MFI_MANAGER_TASKIQ] = {"TaskIQ", taskiq_begin, taskiq_set, mfi_taskiq_parameter, taskiq_store, taskiq_create, taskiq_abandon},
 #else
     [MFI_MANAGER_TASKIQ] = {"TaskIQ", .create = NULL},
 #endif
@@ -114,12 +129,51 @@ static mf_status sqlite_create(const mf_options *options, const char *where, mf_
 #define sqlite_create NULL
 #endif
 
+#ifdef MFI_WITH_REDIS
+static mf_status redis_create(const char *transport, const mf_options *options, const char *where, mf_store **out, mf_error *err)
+{
+    mfi_redis_address address;
+    char url[MFI_URL_MAX];
+    int len = snprintf(url, sizeof url, "%s:%s", transport, where);
+    mf_status st = len < (int)sizeof url ? mfi_redis_address_from_url(url, &address, err) :
+                   mf_fail(err, MF_E_INVALID, "url: store=%s: too long", transport);
+    if (st == MF_OK)
+        st = mfi_redis_store_create(&(mfi_redis_store_options){.allocator = options->allocator, .clock = options->clock,
+                                                               .address = &address}, out, err);
+    explicit_bzero(url, sizeof url);
+    mfi_redis_address_wipe(&address);
+    return st;
+}
+
+static mf_status redis_plain(const mf_options *options, const char *where, mf_store **out, mf_error *err)
+{
+    return redis_create("redis", options, where, out, err);
+}
+
+static mf_status redis_tls(const mf_options *options, const char *where, mf_store **out, mf_error *err)
+{
+    return redis_create("rediss", options, where, out, err);
+}
+
+static mf_status redis_unix(const mf_options *options, const char *where, mf_store **out, mf_error *err)
+{
+    return redis_create("unix", options, where, out, err);
+}
+#else
+#define redis_plain NULL
+#define redis_tls NULL
+#define redis_unix NULL
+#endif
+
 static const struct {
     const char      *name, *form;
     store_create_fn *create;
 } stores[] = {
     {"memory", "memory", memory_create},
     {"sqlite", "sqlite:FILE", sqlite_create},
+    {"redis", "redis://HOST:PORT/DB", redis_plain},     /* a & between its parameters stands there as %26 */
+    {"rediss", "rediss://HOST:PORT/DB", redis_tls},
+    {"unix", "unix:///SOCKET", redis_unix},
 };
 
 /* ---- the table of URLs -------------------------------------------------------------------------------------------- */
@@ -154,8 +208,8 @@ static const struct url_parameter {
     set_fn     *set;
 } parameters[] = {
     {MFI_MANAGER_LOCAL, "threads", "worker threads, 1 to 1024 (one per CPU)", set_threads},
-    {MFI_MANAGER_LOCAL, "store", "where flows are kept: memory (the default) or sqlite:FILE", set_store},
-    {MFI_MANAGER_TASKIQ, "store", "where flows are kept: memory (the default) or sqlite:FILE", set_store},
+    {MFI_MANAGER_LOCAL, "store", "where flows are kept: memory (the default), sqlite:FILE, or a redis: URL", set_store},
+    {MFI_MANAGER_TASKIQ, "store", "where flows are kept: the same Redis (the default), another redis: URL, sqlite:FILE, memory", set_store},
     {MFI_MANAGER_TASKIQ, "threads", "worker threads, 1 to 1024 (one per CPU)", set_threads},
 };
 
@@ -341,7 +395,9 @@ static mf_status detect(const char *text, mf_options *o, mf_error *err)
         st = find_parameters(&url, manager, state, &setting, err);
     if (st == MF_OK && setting.threads != 0)
         o->threads = setting.threads;
-    if (st == MF_OK && o->store == NULL)
+    if (st == MF_OK && o->store == NULL && setting.store == NULL && managers[manager].store != NULL)
+        st = managers[manager].store(state, o, &o->store, err);
+    else if (st == MF_OK && o->store == NULL)
         st = make_store(setting.store, o, &o->store, err);
     if (st == MF_OK)
         return managers[manager].create(state, o, &o->adapter, err);

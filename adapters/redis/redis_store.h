@@ -9,8 +9,8 @@
 typedef struct mfi_redis_store_options {
     const mf_allocator      *allocator;    /* NULL: the default one. The link's is that anyway: its thread has nobody to tell that
                                               there was no memory, and would have to drop the connection */
-    const mf_clock          *clock;        /* NULL: the server's TIME, the one clock that all processes share. For tests: another,
-                                              whose wall_ms is then the store's time */
+    const mf_clock          *clock;        /* NULL, or the default one: the server's TIME, which all processes share. For tests:
+                                              another, whose wall_ms is then the store's time */
     const mfi_redis_address *address;      /* borrowed for the call */
     int64_t                  lease_ms;     /* 0: 30 s; below: none, and what a killed process held stays held. For tests */
     mf_duration              timeout;      /* of one operation; 0: the link's request_timeout, 10 s */

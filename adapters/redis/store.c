@@ -186,7 +186,7 @@ mf_status mfi_redis_store_create(const mfi_redis_store_options *o, mf_store **ou
         return mf_fail(err, MF_E_NOMEM, "store: out of memory");
     s->base = (mf_store){.ops = &redis_ops, .allocator = o->allocator};
     s->allocator = o->allocator;
-    s->clock = o->clock;
+    s->clock = o->clock != mf_clock_default() ? o->clock : NULL;
     s->timeout = o->timeout;
     s->lease_ms = o->lease_ms == 0 ? 30000 : o->lease_ms > 0 ? o->lease_ms : 0;
     init_locks(s);

@@ -6,6 +6,9 @@
 #include "sqlite_create.h"
 #include "temp_store.h"
 #endif
+#ifdef MFT_REDIS
+#include "temp_redis.h"
+#endif
 
 static mf_status open_url(const mf_options *options, mf_store *store, mf_client **out, mf_error *err)
 {
@@ -69,6 +72,13 @@ static mf_status sqlite_store(const mf_allocator *allocator, mf_store **out, mf_
 }
 #endif
 
+#ifdef MFT_REDIS
+static mf_status redis_store(const mf_allocator *allocator, mf_store **out, mf_error *err)
+{
+    return temp_redis_store(allocator, NULL, 0, out, err);
+}
+#endif
+
 const flow_maker flow_makers[] = {
     {"local", open_url, {0}},
     {"local, outcomes by message", open_by_message, {.by_message = true}},
@@ -78,6 +88,10 @@ const flow_maker flow_makers[] = {
 #ifdef MFT_SQLITE
     {"local in one file", open_url, {0}, sqlite_store, temp_store_clean},
     {"a queue of its own, flows in one file", open_queue, {0}, sqlite_store, temp_store_clean},
+#endif
+#ifdef MFT_REDIS
+    {"local on Redis", open_url, {0}, redis_store, temp_redis_clean},
+    {"a queue of its own, flows in Redis", open_queue, {0}, redis_store, temp_redis_clean},
 #endif
 };
 const size_t flow_maker_count = sizeof flow_makers / sizeof flow_makers[0];
