@@ -26,6 +26,18 @@ typedef struct mfi_durable {
 void mfi_durable_wait(struct mf_client *client, struct mfi_running *running);
 void mfi_durable_fini(struct mf_client *client, mfi_durable *durable);
 
+/** A memo: {verb, key, and one more: value under `name`, or until_ms where value is NULL}. */
+MF_NODISCARD mf_status mfi_memo_make(struct mf_client *client, const char *verb, const char *key, const char *name,
+                                     const mf_message *value, int64_t until_ms, mf_message **out);
+
+#define MFI_EVENT_SPACE "event:"
+/** The note by which the waiting for memo `index` is found; note refers to the texts beside it. */
+struct mfi_event_note {
+    char    space[sizeof MFI_EVENT_SPACE + 200], name[64];
+    mf_note note;
+};
+void mfi_event_note_fill(struct mfi_event_note *n, const char *event, const mf_key *key, uint64_t index);
+
 /** Where random bytes of a key come from in the durable call of this thread, the same in each replay; NULL: in none. */
 const struct mfi_random *mfi_durable_keys(void);
 /** Whether this thread is in a durable call. */
