@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { EXIT_DONE = 0, EXIT_FLOW_FAILED = 1, EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
@@ -16,6 +17,7 @@ enum { EXIT_DONE = 0, EXIT_FLOW_FAILED = 1, EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
 struct options {
     const char         *directory;
     const char         *url;
+    const char         *store;
     unsigned            threads;
     unsigned            max_concurrency;
     uint64_t            stop_after_failures;
@@ -31,6 +33,8 @@ static const char help[] =
     "  -s, --stop-after-failures N  give up when N files could not be read (default: never)\n"
     "  -t, --threads N              worker threads (default: one per CPU)\n"
     "  -u, --url URL                where the tasks run (default: MAGEFLOW_URL, or this process)\n"
+    "  -S, --store sqlite:FILE      keep the search in FILE: started again with the same options after a crash or a kill, it\n"
+    "                               goes on where it was, in this process\n"
     "  -a, --all                    show every group, not just the ten that waste most\n"
     "  -j, --json                   a line of JSON per group, and as the last line one object: files, bytes, failed,\n"
     "                               duplicate_groups, duplicate_files, wasted_bytes, seconds\n"
@@ -77,16 +81,18 @@ static int read_options(int argc, char **argv, struct options *o)
     static const struct option rows[] = {
         {"max-concurrency", required_argument, NULL, 'c'}, {"stop-after-failures", required_argument, NULL, 's'},
         {"threads", required_argument, NULL, 't'},         {"url", required_argument, NULL, 'u'},
+        {"store", required_argument, NULL, 'S'},
         {"all", no_argument, NULL, 'a'},                   {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},                  {NULL, 0, NULL, 0},
     };
     bool good = true;
-    for (int c; good && (c = getopt_long(argc, argv, "c:s:t:u:ajh", rows, NULL)) != -1;) {
+    for (int c; good && (c = getopt_long(argc, argv, "c:s:t:u:S:ajh", rows, NULL)) != -1;) {
         switch (c) {
         case 'c': good = read_unsigned("max-concurrency", optarg, 65536, &o->max_concurrency); break;
         case 's': good = read_number("stop-after-failures", optarg, 1, INT64_MAX, &o->stop_after_failures); break;
         case 't': good = read_unsigned("threads", optarg, 1024, &o->threads); break;
         case 'u': o->url = optarg; break;
+        case 'S': o->store = optarg; break;
         case 'a': o->show.all = true; break;
         case 'j': o->show.json = true; break;
         case 'h': fputs(help, stdout); return -1;
@@ -95,6 +101,10 @@ static int read_options(int argc, char **argv, struct options *o)
     }
     if (good && argc - optind > 1) {
         fprintf(stderr, "duplicates: expected one directory, got %d: see duplicates --help\n", argc - optind);
+        good = false;
+    }
+    if (good && o->store != NULL && (strncmp(o->store, "sqlite:", 7) != 0 || o->store[7] == '\0')) {
+        fprintf(stderr, "duplicates: --store: expected sqlite:FILE, got \"%s\"\n", o->store);
         good = false;
     }
     if (good && optind < argc)
@@ -135,6 +145,55 @@ static char *make_spool(void)
     return path;
 }
 
+/* ---- a search that outlives the program --------------------------------------------------------------------------------- */
+
+/* What makes two searches the same one, in 16 digits. */
+static uint64_t mark_of(const char *root, uint64_t stop_after_failures)
+{
+    uint64_t mark = UINT64_C(0xcbf29ce484222325) ^ stop_after_failures;
+    for (; *root != '\0'; root++)
+        mark = (mark ^ (unsigned char)*root) * UINT64_C(0x100000001b3);
+    return mark;
+}
+
+/* The list beside the store, which the next program finds again. To be freed. NULL: said why not. */
+static char *keep_spool(const char *file, uint64_t mark)
+{
+    char *path = NULL;
+    int fd = asprintf(&path, "%s-%016llx.list", file, (unsigned long long)mark) < 0 ? -1
+           : open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    char *real = fd < 0 ? NULL : realpath(path, NULL);
+    if (real == NULL)
+        fprintf(stderr, "duplicates: no file for the list of files beside %s: %s\n", file, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return real;
+}
+
+/* "local:" with FILE as its store, escaped. To be freed. */
+static char *store_url(const char *file)
+{
+    static const char head[] = "local:?store=sqlite:", digits[] = "0123456789ABCDEF";
+    char *url = malloc(sizeof head + 3 * strlen(file)), *at = url;
+    if (url == NULL)
+        return NULL;
+    memcpy(at, head, sizeof head - 1);
+    at += sizeof head - 1;
+    for (; *file != '\0'; file++) {
+        unsigned char c = (unsigned char)*file;
+        if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || strchr("/._-", c) != NULL) {
+            *at++ = (char)c;
+            continue;
+        }
+        *at++ = '%';
+        *at++ = digits[c >> 4];
+        *at++ = digits[c & 15];
+    }
+    *at = '\0';
+    return url;
+}
+
 static void print_library_log(void *user, mf_log_level level, mf_str line)
 {
     char text[512];
@@ -166,12 +225,18 @@ static int search_with(mf_client *client, const struct options *o, const struct 
     mf_error err;
     struct groups_summary found;
     struct show_options show = o->show;
+    mf_key key = {{0}};
     int64_t started = now_ns();
-    int code = told(search_run(client, search, &found, &err), &err, EXIT_FLOW_FAILED);
-    if (code != EXIT_DONE)
-        return code;
-    show.seconds = (double)(now_ns() - started) / 1e9;
-    return told(show_found(search->spool, &found, &show, &err), &err, EXIT_FLOW_FAILED);
+    int code = told(search_run(client, search, &key, &found, &err), &err, EXIT_FLOW_FAILED);
+    if (code == EXIT_DONE) {
+        show.seconds = (double)(now_ns() - started) / 1e9;
+        code = told(show_found(search->spool, &found, &show, &err), &err, EXIT_FLOW_FAILED);
+    }
+    if (search->name != NULL && mf_key_is_set(&key)) {    /* shown, failed or canceled: nobody goes on with it */
+        search_forget(client, &key);
+        unlink(search->spool);
+    }
+    return code;
 }
 
 static int open_and_search(const struct options *o, const struct search *search)
@@ -189,6 +254,36 @@ static int open_and_search(const struct options *o, const struct search *search)
     return code;
 }
 
+/* With the list in a file of its own, or in one that is found again. */
+static int search_in(struct options *o, const char *root)
+{
+    char mark[32], *url = NULL;
+    struct search search = {.directory = o->directory, .root = root, .max_concurrency = o->max_concurrency,
+                            .stop_after_failures = o->stop_after_failures};
+    char *spool;
+    if (o->store != NULL) {
+        const char *file = o->store + strlen("sqlite:");
+        uint64_t number = mark_of(root, o->stop_after_failures);
+        snprintf(mark, sizeof mark, "duplicates %016llx", (unsigned long long)number);
+        search.name = mark;
+        o->url = url = store_url(file);
+        spool = url == NULL ? NULL : keep_spool(file, number);
+    } else {
+        spool = make_spool();
+    }
+    if (spool == NULL) {
+        free(url);
+        return EXIT_USAGE;
+    }
+    search.spool = spool;
+    int code = open_and_search(o, &search);
+    if (search.name == NULL)
+        unlink(spool);
+    free(spool);
+    free(url);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.directory = ".", .url = getenv("MAGEFLOW_URL"), .max_concurrency = 30};
@@ -202,16 +297,8 @@ int main(int argc, char **argv)
 
     mf_error err;
     code = told(search_catch_signals(&err), &err, EXIT_FLOW_FAILED);      /* before there is something to clean up */
-    char *spool = code == EXIT_DONE ? make_spool() : NULL;
-    if (spool != NULL) {
-        struct search search = {.directory = o.directory, .root = root, .spool = spool, .max_concurrency = o.max_concurrency,
-                                .stop_after_failures = o.stop_after_failures};
-        code = open_and_search(&o, &search);
-        unlink(spool);
-    } else if (code == EXIT_DONE) {
-        code = EXIT_USAGE;
-    }
-    free(spool);
+    if (code == EXIT_DONE)
+        code = search_in(&o, root);
     free(root);
     return code;
 }

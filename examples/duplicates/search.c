@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -86,6 +87,23 @@ static mf_signature *build(mf_client *client, const struct search *search, mf_ke
     return mf_chain_add(chain, mf_sign(client, TASK_REPORT, spool_kwargs(search), err), err);
 }
 
+/* ---- starting ---------------------------------------------------------------------------------------------------------- */
+
+/* A program that was killed left its run in the store, under the name that it would have again. A name whose run was shown and
+ * taken away stays taken for a while: then the next one is tried. */
+static mf_run *start(mf_signature *chain, const struct search *search, mf_error *err)
+{
+    char name[96];
+    if (search->name == NULL || chain == NULL)
+        return mf_start(chain, NULL, err);
+    for (unsigned n = 0;; n++) {
+        snprintf(name, sizeof name, "%s %u", search->name, n);
+        mf_run *run = mf_start_with(chain, NULL, MF_START_OPTIONS(.unique = name, .join = true), err);
+        if (run != NULL || err->status != MF_E_NOT_FOUND)
+            return run;
+    }
+}
+
 /* ---- watching ---------------------------------------------------------------------------------------------------------- */
 
 struct watch {
@@ -116,7 +134,7 @@ static uint64_t listed_so_far(const struct watch *watch)
 static void show_progress(struct watch *watch)
 {
     mf_counts counts;
-    if (mf_count(watch->client, &watch->swarm, &counts, NULL) != MF_OK)
+    if (!mf_key_is_set(&watch->swarm) || mf_count(watch->client, &watch->swarm, &counts, NULL) != MF_OK)
         return;
     if (counts.expected == 0 && counts.total == 0) {
         screen_listing(listed_so_far(watch));
@@ -171,16 +189,27 @@ static mf_status finish(const struct watch *watch, const struct search *search, 
     return st;
 }
 
-mf_status search_run(mf_client *client, const struct search *search, struct groups_summary *out, mf_error *err)
+mf_status search_run(mf_client *client, const struct search *search, mf_key *key, struct groups_summary *out, mf_error *err)
 {
     struct watch watch = {.client = client};
     mf_signature *chain = build(client, search, &watch.swarm, err);
-    watch.run = mf_start(chain, NULL, err);
+    mf_key ours = mf_signature_key(chain);
+    watch.run = start(chain, search, err);
     mf_signature_destroy(chain);
     if (watch.run == NULL)
         return err->status;
+    *key = mf_run_key(watch.run);
+    if (!mf_key_eq(key, &ours)) {      /* another program's: its parts have other keys */
+        watch.swarm = (mf_key){{0}};
+        screen_say("duplicates: going on where the last search was interrupted");
+    }
     watch_run(&watch);
     mf_status st = finish(&watch, search, out, err);
     mf_run_destroy(watch.run);
     return st;
+}
+
+void search_forget(mf_client *client, const mf_key *key)
+{
+    (void)mf_remove(client, key, MF_REMOVE_ALL, NULL);
 }

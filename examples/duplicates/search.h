@@ -11,6 +11,7 @@ struct search {
     const char *directory;          /* as the user wrote it */
     const char *root;               /* the same, absolute */
     const char *spool;
+    const char *name;               /* of the run, where a store outlives the program; NULL: it need not be found again */
     unsigned    max_concurrency;
     uint64_t    stop_after_failures;
 };
@@ -20,9 +21,12 @@ mf_status search_catch_signals(mf_error *err);
 /** The signal that was noted; 0: none. */
 int search_signal(void);
 
-/** Search, with a progress bar on a terminal. Returns when nothing of it runs any more in this process, callbacks
+/** Search, with a progress bar on a terminal; with a name, go on with the search of that name that was interrupted, if there
+ * is one. *key is the run's. Returns when nothing of it runs any more in this process, callbacks
  * included. MF_E_TASK_FAILED: the text tells why, with how many files failed where that is the reason; MF_E_CANCELED: a
  * signal came; or what starting it answered. */
-mf_status search_run(mf_client *client, const struct search *search, struct groups_summary *out, mf_error *err);
+mf_status search_run(mf_client *client, const struct search *search, mf_key *key, struct groups_summary *out, mf_error *err);
+/** What search_run found was shown: the run need not be found again. */
+void search_forget(mf_client *client, const mf_key *key);
 
 #endif

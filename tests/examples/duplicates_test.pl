@@ -234,6 +234,8 @@ sub case_wrong_usage_exits_2 {
         [qr/--stop-after-failures: expected a number from 1 to \d+, got "-1"/, '--stop-after-failures=-1', $tree],
         [qr/frob.*\nsee duplicates --help/,             '--frob'],
         [qr/unknown scheme "nosuch"/,                   '--url', 'nosuch:', $tree],
+        [qr/--store: expected sqlite:FILE, got "memory"/, '--store', 'memory', $tree],
+        [qr{beside $work/nowhere/jobs.db: No such file or directory},                '--store', "sqlite:$work/nowhere/jobs.db", $tree],
     );
     for (@wrong) {
         my ($say, @arguments) = @$_;
@@ -245,7 +247,7 @@ sub case_wrong_usage_exits_2 {
     my ($code, $out) = run('--help');
     is $code, 0, '--help: exit code';
     like $out, qr/--$_\b/, "--help names --$_"
-        for qw(max-concurrency stop-after-failures threads url json all help);
+        for qw(max-concurrency stop-after-failures threads url store json all help);
     is_deeply [left_behind()], [], 'nothing is left behind';
 }
 
@@ -296,6 +298,75 @@ sub case_terminal_shows_a_bar {
     like $seen, qr{\r\e\[K(?:\^C)?duplicates: interrupted\r\n\z}, 'the bar is wiped before the last line';
     my @lines = split /\r\n/, $seen;
     is scalar @lines, 1, 'the bar stays on one line';
+}
+
+# ---- killed and started again ---------------------------------------------------------------------------------------------
+
+# Lines that a killed tracer leaves are cut off anywhere: a file counts as opened by a whole one.
+sub opened {
+    my ($trace) = @_;
+    my ($text, %times) = (slurp($trace));
+    $times{$1}++ while $text =~ m{openat\(\d+, "([^"]+)", [A-Z_|]*O_NOFOLLOW[A-Z_|]*\) = \d+$}gm;
+    return \%times;
+}
+
+# The report without what no two runs share
+sub said {
+    my ($out) = @_;
+    my ($sum, $groups) = parse($out);
+    delete $sum->{seconds};
+    return [$sum, $groups];
+}
+
+# KILLS in the environment: that many instead of 10. A kill comes when the program has done a random part of its work, as its
+# trace tells; where nothing can be traced, after a random time.
+sub case_killed_and_started_again_it_ends_as_undisturbed {
+    my $kills = $ENV{KILLS} // 10;
+    my $seed = $ENV{SEED} // time;
+    srand $seed;
+    open my $made, '-|', $ENV{MAKE_TREE}, "$tree/many", 800 or die;
+    my @made = <$made>;
+    close $made or die;
+    local $ENV{ASAN_OPTIONS} = join ':', grep { defined } $ENV{ASAN_OPTIONS}, 'detect_leaks=0';    # not while traced
+    my ($code, $out) = run('-j', '-a', $tree);
+    is $code, 0, 'undisturbed: exit code';
+    my $want = said($out);
+    my $traced = system('strace -D -o /dev/null true 2>/dev/null') == 0;
+    my %opened;
+    my ($killed, $went_on) = (0, 0);
+    for (my $round = 0; $killed < $kills || $code != 0; $round++) {
+        my $trace = "$work/trace-$round";
+        my @tracer = $traced ? ('strace', '-D', '-f', '-qq', '-e', 'trace=openat', '-o', $trace) : ();
+        put($trace, '');
+        my $pid = begin(@tracer, $ENV{DUPLICATES}, '-j', '-a', '-S', "sqlite:$work/jobs.db", $tree);
+        my $enough = int rand 20_000;    # bytes of trace, of 800 lines of about 90 in all
+        my $ended = 0;
+        if ($killed < $kills && $traced) {
+            until_true('it works or ends', sub { -s $trace >= $enough || ($ended = waitpid($pid, 1) == $pid) });
+        } elsif ($killed < $kills) {
+            select undef, undef, undef, rand 0.3;
+        }
+        $killed += kill KILL => $pid if $killed < $kills && !$ended;
+        waitpid $pid, 0 if !$ended;
+        $code = $?;
+        $went_on ||= slurp("$work/err") =~ /going on where/;
+        if ($code == 0) {    # it was faster than its killer, or nobody's victim
+            is_deeply said(slurp("$work/out")), $want, "round $round: the report of an undisturbed run (SEED=$seed)";
+        }
+        my $times = opened($trace);
+        $opened{$_} += $times->{$_} for keys %$times;
+        last if $round > 10 * $kills;
+    }
+    is $killed, $kills, 'killed as often as it was to be';
+    ok $went_on, 'what was begun by one was gone on with by another';
+    if ($traced) {
+        my @most = sort { $b <=> $a } values %opened;
+        my $total = 0;
+        $total += $_ for @most;
+        cmp_ok $most[0], '<=', 1 + $kills, 'no file was opened more often than kills allow';
+        cmp_ok $total, '<=', 800 + 30 * $kills, 'nor were all together: what was in flight, and no more';
+    }
+    is_deeply [grep { /list$/ } glob "$work/jobs.db*"], [], 'the list is gone';
 }
 
 my $case = main->can("case_" . ($ARGV[0] // '')) or die "usage: duplicates_test.pl CASE\n";

@@ -98,8 +98,9 @@ Test(duplicates_recorded, one_chain_one_map_swarm_n_items_their_failures_and_one
     cr_assert(eq(int, duplicates_register(client, hear, &err), MF_OK), "%s", err.text);
 
     struct groups_summary summary;
+    mf_key key;
     struct search search = {.directory = dir, .root = dir, .spool = spool, .max_concurrency = 7};
-    cr_assert(eq(int, search_run(client, &search, &summary, &err), MF_OK), "%s", err.text);
+    cr_assert(eq(int, search_run(client, &search, &key, &summary, &err), MF_OK), "%s", err.text);
 
     int items = GOOD_FILES + BAD_FILES;
     cr_expect(eq(int, count(recording, MF_RECORDED_DELIVERY, TASK_LIST, MF_STATUS_PENDING), 1));
