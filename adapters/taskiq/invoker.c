@@ -306,6 +306,7 @@ static taskiq_job *next_alone(taskiq *t)
     if (t->suspects == NULL)
         t->suspects_end = &t->suspects;
     t->alone = true;
+    job->alone = true;
     t->in_flight++;
     return job;
 }
@@ -322,20 +323,27 @@ static void submit_or_give_back(taskiq *t, taskiq_job *job)
 {
     if (mf_pool_submit(t->pool, taskiq_job_run, job) == MF_OK)
         return;
+    bool alone = job->alone;
     give_back(job);
     pthread_mutex_lock(&t->lock);
     t->in_flight--;
-    t->alone = false;
+    t->alone = t->alone && !alone;
     pthread_mutex_unlock(&t->lock);
 }
 
-/* A slot is free. gate: the call was inside it. */
-static void slot_ended(taskiq *t, taskiq_task *gate)
+/* Those that a suspect kept waiting may be claimed now. */
+static void claim_again(taskiq *t)
+{
+    atomic_store(&t->claim_soon, true);
+    mfi_redis_poke(t->redis);
+}
+
+/* A slot is free. gate: the call was inside it. was_alone: it was the suspect that runs alone. */
+static void slot_ended(taskiq *t, taskiq_task *gate, bool was_alone)
 {
     pthread_mutex_lock(&t->lock);
     taskiq_job *next = next_at_gate(gate);
-    bool was_alone = t->alone;      /* whatever runs while a suspect does is that suspect */
-    t->alone = false;
+    t->alone = t->alone && !was_alone;
     t->in_flight--;
     taskiq_job *suspect = next_alone(t);
     if (t->in_flight == 0)
@@ -345,10 +353,8 @@ static void slot_ended(taskiq *t, taskiq_task *gate)
         submit(next);
     if (suspect != NULL)
         submit(suspect);
-    if (was_alone && suspect == NULL) {
-        atomic_store(&t->claim_soon, true);
-        mfi_redis_poke(t->redis);
-    }
+    if (was_alone && suspect == NULL)
+        claim_again(t);
     taskiq_read_all(t);
 }
 
@@ -391,6 +397,9 @@ void taskiq_jobs_start(taskiq *t, taskiq_job **jobs, size_t n)
 
 /* ---- the call ---------------------------------------------------------------------------------------------------- */
 
+/* The call that this thread is in; the one below it where it helps. */
+static _Thread_local taskiq_job *current;
+
 static void call(taskiq *t, taskiq_job *job)
 {
     pthread_mutex_lock(&t->lock);
@@ -400,7 +409,10 @@ static void call(taskiq *t, taskiq_job *job)
     if (lost)
         return;
     job->started_ns = mfi_now_ns(t->clock);
+    taskiq_job *below = current;
+    current = job;
     t->host->ops->deliver(t->host, &job->delivery);
+    current = below;
     pthread_mutex_lock(&t->lock);
     job->running = false;
     pthread_mutex_unlock(&t->lock);
@@ -416,8 +428,9 @@ void taskiq_job_run(void *arg)
     pthread_mutex_unlock(&t->lock);
     if (!serving) {
         gate = job->prepared ? job->task : NULL;
+        bool was_alone = job->alone;
         give_back(job);
-        slot_ended(t, gate);
+        slot_ended(t, gate, was_alone);
         return;
     }
     if (job->prepared || prepare(job)) {
@@ -433,19 +446,28 @@ void taskiq_job_run(void *arg)
             taskiq_settle_job(job);
         }
     }
+    pthread_mutex_lock(&t->lock);
+    bool was_alone = job->alone;
+    pthread_mutex_unlock(&t->lock);
     taskiq_job_unref(job);
-    slot_ended(t, gate);
+    slot_ended(t, gate, was_alone);
 }
 
+/* A suspect that waits is alone no longer: what it waits for may be a suspect too. */
 void taskiq_slot_release(taskiq *t)
 {
     pthread_mutex_lock(&t->lock);
+    bool was_alone = current != NULL && current->alone;
+    if (was_alone)
+        current->alone = t->alone = false;
     t->in_flight--;
     t->helping++;
     taskiq_job *suspect = next_alone(t);
     pthread_mutex_unlock(&t->lock);
     if (suspect != NULL)
         submit(suspect);
+    else if (was_alone)
+        claim_again(t);
     taskiq_read_all(t);
 }
 

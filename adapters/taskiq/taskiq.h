@@ -104,6 +104,7 @@ struct taskiq_job {
     atomic_bool   acknowledged;             /* ack_type when_received: nothing is held any more */
     bool          told;                     /* L  lost, or settled: no longer renewed */
     bool          running;                  /* L  a call of it may be asked to stop */
+    bool          alone;                    /* L  it is the suspect that runs alone */
     /* The call, on its thread. */
     taskiq_message message;
     taskiq_meta    meta;
