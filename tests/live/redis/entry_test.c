@@ -213,7 +213,7 @@ Test(redis_entry, a_plain_port_spoken_to_with_tls_and_the_other_way_round_say_so
     s.tls = true;
     mf_error err = {0};
     mfi_redis *redis = live_open(&s, "", "", &(mfi_redis_options){.connect_timeout = mf_milliseconds(300)});
-    mf_status st = mfi_redis_wait_up(redis, mf_seconds(1), &err);
+    mf_status st = live_failure(redis, &err);
     /* What the plain server makes of a handshake depends on the random bytes in it: silence, or an error of its own. */
     cr_assert(st == MF_E_INVALID || st == MF_E_TIMEOUT, "%s", err.text);
     cr_assert(live_says(&err, st == MF_E_INVALID ? "does not speak TLS" : "without TLS"), "%s", err.text);
@@ -223,7 +223,7 @@ Test(redis_entry, a_plain_port_spoken_to_with_tls_and_the_other_way_round_say_so
     start_tls("server", "no");
     s.tls = false;
     redis = live_open(&s, "", "", NULL);
-    cr_assert(ne(int, mfi_redis_wait_up(redis, mf_milliseconds(500), &err), MF_OK));
+    cr_assert(ne(int, live_failure(redis, &err), MF_OK));
     cr_assert(live_says(&err, "rediss:"), "%s", err.text);
     mfi_redis_destroy(redis, 0);
 }

@@ -63,3 +63,12 @@ bool live_says(const mf_error *err, const char *part)
 {
     return strstr(err->text, part) != NULL;
 }
+
+mf_status live_failure(mfi_redis *redis, mf_error *err)
+{
+    mf_status st;
+    do
+        st = mfi_redis_wait_up(redis, mf_milliseconds(20), err);
+    while (st == MF_E_TIMEOUT && live_says(err, "still connecting"));
+    return st;
+}

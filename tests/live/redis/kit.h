@@ -21,6 +21,8 @@ mfi_redis_request *live_command(mfi_redis *redis, const char *text);
 mf_status live_call(mfi_redis *redis, const char *text, char *out, mf_error *err);
 /** The same, which must succeed. */
 void live_do(mfi_redis *redis, const char *text);
+/** Wait until the link has failed once, and give the reason. */
+mf_status live_failure(mfi_redis *redis, mf_error *err);
 bool live_says(const mf_error *err, const char *part);
 
 #endif

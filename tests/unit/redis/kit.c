@@ -74,3 +74,12 @@ bool kit_says(const mf_error *err, const char *part)
 {
     return strstr(err->text, part) != NULL;
 }
+
+mf_status kit_failure(kit *k, mf_error *err)
+{
+    mf_status st;
+    do
+        st = mfi_redis_wait_up(k->redis, mf_milliseconds(20), err);
+    while (st == MF_E_TIMEOUT && kit_says(err, "still connecting"));
+    return st;
+}

@@ -43,6 +43,8 @@ void kit_submit(kit *k, const char *text, const mfi_redis_how *how, kit_end *end
 /** Wait for it. */
 mf_status kit_await(kit_end *end);
 
+/** Wait until the link has failed once, and give the reason. */
+mf_status kit_failure(kit *k, mf_error *err);
 bool kit_says(const mf_error *err, const char *part);
 
 #endif
