@@ -91,6 +91,32 @@ mf_status mfi_compose_handed(const mf_message *result, mf_str return_field, cons
     return st;
 }
 
+mf_status mfi_compose_for_item(const mf_message *message, mf_str return_field, const mfi_plan *plan, mf_message **out, mf_error *err)
+{
+    mf_str   swarms = mf_fields_return_name(NULL), key;
+    mf_value map = mf_message_value(message), result, name, value;
+    if (return_field.len == 0 || mf_str_eq(return_field, swarms) || mf_value_type(map) != MF_TYPE_MAP ||
+        !mf_value_get(map, swarms, &result)) {
+        *out = mf_message_ref(message);
+        return MF_OK;
+    }
+    mf_builder b;
+    mf_iter entries = mf_value_iter(map);
+    mf_builder_init(&b, plan->allocator, plan->limits);
+    mf_build_map_begin(&b);
+    while (mf_iter_next(&entries, &name, &value))
+        if (mf_value_str(name, &key) != MF_OK || (!mf_str_eq(key, swarms) && !mf_str_eq(key, return_field))) {
+            mf_build_value(&b, name);
+            mf_build_value(&b, value);
+        }
+    mf_build_str(&b, return_field);
+    mf_build_value(&b, result);
+    mf_build_end(&b);
+    mf_status st = mf_builder_finish(&b, out, err);
+    mf_builder_fini(&b);
+    return st;
+}
+
 mf_status mfi_compose_swarm_end(const mf_spec *swarm, const mf_state *state, const mf_message *results,
                                 const mfi_plan *plan, mf_message **out, mf_error *err)
 {

@@ -25,6 +25,10 @@ mf_status mfi_compose_kwargs(const mf_spec *container, const mf_state *state, co
 mf_status mfi_compose_handed(const mf_message *result, mf_str return_field, const mfi_plan *plan, mf_message **out,
                              mf_error *err);
 
+/** A swarm's message as one of its items receives it: what a step before the swarm gave stands under the item's own return field,
+ * in place of the swarm's. */
+mf_status mfi_compose_for_item(const mf_message *message, mf_str return_field, const mfi_plan *plan, mf_message **out, mf_error *err);
+
 /** How a swarm's end travels: {mageflow.swarm_end: {swarm, total, done, failed}, results: […]}; results may be NULL, when they
  * are above the payload bound. */
 mf_status mfi_compose_swarm_end(const mf_spec *swarm, const mf_state *state, const mf_message *results,

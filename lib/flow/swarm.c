@@ -39,16 +39,30 @@ void mfi_swarm_start(const mf_spec *spec, mf_state *state, const mfi_flow_event 
         ask_for_fill(spec, state, plan);
 }
 
+/* A drawn message is handed to the one task; an added item receives the swarm's message below its own. */
+static void publish_item(const mf_spec *spec, const mf_state *state, bool drawn, const mf_item *item, mfi_plan *plan)
+{
+    if (drawn || spec->message_as_result) {
+        mfi_item_publish(spec, state, drawn ? &spec->each : item, state->next, drawn ? item->message : state->input, !drawn, plan);
+        return;
+    }
+    mf_message *handed = NULL;
+    mf_error err;
+    mf_status st = mfi_compose_for_item(state->input, item->spec->return_field, plan, &handed, &err);
+    if (st != MF_OK)
+        mfi_plan_fail(plan, st, err.text);
+    else
+        mfi_item_publish(spec, state, item, state->next, handed, false, plan);
+    mf_message_unref(handed);
+}
+
 void mfi_swarm_publish(const mf_spec *spec, mf_state *state, const mf_item *items, size_t n, bool exhausted, mfi_plan *plan)
 {
     bool drawn = spec->source.len > 0;
     if (n > 1 && !mfi_plan_reserve_entries(plan, n))    /* one finds its room by itself */
         return;
     for (size_t i = 0; i < n; i++) {
-        /* A drawn message is handed to the one task; an added item receives the swarm's message below its own. */
-        const mf_message *handed = drawn ? items[i].message : state->input;
-        mfi_item_publish(spec, state, drawn ? &spec->each : &items[i], state->next, handed,
-                         !drawn && spec->message_as_result, plan);
+        publish_item(spec, state, drawn, &items[i], plan);
         if (plan->status != MF_OK)
             return;     /* what was published before it stays published */
         state->next++;

@@ -52,8 +52,9 @@ typedef struct mf_swarm_options {
 #define MF_SWARM_OPTIONS(...) (&(const mf_swarm_options){ .struct_size = sizeof(mf_swarm_options), __VA_ARGS__ })
 
 /** A swarm of items that are added, before it is started and while it runs. It ends once it is closed and every item has
- * ended: done, with nil in place of a failed item's result, or failed, when stop_after_failures was reached. options may be
- * NULL. */
+ * ended: done, with nil in place of a failed item's result, or failed, when stop_after_failures was reached. Each item receives
+ * the message that the swarm was started with; where the swarm is a step or a callback, the result before it, each in its own
+ * return field. options may be NULL. */
 mf_signature *mf_swarm(mf_client *client, const char *name, const mf_swarm_options *options, mf_error *err);
 /** Add an item; to one that was stored or started already as mf_items_add does. Returns the swarm; NULL: as mf_chain_add (what was
  * started goes on), and MF_E_FULL: more than its max_items, MF_E_CLOSED. */

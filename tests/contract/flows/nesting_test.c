@@ -18,6 +18,14 @@ FLOW_TEST(flow_nesting, a_swarm_in_a_chain)
     called(f, "note", 2);
 }
 
+FLOW_TEST(flow_nesting, each_item_receives_the_result_before_its_swarm_in_its_own_return_field)
+{
+    mf_signature *swarm = SWARM(f, NULL, sign(f, "add", NULL), sign(f, "echo", NULL), sign(f, "add", "{\"n\":40}"),
+                                CHAIN(f, sign(f, "add", NULL), sign(f, "echo", NULL)), SWARM(f, NULL, sign(f, "add", NULL)));
+    ends_done(f, start(f, CHAIN(f, sign(f, "add", NULL), swarm), "{\"n\":1}"),
+              "[3,{\"mageflow_results\":2},41,{\"mageflow_results\":3},[3]]");
+}
+
 FLOW_TEST(flow_nesting, a_swarm_at_the_end_of_a_chain_gives_its_list)
 {
     mf_signature *chain = CHAIN(f, sign(f, "note", NULL), SWARM(f, NULL, sign(f, "add", NULL), sign(f, "add", "{\"n\":2}")));
