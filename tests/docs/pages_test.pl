@@ -7,6 +7,7 @@
 # and error together. It is compiled as strict C11, where every warning counts, and must end by itself with 0. A line that is
 # shown with "..." at its end may go on differently. LEFT_OUT is a list of words, separated by commas: a program that holds
 # one of them needs what this build does not have; it is left out, and told. EXAMPLE=n runs the n-th program of each page alone.
+# Outside of the programs, each name of the library that a page mentions (`mf_…`, `MF_…`) must stand in a header in HEADERS.
 use strict;
 use warnings;
 use Cwd 'abs_path';
@@ -72,6 +73,19 @@ sub program {
     problem($at, 'prints something else', map({ "expected: $_" } @$want), map({ "got:      $_" } @got));
 }
 
+my %known;
+for my $header (glob "$ENV{HEADERS}/*.h") {
+    open my $in, '<', $header or die "$header: $!\n";
+    $known{$_} = 1 for map { /\b(?:mf|MF)_\w+/g } <$in>;
+}
+die "HEADERS: no names in $ENV{HEADERS}\n" unless %known;
+
+# Names that no header has.
+sub unknown_names {
+    my ($line) = @_;
+    return grep { !$known{$_} } map { /\b(?:mf|MF)_\w+/g } $line =~ /`([^`]+)`/g;
+}
+
 for my $page (@pages) {
     open my $in, '<', $page or die "$page: $!\n";
     my ($short) = $page =~ m{([^/]+)$};
@@ -82,6 +96,7 @@ for my $page (@pages) {
             $name = $1 if /^`([\w.-]+)`:$/;
             ($kind, $begin, @lines) = ($1, $.) if /^```(\w*)$/;
             $name = '' if /\S/ && !defined $kind && !/^`[\w.-]+`:$/;
+            problem("$short:$.", "no header has $_") for unknown_names($_);
         } elsif ($_ ne '```') {
             push @lines, $_;
         } else {
