@@ -10,6 +10,11 @@
 #include "clock.h"
 #include "memory.h"
 
+/* How often a message is left to others (unknown=leave) before it is answered here: the first five at once, then a pause before
+ * each. In mageflow's own queue all are workers of ours, and somebody waits for the flow. */
+#define HOPS 1000
+#define FLOW_HOPS 20
+
 /* ---- jobs -------------------------------------------------------------------------------------------------------- */
 
 void taskiq_batch_unref(taskiq_batch *b)
@@ -156,18 +161,20 @@ static bool refuse_by_labels(taskiq_job *job)
     return true;
 }
 
-/* Nobody declared the task here. */
-static void unknown_task(taskiq_job *job)
+/* Nobody declared the task here. True: what became of it is settled; a flow's own is failed by the flow. */
+static bool refuse_unknown(taskiq_job *job)
 {
     taskiq *t = job->owner;
     int64_t hops = 0;
     char text[320];
     (void)taskiq_label_int(&job->message, MF_STR_LIT("X-Mageflow-left"), &hops);
-    if (!t->options.leave_unknown || hops >= 1000) {
+    if (!t->options.leave_unknown || hops >= (job->flow ? FLOW_HOPS : HOPS)) {
+        if (job->flow)
+            return false;
         snprintf(text, sizeof text, "no worker knows the task \"%.*s\"",
                  job->message.name.len < 255 ? (int)job->message.name.len : 255, job->message.name.at);
         taskiq_fail_job(job, "UnknownTaskError", text);
-        return;
+        return true;
     }
     /* Back into the queue, for the others there; the longer nobody wants it, the rarer. */
     snprintf(text, sizeof text, "%lld", (long long)hops + 1);
@@ -178,6 +185,7 @@ static void unknown_task(taskiq_job *job)
     job->action = hops < 5 ? TASKIQ_NOW : TASKIQ_LATER;
     snprintf(job->extra, sizeof job->extra, "%d", hops < 50 ? 100 : 1000);
     taskiq_settle_job(job);
+    return true;
 }
 
 /* The label `timeout`, in seconds, is this message's own. */
@@ -228,10 +236,8 @@ static bool prepare(taskiq_job *job)
     job->task = taskiq_task_find(t, job->message.name);
     pthread_mutex_unlock(&t->lock);
     bool framework = job->message.name.len > 9 && memcmp(job->message.name.at, "mageflow.", 9) == 0;
-    if (job->task == NULL && !framework) {
-        unknown_task(job);
+    if (job->task == NULL && !framework && refuse_unknown(job))
         return false;
-    }
     if (refuse_by_labels(job))
         return false;
     st = taskiq_arguments_bind(&job->message, job->task != NULL && !job->flow ? job->task->in : NULL, t->allocator,
@@ -365,6 +371,7 @@ void taskiq_jobs_start(taskiq *t, taskiq_job **jobs, size_t n)
     pthread_mutex_lock(&t->lock);
     bool serving = t->serving;
     t->starting++;
+    t->started += n;
     for (size_t i = 0; i < n; i++) {
         taskiq_job *job = jobs[i];
         job->refs = 1;

@@ -180,6 +180,7 @@ struct taskiq {
     taskiq_job         *settling, **settling_end;   /* L  outcomes for the I/O thread */
     size_t              telling;            /* L  outcomes under way */
     taskiq_waiter      *waiters;            /* L */
+    uint64_t            started;            /* L  jobs so far */
     unsigned            starting;           /* L  jobs just read are being handed to the pool */
     mf_pool            *observers;          /* L  one thread that tells the ends of foreign tasks; NULL: not needed yet */
     /* The I/O thread's. */

@@ -79,6 +79,7 @@ typedef struct taskiq_call {
     size_t                label_count;
     const taskiq_message *from;         /* a message that is sent again: its labels, args and kwargs; or NULL */
     const mf_message     *message;      /* without `from`: see taskiq_arguments_write */
+    bool                  exact;        /* for a reader of ours: what comes back is what was sent, also an empty map */
 } taskiq_call;
 MF_NODISCARD mf_status taskiq_message_write(const taskiq_call *call, taskiq_format format, const mf_allocator *allocator,
                                             taskiq_bytes *out, mf_error *err);
@@ -91,8 +92,8 @@ MF_NODISCARD mf_status taskiq_message_write(const taskiq_call *call, taskiq_form
 MF_NODISCARD mf_status taskiq_arguments_bind(const taskiq_message *message, const mf_fields *in,
                                              const mf_allocator *allocator, mf_message **out, mf_error *err);
 /** The other way, the two values after the keys "args" and "kwargs": a map goes as keyword arguments, nil as none, anything
- * else as the one positional argument. */
-void taskiq_arguments_write(mf_builder *builder, const mf_message *message);
+ * else as the one positional argument; exact: an empty map, too, so that it comes back as one. */
+void taskiq_arguments_write(mf_builder *builder, const mf_message *message, bool exact);
 
 /* ---- labels (wire_labels.c) --------------------------------------------------------------------------------------- */
 

@@ -85,11 +85,11 @@ mf_status taskiq_arguments_bind(const taskiq_message *m, const mf_fields *in, co
     return bind_in_order(m, in, allocator, out, err);
 }
 
-void taskiq_arguments_write(mf_builder *b, const mf_message *message)
+void taskiq_arguments_write(mf_builder *b, const mf_message *message, bool exact)
 {
     mf_value value = mf_message_value(message);
     mf_type type = mf_value_type(value);
-    bool map = type == MF_TYPE_MAP, nothing = type == MF_TYPE_NIL || type == MF_TYPE_NONE;
+    bool map = type == MF_TYPE_MAP && !(exact && mf_value_count(value) == 0), nothing = type == MF_TYPE_NIL || type == MF_TYPE_NONE;
     mf_build_key(b, "args");
     mf_build_array(b, map || nothing ? 0 : 1);
     if (!map && !nothing)

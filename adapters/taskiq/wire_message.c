@@ -211,7 +211,7 @@ mf_status taskiq_message_write(const taskiq_call *call, taskiq_format format, co
         mf_build_key(&b, "kwargs");
         mf_build_value(&b, call->from->kwargs);
     } else {
-        taskiq_arguments_write(&b, call->message);
+        taskiq_arguments_write(&b, call->message, call->exact);
     }
     mf_status st = mf_builder_finish(&b, &whole, err);
     mf_builder_fini(&b);

@@ -84,12 +84,6 @@ static bool nothing_soon(taskiq *t)
     return none;
 }
 
-static void remember_empties(const taskiq *t, uint64_t *seen)
-{
-    for (size_t i = 0; i < t->source_count; i++)
-        seen[i] = t->sources[i].empties;
-}
-
 static void interrupt_reads(taskiq *t)
 {
     mfi_redis_interrupt(t->redis);
@@ -97,41 +91,58 @@ static void interrupt_reads(taskiq *t)
         mfi_redis_interrupt(t->extra_links[i]);
 }
 
+/* The lock is held, and given up meanwhile. False: the time is over. */
+static bool wait_idle(taskiq *t, int64_t deadline)
+{
+    struct timespec until = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
+    while (t->serving && is_busy(t))
+        if (pthread_cond_timedwait(&t->changed, &t->lock, &until) != 0)
+            return !is_busy(t);
+    return true;
+}
+
+/* Ask every queue once more; true: each was empty, and nothing began meanwhile. */
+static bool look_once_more(taskiq *t, int64_t deadline)
+{
+    uint64_t seen[MFI_TASKIQ_QUEUES + 1];
+    pthread_mutex_lock(&t->lock);
+    uint64_t started = t->started;
+    for (size_t i = 0; i < t->source_count; i++)
+        seen[i] = t->sources[i].empties;
+    while (t->serving && t->started == started && !is_busy(t) && !all_empty(t, seen) && mfi_now_ns(NULL) < deadline) {
+        int64_t wake = mfi_now_ns(NULL) + 50000000;     /* a read may begin just after the interrupt */
+        struct timespec until = {.tv_sec = wake / 1000000000, .tv_nsec = wake % 1000000000};
+        pthread_mutex_unlock(&t->lock);
+        interrupt_reads(t);
+        pthread_mutex_lock(&t->lock);
+        if (!all_empty(t, seen))
+            pthread_cond_timedwait(&t->changed, &t->lock, &until);
+    }
+    bool nothing = t->started == started && !is_busy(t) && (all_empty(t, seen) || !t->serving);
+    pthread_mutex_unlock(&t->lock);
+    return nothing;
+}
+
+/* Nothing runs; then nothing waits in the store for its way here; then nothing is in the queues; and all the while nothing has
+ * begun. In this order a message cannot slip from one place to another behind the look. */
 static mf_status worker_drain(mf_worker *worker, mf_duration timeout)
 {
     taskiq *t = taskiq_of_worker(worker);
-    uint64_t seen[MFI_TASKIQ_QUEUES + 1];
     int64_t deadline = mfi_deadline_ns(mfi_now_ns(NULL), timeout);
-    bool again = true;
     for (;;) {
-        int64_t now = mfi_now_ns(NULL);
-        if (now >= deadline)
-            return MF_E_TIMEOUT;
-        if (again) {
-            pthread_mutex_lock(&t->lock);
-            remember_empties(t, seen);
-            pthread_mutex_unlock(&t->lock);
-            interrupt_reads(t);
-            again = false;
-        }
-        int64_t wake = now + 100000000 < deadline ? now + 100000000 : deadline;     /* a read may begin just after the interrupt */
-        struct timespec until = {.tv_sec = wake / 1000000000, .tv_nsec = wake % 1000000000};
         pthread_mutex_lock(&t->lock);
-        bool busy = is_busy(t), empty = all_empty(t, seen), serving = t->serving;
-        if (serving && (busy || !empty)) {
-            bool late = pthread_cond_timedwait(&t->changed, &t->lock, &until) != 0;
-            again = late && !is_busy(t) && !all_empty(t, seen);
-        }
+        bool idle = wait_idle(t, deadline), serving = t->serving;
         pthread_mutex_unlock(&t->lock);
-        if (!serving)
+        if (!idle)
+            return MF_E_TIMEOUT;
+        /* Redis is asked even where no time was given: it answers within moments. */
+        int64_t least = mfi_now_ns(NULL) + 1000000000;
+        if (!serving || (nothing_soon(t) && look_once_more(t, least > deadline ? least : deadline)))
             return MF_OK;
-        if (busy || !empty)
-            continue;
-        if (nothing_soon(t))
-            return MF_OK;
-        struct timespec pause = {.tv_nsec = 5000000};
+        if (mfi_now_ns(NULL) >= deadline)
+            return MF_E_TIMEOUT;
+        struct timespec pause = {.tv_nsec = 2000000};
         nanosleep(&pause, NULL);
-        again = true;
     }
 }
 

@@ -192,6 +192,7 @@ mf_status taskiq_workflow(mf_adapter *base, mf_str name, mf_workflow **out, mf_e
 
 /* ---- what the runtime publishes ------------------------------------------------------------------------------------ */
 
+/* A foreign task carries no metadata: whoever serves it runs it as any other, and its result is what is waited for. */
 static mf_status add_entry(taskiq *t, mfi_redis_request *rq, const mf_entry *e, mf_error *err)
 {
     bool foreign = e->spec->foreign, flow = mf_key_is_set(&e->unit.key);
@@ -201,13 +202,13 @@ static mf_status add_entry(taskiq *t, mfi_redis_request *rq, const mf_entry *e, 
     taskiq_bytes text = {NULL, 0, 0}, payload = {NULL, 0, 0};
     char made[IDS_LEN + 1];
     char *id = flow ? taskiq_unit_id(t, &e->unit) : NULL;
-    mf_status st = flow ? taskiq_meta_write(&meta, t->allocator, &text, err) : make_id(made, err);
+    mf_status st = !flow ? make_id(made, err) : foreign ? MF_OK : taskiq_meta_write(&meta, t->allocator, &text, err);
     if (st == MF_OK && flow && id == NULL)
         st = mf_fail(err, MF_E_NOMEM, "no memory to send a message");
     if (st == MF_OK) {
         taskiq_label label = {MF_STR_LIT(TASKIQ_META_LABEL), mf_str_of(text.at, text.len), TASKIQ_LABEL_STR};
-        taskiq_call call = {.id = mf_cstr(flow ? id : made), .name = e->spec->name, .labels = &label, .label_count = flow,
-                            .message = e->message};
+        taskiq_call call = {.id = mf_cstr(flow ? id : made), .name = e->spec->name, .labels = &label, .label_count = flow && !foreign,
+                            .message = e->message, .exact = q->own};
         st = taskiq_message_write(&call, format, t->allocator, &payload, err);
     }
     if (st == MF_OK && foreign && flow) {      /* the result of an earlier attempt is not this one's */

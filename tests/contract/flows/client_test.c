@@ -131,6 +131,11 @@ FLOW_TEST(flow_workflow, a_delayed_one_comes_when_it_is_due)
     is_status(mf_workflow_open(f->mage, "note", &w, &f->err), MF_OK);
     is_status(mf_workflow_run_many(w, (const mf_message *const[]){NULL}, 1, mf_milliseconds(50), &f->err), MF_OK);
     spy_sent sent;
+    if (f->maker->quirks.outside) {
+        wait_calls(f, "note", 1);
+        mf_workflow_destroy(w);
+        return;
+    }
     cr_assert(spy_store_sent(f->store, "note", 1, &sent));
     cr_assert(all(gt(i64, sent.due_ms, 0), le(i64, sent.delay_ms, 50)));
     wait_calls(f, "note", 1);
@@ -176,6 +181,10 @@ FLOW_TEST(flow_client, a_worker_is_started_once_and_its_hooks_are_called)
 {
     hooks h = {0};
     is_status(mf_serve(f->mage, &(mf_worker_options){.struct_size = 0}, &f->err), MF_E_INVALID);
+    if (f->maker->quirks.outside) {
+        is_status(mf_serve(f->mage, MF_WORKER_OPTIONS(.threads = 2), &f->err), MF_E_STATE);
+        return;
+    }
     is_status(mf_serve(f->mage, MF_WORKER_OPTIONS(.threads = 2, .on_start = on_start, .on_stop = on_stop, .user = &h), &f->err),
               MF_OK);
     is_status(mf_serve(f->mage, NULL, &f->err), MF_E_STATE);
@@ -188,7 +197,9 @@ FLOW_TEST(flow_client, a_worker_is_started_once_and_its_hooks_are_called)
 
 FLOW_TEST(flow_client, tells_that_unfinished_work_ends_with_this_process)
 {
-    cr_assert(mf_client_in_process(f->mage));
+    cr_assert(ne(int, mf_client_in_process(f->mage), f->maker->quirks.outside));
+    if (f->maker->quirks.outside)
+        return;
     cr_assert(not(mf_client_durable(f->mage)));
 }
 

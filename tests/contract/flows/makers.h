@@ -8,6 +8,7 @@
 typedef struct flow_quirks {
     bool twice;         /* every message of a flow arrives twice */
     bool by_message;    /* outcomes travel as messages of mageflow's own */
+    bool outside;       /* the manager is another process: it serves when it was opened, and holds what is delayed itself */
 } flow_quirks;
 
 typedef struct flow_maker {

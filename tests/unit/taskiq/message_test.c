@@ -118,13 +118,13 @@ Test(taskiq_message, arguments_become_the_message)
 
 Test(taskiq_message, a_message_that_is_sent_reads_back)
 {
-    static const char *const values[] = {"{\"a\":1,\"b\":{\"c\":[1.5]}}", "null", "[1,2]", "\"text\"", "5"};
+    static const char *const values[] = {"{\"a\":1,\"b\":{\"c\":[1.5]}}", "null", "[1,2]", "\"text\"", "5", "{}"};
     for (int format = TASKIQ_JSON; format <= TASKIQ_PICKLE; format++)
         for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
             mf_message *value = from_json(values[i]), *bound;
             taskiq_label label = {MF_STR_LIT("prio"), MF_STR_LIT("5"), TASKIQ_LABEL_INT};
             taskiq_call call = {.id = MF_STR_LIT("id"), .name = MF_STR_LIT("name"), .labels = &label, .label_count = 1,
-                                .message = value};
+                                .message = value, .exact = strcmp(values[i], "{}") == 0};
             taskiq_bytes out;
             taskiq_message m;
             int64_t prio = 0;
