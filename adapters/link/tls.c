@@ -208,7 +208,8 @@ static bool expect_host(SSL *ssl, const char *host)
     if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
     /* The name goes out too, so that a server with several certificates shows the right one. */
-    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+    void *name = (void *)(uintptr_t)host;      /* what SSL_set_tlsext_host_name casts away as well; it is copied */
+    return SSL_set1_host(ssl, host) == 1 && SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) == 1;
 }
 
 mf_status mfi_tls_create(mfi_tls_rules *rules, const char *what, const char *host, int fd, mfi_tls **out, mf_error *err)
