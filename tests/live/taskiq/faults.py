@@ -1,4 +1,4 @@
-"""What must hold when processes die, stop and come back: faults.py MAGEFLOW TASKS.so CLIENT [WORD...]
+"""What must hold when processes die, stop and come back: faults.py MAGEFLOW TASKS.so CLIENT FLOW [WORD...]
 
 The ledger is a file outside: a line for each begin and each end of a call.
 """
@@ -260,4 +260,4 @@ TESTS = [a_killed_workers_tasks_run_again, a_task_longer_than_its_lease_runs_onc
          workers_are_killed_under_load, wrong_doors_are_one_clear_error]
 
 if __name__ == "__main__":
-    sys.exit(run_all(TESTS, Tools(*sys.argv[1:4])))
+    sys.exit(run_all(TESTS, Tools(*sys.argv[1:5])))

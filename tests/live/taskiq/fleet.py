@@ -114,8 +114,8 @@ class PythonWorker:
 
 
 class Tools:
-    def __init__(self, command, tasks, client):
-        self.command, self.tasks, self.client = command, tasks, client
+    def __init__(self, command, tasks, client, flow):
+        self.command, self.tasks, self.client, self.flow = command, tasks, client, flow
 
     def call(self, server, parameters, task, message, timeout="20s", count="1"):
         """Our client: the result as JSON text, or "! STATUS text"."""
@@ -166,7 +166,7 @@ async def end(*tasks):
 
 def run_all(tests, tools):
     """Each test gets a server of its own. Answers the exit code."""
-    only = sys.argv[4:]
+    only = sys.argv[5:]
     failed = []
     for test in tests:
         if only and not any(word in test.__name__ for word in only):

@@ -1,6 +1,7 @@
-"""Our workers and clients with real taskiq's: interop.py MAGEFLOW TASKS.so CLIENT [WORD...]"""
+"""Our workers and clients with real taskiq's: interop.py MAGEFLOW TASKS.so CLIENT FLOW [WORD...]"""
 import asyncio
 import json
+import subprocess
 import sys
 
 from fleet import (QUEUE, PythonWorker, SimpleRetryMiddleware, Tools, Worker, broker_of, end, kick, result_of, run_all, serve,
@@ -265,10 +266,38 @@ async def what_nobody_can_read_is_a_dead_letter(tools, server):
         worker.stop()
 
 
+IN_FLOWS = """
+@broker.task(task_name="py_double")
+async def py_double(n: int, mageflow_results=None):
+    return {"n": 2 * n, "got": mageflow_results}
+
+@broker.task(task_name="py_fail")
+async def py_fail(mageflow_results=None):
+    raise ValueError("not here")
+"""
+
+
+def flows_hold_tasks_of_both(tools, server):
+    for kind in ("stream", "list"):
+        server.redis.flushall()
+        server.redis.xgroup_create(QUEUE, "taskiq", "0", mkstream=True) if kind == "stream" else None
+        python = PythonWorker(server, IN_FLOWS, kind)
+        done = subprocess.run([tools.flow, f"taskiq+{server.url}?queue={QUEUE}&broker={kind}&unknown=leave", tools.tasks],
+                              capture_output=True, text=True, timeout=100)
+        assert "Sanitizer" not in done.stderr, done.stderr[:4000]
+        lines = done.stdout.splitlines()
+        assert len(lines) == 3, done
+        assert json.loads(lines[0].removeprefix("chain ")) == {"mageflow_results": {"n": 8, "got": {"x": 4}}}, lines
+        items = json.loads(lines[1].removeprefix("swarm "))
+        assert items == [{"n": 2 * i, "got": None} if i % 2 == 0 else {"n": i} for i in range(6)], items
+        assert lines[2] == "failing ! MF_E_TASK_FAILED ValueError: not here", lines
+        python.kill()
+
+
 TESTS = [python_sends_and_c_serves, python_batches_are_all_served, c_sends_and_python_serves, c_sends_and_c_serves,
          labels_come_back_in_the_result, a_result_that_python_has_no_form_for_is_an_error, progress_is_read_by_python,
          retries_cross_python_and_c, a_requeue_by_python_reaches_c, timeout_and_ack_type_labels_hold,
-         python_and_c_workers_share_a_group, what_nobody_can_read_is_a_dead_letter]
+         python_and_c_workers_share_a_group, flows_hold_tasks_of_both, what_nobody_can_read_is_a_dead_letter]
 
 if __name__ == "__main__":
-    sys.exit(run_all(TESTS, Tools(*sys.argv[1:4])))
+    sys.exit(run_all(TESTS, Tools(*sys.argv[1:5])))
