@@ -149,9 +149,11 @@ mf_status mfi_sq_owner_open(struct mfi_sqlite *s, mf_error *err)
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, mode);
     mf_status st = s->lock_fd >= 0 ? MF_OK : mf_fail(err, MF_E_IO, "store %s: cannot open %s: %s", s->path, path, strerror(errno));
     sqlite3_free(path);
-    if (st == MF_OK)
-        list_enter(s);
-    return st;
+    if (st != MF_OK)
+        return st;
+    (void)!fchmod(s->lock_fd, mode);    /* the umask had its say; only who made it may, and only that one needs to */
+    list_enter(s);
+    return MF_OK;
 }
 
 mf_status mfi_sq_owner_enter(struct mfi_sqlite *s, int64_t owner, mf_error *err)

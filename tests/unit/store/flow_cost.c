@@ -1,6 +1,7 @@
-/* What an item costs the memory store in a flow of batches: run it under callgrind with a number of items.
+/* What an item costs a store in a flow of batches: run it under callgrind with a number of items.
  *
- *     valgrind --tool=callgrind store_flow_cost 1000000
+ *     valgrind --tool=callgrind store_flow_cost 1000000                   the memory store
+ *     valgrind --tool=callgrind store_sqlite_flow_cost 100000 FILE        the SQLite store, in a new file
  *     callgrind_annotate --inclusive=yes callgrind.out.*
  *
  * As a test it only shows that the flow runs. */
@@ -8,6 +9,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+
+#ifdef MFT_SQLITE
+#include "sqlite_create.h"
+#include "temp_store.h"
+#endif
 
 enum { BATCH = 16 };
 
@@ -29,10 +35,22 @@ static void must(mf_status st)
     exit(1);
 }
 
-static void begin(flow *f)
+static mf_store *make_store(const char *path)
+{
+    mf_store *store = NULL;
+#ifdef MFT_SQLITE
+    must(mfi_sqlite_store_create(path != NULL ? path : temp_store_new(), NULL, NULL, &store, NULL));
+#else
+    (void)path;
+    must(mf_memory_store_create(NULL, NULL, &store, NULL));
+#endif
+    return store;
+}
+
+static void begin(flow *f, const char *path)
 {
     mf_state state = {.status = MF_STATUS_ACTIVE};
-    must(mf_memory_store_create(NULL, NULL, &f->store, NULL));
+    f->store = make_store(path);
     must(mf_message_from_bytes(mf_str_of("\x05", 1), NULL, NULL, &f->message, NULL));
     f->record = mf_spec_create(NULL, MF_KIND_SWARM, MF_STR_LIT("swarm"));
     f->call = mf_spec_create(NULL, MF_KIND_TASK, MF_STR_LIT("work"));
@@ -69,11 +87,14 @@ int main(int argc, char **argv)
     uint64_t items = argc > 1 ? strtoull(argv[1], NULL, 10) : 10000;
     flow f;
     size_t waiting, claimed;
-    begin(&f);
+    begin(&f, argc > 2 ? argv[2] : NULL);
     for (uint64_t i = 0; i * BATCH < items; i++)
         turn(&f, i);
     mf_store_load_counts(f.store, &waiting, &claimed);
     mf_store_destroy(f.store);
+#ifdef MFT_SQLITE
+    temp_store_clean();
+#endif
     mf_spec_unref(f.record);
     mf_spec_unref(f.call);
     mf_message_unref(f.message);

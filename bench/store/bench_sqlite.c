@@ -1,0 +1,244 @@
+/* What an item costs in one SQLite file: a swarm of ours, and a queue written by hand.
+ *
+ *     bench_sqlite [--quick] [DIRECTORY]     the tables; the files lie in DIRECTORY (default: the current one), whose disk counts
+ *     bench_sqlite --one ours|hand ITEMS DIRECTORY
+ *
+ * Each run is a process of its own on a new file. Both wait for the disk (WAL, synchronous=FULL). Syncs and bytes written are
+ * counted by a file system between SQLite and the real one, in ours and in the other alike. */
+#include "hand_queue.h"
+#include "report.h"
+#include "shim.h"
+
+#include <mageflow/mageflow.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { THREADS = 16, CONCURRENCY = 256, ROUNDS_MAX = 5, SIZES = 3 };
+static const unsigned long long sizes[SIZES] = {1000, 10000, 100000};
+
+typedef struct figures {
+    double ns, cpu_ns, syncs, file_bytes;    /* of the whole run */
+} figures;
+
+static double read_ns(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* ---- ours --------------------------------------------------------------------------------------------------------- */
+
+static mf_status nothing(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)ctx, (void)user;
+    *out = mf_message_ref(in);    /* a result of some bytes */
+    return MF_OK;
+}
+
+typedef struct numbers {
+    uint64_t          total;
+    const mf_message *item;
+} numbers;
+
+static mf_status next_number(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
+{
+    (void)message, (void)err;
+    const numbers *source = user;
+    uint64_t at = 0;
+    if (cursor->len == sizeof at)
+        memcpy(&at, cursor->bytes, sizeof at);
+    if (at == source->total)
+        return MF_OK;
+    *item = mf_message_ref(source->item);
+    at++;
+    memcpy(cursor->bytes, &at, sizeof at);
+    cursor->len = sizeof at;
+    return MF_OK;
+}
+
+static mf_status run_swarm(mf_client *client, numbers *source, figures *out, mf_error *err)
+{
+    mf_counts counts = {.done = 0};
+    mf_status st = mf_task(client, MF_TASK_DEF(.name = "nothing", .run = nothing), err);
+    if (st == MF_OK)
+        st = mf_source(client, MF_SOURCE_DEF(.name = "numbers", .next = next_number, .user = source), err);
+    if (st != MF_OK)
+        return st;
+    long syncs = atomic_load(&shim.syncs);
+    double begin = read_ns(CLOCK_MONOTONIC), cpu = read_ns(CLOCK_PROCESS_CPUTIME_ID);
+    mf_signature *map = mf_map(client, "map", "numbers", mf_sign(client, "nothing", NULL, err),
+                               MF_SWARM_OPTIONS(.max_concurrency = CONCURRENCY), err);
+    mf_run *run = mf_start(map, NULL, err);
+    mf_signature_destroy(map);
+    if (run == NULL)
+        return err->status;
+    st = mf_run_wait(run, MF_FOREVER, NULL, err);
+    out->ns = read_ns(CLOCK_MONOTONIC) - begin;
+    out->cpu_ns = read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    out->syncs = (double)(atomic_load(&shim.syncs) - syncs);
+    mf_key key = mf_run_key(run);
+    mf_run_destroy(run);
+    if (st == MF_OK)
+        st = mf_count(client, &key, &counts, err);
+    if (st == MF_OK && counts.done != source->total)
+        st = mf_fail(err, MF_E_STATE, "%llu of %llu items are done", (unsigned long long)counts.done,
+                     (unsigned long long)source->total);
+    return st;
+}
+
+static bool run_ours(const char *path, unsigned long long items, figures *out)
+{
+    char url[512];
+    mf_client *client = NULL;
+    mf_error err = {.text = ""};
+    mf_message *item = mf_msg("{s:i, s:s}", "width", 640, "owner", "alice");
+    numbers source = {.total = items, .item = item};
+    snprintf(url, sizeof url, "local:?threads=%d&store=sqlite:%s", THREADS, path);
+    mf_status st = mf_open(url, NULL, &client, &err);
+    if (st == MF_OK)
+        st = run_swarm(client, &source, out, &err);
+    mf_client_destroy(client);
+    mf_message_unref(item);
+    if (st != MF_OK)
+        fprintf(stderr, "bench_sqlite: ours, %llu items: %s\n", items, err.text);
+    return st == MF_OK;
+}
+
+/* ---- the other ---------------------------------------------------------------------------------------------------- */
+
+static bool run_hand(const char *path, unsigned long long items, figures *out)
+{
+    double cpu = read_ns(CLOCK_PROCESS_CPUTIME_ID);
+    hand_queue *q = hand_queue_open(path, items);
+    if (q == NULL)
+        return false;
+    long syncs = atomic_load(&shim.syncs);
+    double begin = read_ns(CLOCK_MONOTONIC);
+    bool good = hand_queue_drain(q) == items;
+    out->ns = read_ns(CLOCK_MONOTONIC) - begin;
+    out->cpu_ns = read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    out->syncs = (double)(atomic_load(&shim.syncs) - syncs);
+    hand_queue_close(q);
+    return good;
+}
+
+/* ---- a run in a process of its own -------------------------------------------------------------------------------- */
+
+typedef bool run_fn(const char *path, unsigned long long items, figures *out);
+
+static const struct {
+    const char *name;
+    run_fn     *run;
+} contestants[] = {
+    {"mageflow, a swarm", run_ours},
+    {"a queue by hand, one transaction an item", run_hand},
+};
+enum { CONTESTANTS = 2 };
+
+static void remove_files(const char *path)
+{
+    static const char *const tails[] = {"", "-wal", "-shm", "-lock"};
+    char name[600];
+    for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
+        snprintf(name, sizeof name, "%s%s", path, tails[i]);
+        unlink(name);
+    }
+}
+
+static bool run_here(int which, const char *directory, unsigned long long items, figures *out)
+{
+    char path[512];
+    struct stat file;
+    snprintf(path, sizeof path, "%s/bench-%ld.db", directory, (long)getpid());
+    remove_files(path);
+    shim_install();
+    bool good = contestants[which].run(path, items, out);
+    out->file_bytes = stat(path, &file) == 0 ? (double)file.st_size : 0;
+    remove_files(path);
+    return good;
+}
+
+static bool run_in_child(int which, const char *directory, unsigned long long items, figures *out)
+{
+    int ends[2], status = 1;
+    if (pipe(ends) != 0)
+        return false;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        bool good = run_here(which, directory, items, out) && write(ends[1], out, sizeof *out) == (ssize_t)sizeof *out;
+        _exit(good ? 0 : 1);
+    }
+    close(ends[1]);
+    bool good = child > 0 && read(ends[0], out, sizeof *out) == (ssize_t)sizeof *out;
+    close(ends[0]);
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0 && good;
+}
+
+/* ---- the table ---------------------------------------------------------------------------------------------------- */
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, int n)
+{
+    qsort(values, (size_t)n, sizeof *values, by_value);
+    return values[n / 2];
+}
+
+/* The other one's cost is the disk's, the same at every size: it runs the smallest alone. */
+static bool table(const char *directory, int rounds, int size_count)
+{
+    printf("\n| contestant | items | items/s | min | max | CPU, µs an item | syncs an item | bytes an item in the file |\n"
+           "|---|---|---|---|---|---|---|---|\n");
+    for (int s = 0; s < size_count; s++)
+        for (int which = 0; which < CONTESTANTS && (which == 0 || sizes[s] <= 1000); which++) {
+            double rate[ROUNDS_MAX], cpu[ROUNDS_MAX], syncs[ROUNDS_MAX], bytes[ROUNDS_MAX], n = (double)sizes[s];
+            for (int r = 0; r < rounds; r++) {
+                figures f = {0};
+                if (!run_in_child(which, directory, sizes[s], &f))
+                    return false;
+                rate[r] = n / (f.ns / 1e9);
+                cpu[r] = f.cpu_ns / 1e3 / n;
+                syncs[r] = f.syncs / n;
+                bytes[r] = f.file_bytes / n;
+            }
+            double middle = median(rate, rounds);
+            printf("| %s | %llu | **%.0f** | %.0f | %.0f | %.1f | %.4f | %.0f |\n", contestants[which].name, sizes[s], middle,
+                   rate[0], rate[rounds - 1], median(cpu, rounds), median(syncs, rounds), median(bytes, rounds));
+        }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 5 && strcmp(argv[1], "--one") == 0) {
+        figures f = {0};
+        unsigned long long items = strtoull(argv[3], NULL, 10);
+        if (!run_here(strcmp(argv[2], "hand") == 0, argv[4], items, &f))
+            return 1;
+        printf("%.0f items/s, CPU %.1f µs an item, %.4f syncs an item, %.0f bytes an item\n", (double)items / (f.ns / 1e9),
+               f.cpu_ns / 1e3 / (double)items, f.syncs / (double)items, f.file_bytes / (double)items);
+        return 0;
+    }
+    bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+    const char *directory = argc > 1 + quick ? argv[1 + quick] : ".";
+    if (argc > 2 + quick || directory[0] == '-') {
+        fprintf(stderr, "usage: bench_sqlite [--quick] [DIRECTORY] | bench_sqlite --one ours|hand ITEMS DIRECTORY\n");
+        return 2;
+    }
+    printf("## Items in one SQLite file\n\n");
+    report_machine(quick ? "script/bench --quick sqlite" : "script/bench sqlite");
+    printf("- %d worker threads, max_concurrency %d; items and results of 20 bytes that do nothing\n", THREADS, CONCURRENCY);
+    return table(directory, quick ? 3 : ROUNDS_MAX, quick ? 2 : SIZES) ? 0 : 1;
+}
