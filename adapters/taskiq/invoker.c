@@ -138,7 +138,7 @@ static void dead_letter(taskiq_job *job, const char *type, const char *reason)
 {
     taskiq *t = job->owner;
     taskiq_log(t, MF_LOG_WARN, "queue %s: a message is a dead letter: %s", job->queue->name, reason);
-    snprintf(job->extra, sizeof job->extra, "%s", reason);
+    snprintf(job->extra, sizeof job->extra, "%.*s", (int)sizeof job->extra - 1, reason);
     job->action = TASKIQ_DEAD;
     taskiq_fail_job(job, type, reason);
 }
