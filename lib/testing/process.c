@@ -48,12 +48,14 @@ void mfi_sim_program(mfi_sim *sim, unsigned slot, const char *name, mfi_program_
 static void tell_watchers(mfi_process *process, const mfi_news_item *news)
 {
     for (mfi_watcher_of *w = process->watchers; w != NULL; w = w->next) {
+        atomic_fetch_add_explicit(&w->inside, 1, memory_order_relaxed);
         if (news->ready > 0 && w->watch.ready != NULL)
             w->watch.ready(w->watch.user, news->ready);
         if (news->delayed_ms != INT64_MAX && w->watch.delayed != NULL)
             w->watch.delayed(w->watch.user, news->delayed_ms);
         if (mf_key_is_set(&news->ended) && w->watch.ended != NULL)
             w->watch.ended(w->watch.user, &news->ended);
+        atomic_fetch_sub_explicit(&w->inside, 1, memory_order_relaxed);
     }
 }
 

@@ -45,6 +45,7 @@ typedef struct mfi_news {
 typedef struct mfi_watcher_of {
     struct mfi_watcher_of *next;
     mf_store_watch         watch;
+    _Atomic uint32_t       inside;      /* strands that are in a call to it */
 } mfi_watcher_of;
 
 struct mfi_process {

@@ -346,11 +346,17 @@ static mf_status sim_watch(mf_store *self, const mf_store_watch *watch)
 
 static void sim_unwatch(mf_store *self, void *user)
 {
-    for (mfi_watcher_of **at = &process_of(self)->watchers; *at != NULL;) {
-        if ((*at)->watch.user == user)
-            *at = (*at)->next;
-        else
-            at = &(*at)->next;
+    mfi_process *process = process_of(self);
+    for (mfi_watcher_of **at = &process->watchers, *w; (w = *at) != NULL;) {
+        if (w->watch.user != user) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        w->watch = (mf_store_watch){.user = user};      /* who is between two calls makes no other */
+        uint32_t inside;
+        while ((inside = atomic_load_explicit(&w->inside, memory_order_relaxed)) > 0)
+            mfi_strand_wait(process->sim, &w->inside, inside, INT64_MAX);
     }
 }
 
