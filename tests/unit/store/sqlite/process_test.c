@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -223,6 +224,60 @@ Test(sqlite_process, a_commit_of_another_process_is_heard_of_and_its_message_is_
     cr_assert(eq(sz, got, 1));
     cr_assert(eq(u64, taken[0].entry.unit.index, 77));
     child_end(&c, SIGKILL);
+    mf_store_destroy(s);
+}
+
+/* ---- without inotify ---------------------------------------------------------------------------------------------- */
+
+/* Descriptors of this process that are an inotify. */
+static int inotify_count(void)
+{
+    char link[64], to[64];
+    int n = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t len = readlink(link, to, sizeof to - 1);
+        to[len > 0 ? len : 0] = '\0';
+        n += strcmp(to, "anon_inode:inotify") == 0;
+    }
+    return n;
+}
+
+/* Watch while this process has one descriptor left to give: the listener's own, and none for inotify. */
+static void ear_open_deaf(ear *e, mf_store *s)
+{
+    struct rlimit before, few;
+    int first_free = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(first_free);
+    KIT_MUST(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    few = (struct rlimit){(rlim_t)first_free + 1, before.rlim_max};
+    KIT_MUST(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    ear_open(e, s);
+    KIT_MUST(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    cr_assert(eq(int, inotify_count(), 0));
+}
+
+Test(sqlite_process, without_inotify_commits_and_deaths_are_heard_of_all_the_same)
+{
+    mf_taken taken[HELD];
+    ear e;
+    make_swarm(HELD);
+    child holder = child_start(hold_some), sender = child_start(commit_one);
+    cr_assert(eq(u32, hear(&holder), HELD));
+    hear(&holder);
+    mf_store *s = kit_open(temp_store_path);
+    ear_open_deaf(&e, s);
+    say_number(sender.hears, 1);
+    size_t got = 0;
+    while (got == 0) {
+        sem_wait(&e.elsewhere);
+        got = kit_take(s, taken, 1);
+    }
+    cr_assert(eq(u64, taken[0].entry.unit.index, 77));
+    child_end(&holder, SIGKILL);
+    sem_wait(&e.ready);
+    is_due_again(s, 1);
+    child_end(&sender, SIGKILL);
     mf_store_destroy(s);
 }
 
