@@ -162,6 +162,8 @@ static void watch_run(struct watch *watch)
 static mf_status failure(const struct watch *watch, const struct search *search, mf_status st, mf_error *err)
 {
     mf_counts counts;
+    if (st == MF_E_NOT_FOUND && search->name != NULL)
+        return mf_fail(err, st, "another duplicates worked on the same search, and has shown what was found");
     if (st != MF_E_TASK_FAILED || mf_count(watch->client, &watch->swarm, &counts, NULL) != MF_OK)
         return st;
     if (search->stop_after_failures == 0 || counts.failed < search->stop_after_failures)
