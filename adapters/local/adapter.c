@@ -3,6 +3,7 @@
 #include "local_adapter.h"
 
 #include <assert.h>
+#include <pthread.h>
 
 #include "memory.h"
 
@@ -28,10 +29,14 @@ static mf_status local_publish(mf_adapter *base, const mf_entry *entries, size_t
     return mf_fail(err, MF_E_UNSUPPORTED, "local threads take their messages from the store");
 }
 
+/* Where the last look ended for want of slots, a job that ends looks next. No entry is missed: the look that clears `starved`
+ * takes from the store after that, and the store orders its takes with the commit that told of this. */
 static void on_ready(void *user, size_t n)
 {
     (void)n;
-    local_pump(user);
+    local *l = user;
+    if (!atomic_load_explicit(&l->starved, memory_order_acquire))
+        local_pump(l);
 }
 
 static void on_elsewhere(void *user)
@@ -101,13 +106,14 @@ static mf_status local_replace_thread(mf_adapter *base, void *thread_mark, bool 
         return MF_E_FULL;
     if (!replace)
         mf_pool_restore(thread_mark);
-    pthread_mutex_lock(&l->lock);
+    mfi_mutex_lock(&l->lock);
     bool room = !replace || l->replaced < MAX_REPLACED;
     if (room) {     /* the stuck call keeps its slot; its stand-in brings another */
         l->replaced += replace ? 1u : -1u;
         l->slots += replace ? 1u : -1u;
+        l->low += replace ? 1u : -1u;
     }
-    pthread_mutex_unlock(&l->lock);
+    mfi_mutex_unlock(&l->lock);
     if (!room)
         return MF_E_FULL;
     if (replace) {
@@ -124,8 +130,6 @@ static void local_destroy(mf_adapter *base)
         mf_store_watch_stop(l->store, l);
     local_jobs_free(l);
     local_gate_free(l);
-    pthread_cond_destroy(&l->changed);
-    pthread_mutex_destroy(&l->lock);
     mf_delete(l->allocator, l);
 }
 
@@ -158,12 +162,8 @@ mf_status mfi_local_create(const mf_allocator *allocator, mf_adapter **out, mf_e
         return mf_fail(err, MF_E_NOMEM, "local threads: no memory");
     l->base.ops = &local_ops;
     l->allocator = allocator;
-    pthread_mutex_init(&l->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&l->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    mfi_mutex_init(&l->lock);
+    mfi_event_init(&l->changed);
     *out = &l->base;
     return MF_OK;
 }

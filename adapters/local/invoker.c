@@ -1,8 +1,8 @@
 /* From the store's ready queue to the pool: take as many entries as there are free slots, run each as a job.
  *
  * One thread at a time takes. Whoever finds somebody taking leaves a note (`again`), so that an entry which became ready
- * between the last look and the end of the pump is not left lying. A pump that stopped for want of slots is started again
- * by the job that frees one. */
+ * between the last look and the end of the pump is not left lying. A pump that stopped for want of slots (`starved`) is
+ * started again by the job that ends when half of the stock is used up, and by nobody before. */
 #include "local.h"
 
 #include <stdio.h>
@@ -30,10 +30,10 @@ mf_status local_gate_add(local *l, const mf_task_def *def, mf_error *err)
         return mf_fail(err, MF_E_NOMEM, "task \"%s\": no memory", def->name);
     snprintf(gate->name, sizeof gate->name, "%s", def->name);
     gate->limit = def->max_concurrency;
-    pthread_mutex_lock(&l->lock);
+    mfi_mutex_lock(&l->lock);
     gate->next = l->gates;
     l->gates = gate;
-    pthread_mutex_unlock(&l->lock);
+    mfi_mutex_unlock(&l->lock);
     return MF_OK;
 }
 
@@ -93,18 +93,6 @@ static local_job *leave_gate(local *l, const local_job *job)
 
 /* ---- jobs -------------------------------------------------------------------------------------------------------- */
 
-static local_job *job_create(local *l)
-{
-    pthread_mutex_lock(&l->lock);
-    local_job *job = l->free_jobs;
-    if (job != NULL)
-        l->free_jobs = job->next;
-    pthread_mutex_unlock(&l->lock);
-    if (job == NULL)
-        job = mf_new(l->allocator, local_job);
-    return job;
-}
-
 void local_jobs_free(local *l)
 {
     for (local_gate *gate = l->gates; gate != NULL; gate = gate->next)
@@ -144,6 +132,7 @@ static void job_fill(local_job *job, uint64_t mark)
 }
 
 static void job_run(void *arg);
+static void pump(local *l);
 
 /* With GROW only memory can be missing; then the thread that brought the job runs it. */
 static void job_submit(local_job *job)
@@ -156,67 +145,61 @@ static void job_run(void *arg)
 {
     local_job *job = arg;
     local *l = job->owner;
-    pthread_mutex_lock(&l->lock);
-    bool serving = l->serving;
-    pthread_mutex_unlock(&l->lock);
-    if (serving)
+    if (l->serving)
         l->host->ops->deliver(l->host, &job->delivery);
     else            /* the worker stops: what has not begun goes back, for whoever uses the store next */
         mf_store_give_back(l->store, &job->taken.claim.token, 1, NULL);
     mf_entry_release(&job->taken.entry);
 
-    pthread_mutex_lock(&l->lock);
+    mfi_mutex_lock(&l->lock);
     local_job *waiting = leave_gate(l, job);
     job->next = l->free_jobs;
     l->free_jobs = job;
-    bool look = l->starved;
     if (--l->in_flight == 0)
-        pthread_cond_broadcast(&l->changed);
-    pthread_mutex_unlock(&l->lock);
-    if (waiting != NULL)
+        mfi_event_notify(&l->changed, UINT32_MAX);
+    if (waiting != NULL) {
+        mfi_mutex_unlock(&l->lock);
         job_submit(waiting);
-    if (look)
-        local_pump(l);
+        mfi_mutex_lock(&l->lock);
+    }
+    if (l->starved && l->in_flight <= l->low)
+        pump(l);
+    mfi_mutex_unlock(&l->lock);
 }
 
 /* ---- the pump ---------------------------------------------------------------------------------------------------- */
 
-/* Jobs for what was taken; without memory for one, its entry stays claimed, and the commit that ends it never comes: so
- * memory is asked for before anything is taken. */
-static size_t reserve_jobs(local *l, local_job **jobs, size_t want)
+/* Free jobs, as many as there are. The lock is held. */
+static size_t reuse_jobs(local *l, local_job **jobs, size_t want)
 {
     size_t n = 0;
-    while (n < want && (jobs[n] = job_create(l)) != NULL)
+    for (; n < want && l->free_jobs != NULL; n++) {
+        jobs[n] = l->free_jobs;
+        l->free_jobs = jobs[n]->next;
+    }
+    return n;
+}
+
+/* The rest, new ones. The lock is not held. */
+static size_t make_jobs(local *l, local_job **jobs, size_t n, size_t want)
+{
+    while (n < want && (jobs[n] = mf_new(l->allocator, local_job)) != NULL)
         n++;
     return n;
 }
 
 static void give_back_jobs(local *l, local_job **jobs, size_t n)
 {
-    pthread_mutex_lock(&l->lock);
     for (size_t i = 0; i < n; i++) {
         jobs[i]->next = l->free_jobs;
         l->free_jobs = jobs[i];
     }
-    pthread_mutex_unlock(&l->lock);
 }
 
-static size_t take_and_submit(local *l, size_t want)
+/* Jobs for what was taken; those that may run come to pool_jobs, and their number back. The lock is held. */
+static size_t fill_jobs(local *l, local_job **jobs, const mf_taken *taken, size_t got, uint64_t mark, mf_job *pool_jobs)
 {
-    local_job *jobs[TAKE_MAX];
-    mf_taken taken[TAKE_MAX];
-    mf_job pool_jobs[TAKE_MAX];
-    size_t got = 0, ready = 0;
-    int64_t next_due;
-    uint64_t mark = l->host->ops->mark(l->host);
-    want = reserve_jobs(l, jobs, want < TAKE_MAX ? want : TAKE_MAX);
-    if (want > 0 && mf_store_take(l->store, want, taken, &got, &next_due, NULL) != MF_OK)
-        got = 0;
-    give_back_jobs(l, jobs + got, want - got);
-    if (got == 0)
-        return 0;
-
-    pthread_mutex_lock(&l->lock);
+    size_t ready = 0;
     l->in_flight += (unsigned)got;
     for (size_t i = 0; i < got; i++) {
         jobs[i]->owner = l;
@@ -226,22 +209,49 @@ static size_t take_and_submit(local *l, size_t want)
         if (pass_gate(l, jobs[i]))
             pool_jobs[ready++] = (mf_job){job_run, jobs[i]};
     }
-    pthread_mutex_unlock(&l->lock);
+    return ready;
+}
+
+static void submit_jobs(local *l, const mf_job *jobs, size_t n)
+{
     size_t queued = 0;
-    if (mf_pool_submit_batch(l->pool, pool_jobs, ready, &queued) != MF_OK)
-        for (size_t i = queued; i < ready; i++)
-            job_submit(pool_jobs[i].arg);
+    if (n > 0 && mf_pool_submit_batch(l->pool, jobs, n, &queued) != MF_OK)
+        for (size_t i = queued; i < n; i++)
+            job_submit(jobs[i].arg);
+}
+
+/* Gives how many were taken. The lock is held at both ends, and not in between. Without memory for a job its entry would stay
+ * claimed, and the commit that ends it never come: so memory is asked for before anything is taken. */
+static size_t take_and_submit(local *l, size_t want)
+{
+    local_job *jobs[TAKE_MAX];
+    mf_taken taken[TAKE_MAX];
+    mf_job pool_jobs[TAKE_MAX];
+    size_t got = 0, limit = want < TAKE_MAX ? want : TAKE_MAX;
+    int64_t next_due;
+    size_t have = reuse_jobs(l, jobs, limit);
+    mfi_mutex_unlock(&l->lock);
+    have = make_jobs(l, jobs, have, limit);
+    uint64_t mark = l->host->ops->mark(l->host);
+    if (have > 0 && mf_store_take(l->store, have, taken, &got, &next_due, NULL) != MF_OK)
+        got = 0;
+    mfi_mutex_lock(&l->lock);
+    give_back_jobs(l, jobs + got, have - got);
+    size_t ready = fill_jobs(l, jobs, taken, got, mark, pool_jobs);
+    if (ready == 0)
+        return got;
+    mfi_mutex_unlock(&l->lock);
+    submit_jobs(l, pool_jobs, ready);
+    mfi_mutex_lock(&l->lock);
     return got;
 }
 
-void local_pump(local *l)
+/* Take while there are slots, unless somebody does so already. The lock is held at both ends, and not in between. */
+static void pump(local *l)
 {
-    pthread_mutex_lock(&l->lock);
     l->again = true;
-    if (!l->serving || l->pumping) {
-        pthread_mutex_unlock(&l->lock);
+    if (!l->serving || l->pumping)
         return;
-    }
     l->pumping = true;
     l->starved = false;
     while (l->again && l->serving) {
@@ -251,14 +261,29 @@ void local_pump(local *l)
             l->starved = true;
             break;
         }
-        pthread_mutex_unlock(&l->lock);
-        size_t got = take_and_submit(l, room);
-        pthread_mutex_lock(&l->lock);
-        l->again = l->again || got > 0;
+        if (take_and_submit(l, room) > 0)
+            l->again = true;
     }
     l->pumping = false;
-    pthread_cond_broadcast(&l->changed);
-    pthread_mutex_unlock(&l->lock);
+    mfi_event_notify(&l->changed, UINT32_MAX);
+}
+
+void local_pump(local *l)
+{
+    mfi_mutex_lock(&l->lock);
+    pump(l);
+    mfi_mutex_unlock(&l->lock);
+}
+
+/* Who waits has looked, and prepares, under the lock under which it is told: no change is missed. */
+bool local_wait(local *l, int64_t deadline_ns)
+{
+    uint32_t prepared = mfi_event_prepare(&l->changed);
+    mfi_mutex_unlock(&l->lock);
+    bool in_time = mfi_event_wait(&l->changed, prepared, deadline_ns);
+    mfi_event_finish(&l->changed);
+    mfi_mutex_lock(&l->lock);
+    return in_time;
 }
 
 int64_t local_due(mf_adapter *base)
@@ -276,17 +301,17 @@ int64_t local_due(mf_adapter *base)
 
 void local_slot_release(local *l)
 {
-    pthread_mutex_lock(&l->lock);
+    mfi_mutex_lock(&l->lock);
     l->in_flight--;
     l->helping++;
-    pthread_mutex_unlock(&l->lock);
+    mfi_mutex_unlock(&l->lock);
     local_pump(l);
 }
 
 void local_slot_take(local *l)
 {
-    pthread_mutex_lock(&l->lock);
+    mfi_mutex_lock(&l->lock);
     l->in_flight++;
     l->helping--;
-    pthread_mutex_unlock(&l->lock);
+    mfi_mutex_unlock(&l->lock);
 }

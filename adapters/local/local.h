@@ -5,7 +5,10 @@
 #include <mageflow/adapter.h>
 #include <mageflow/pool.h>
 
-#include <pthread.h>
+#include <stdatomic.h>
+
+#include "event.h"
+#include "mutex.h"
 
 typedef struct local_job local_job;
 
@@ -34,14 +37,15 @@ typedef struct local {
     mf_store           *store;
     mf_worker           worker;         /* the one there is */
     mf_worker_options   options;        /* of that worker */
-    pthread_mutex_t     lock;
-    pthread_cond_t      changed;        /* in_flight fell to 0, a pump ended, a waiter's call ended */
+    mfi_mutex           lock;
+    mfi_event           changed;        /* in_flight fell to 0, a pump ended, a waiter's call ended; told under the lock */
     mf_pool            *pool;           /* set by start, before `serving` */
     bool                has_worker;     /* L */
-    bool                serving;        /* L */
+    atomic_bool         serving;        /* A  changes under the lock */
     bool                pumping, again; /* L  somebody takes; and should look once more */
-    bool                starved;        /* L  the last look ended for want of slots */
-    unsigned            slots;          /* I */
+    atomic_bool         starved;        /* A  the last look ended for want of slots; changes under the lock */
+    unsigned            slots;          /* L */
+    unsigned            low;            /* L  slots in use at which it is looked again after that; see worker.c */
     unsigned            in_flight;      /* L  taken, and neither ended nor gated */
     unsigned            helping;        /* L  calls that wait inside, without a slot */
     unsigned            replaced;       /* L  threads that stand in for stuck ones */
@@ -62,6 +66,9 @@ void      local_jobs_free(local *l);
 /* While a call waits and helps, its slot is somebody else's. */
 void      local_slot_release(local *l);
 void      local_slot_take(local *l);
+
+/* Sleep until something `changed`, with the lock held at both ends and not in between. False: deadline_ns is over. */
+bool      local_wait(local *l, int64_t deadline_ns);
 
 /* worker.c */
 mf_status local_worker(mf_adapter *base, const char *const *names, size_t n, const mf_worker_options *options,

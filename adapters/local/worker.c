@@ -1,12 +1,18 @@
 /* The one worker of this process: a pool, and slots. */
 #include "local.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 
 #define SLOTS_PER_THREAD 4
+
+/* While the store has more than there are slots, several are taken at a time: slots beyond the threads are there to be a
+ * stock, and half of it may run down first. So no thread waits for a take, and a take serves more than one message. */
+static unsigned low_mark(unsigned slots, unsigned threads)
+{
+    return slots > threads ? threads + (slots - threads) / 2 : slots - 1;
+}
 
 static local *local_of_worker(mf_worker *worker)
 {
@@ -23,12 +29,15 @@ static mf_status worker_start(mf_worker *worker, mf_error *err)
         return st;
     mf_pool_counts counts;
     (void)mf_pool_stats(l->pool, &counts);
+    mfi_mutex_lock(&l->lock);
     l->slots = l->options.slots != 0 ? l->options.slots : counts.workers * SLOTS_PER_THREAD;
+    l->low = low_mark(l->slots, counts.workers);
+    mfi_mutex_unlock(&l->lock);
     if (l->options.on_start != NULL)
         l->options.on_start(l->options.user);
-    pthread_mutex_lock(&l->lock);
+    mfi_mutex_lock(&l->lock);
     l->serving = true;
-    pthread_mutex_unlock(&l->lock);
+    mfi_mutex_unlock(&l->lock);
     local_pump(l);      /* what was sent before */
     return MF_OK;
 }
@@ -37,19 +46,18 @@ static mf_status worker_drain(mf_worker *worker, mf_duration timeout)
 {
     local *l = local_of_worker(worker);
     int64_t deadline = mfi_deadline_ns(mfi_now_ns(NULL), timeout);
-    struct timespec until = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
     mf_status st = MF_OK;
     for (;;) {
         local_pump(l);      /* takes everything that is due, as far as slots go */
-        pthread_mutex_lock(&l->lock);
+        mfi_mutex_lock(&l->lock);
         bool runs = l->in_flight > 0 || l->helping > 0;
         if (!runs && !l->pumping && (!l->again || !l->serving)) {
-            pthread_mutex_unlock(&l->lock);
+            mfi_mutex_unlock(&l->lock);
             return MF_OK;
         }
-        if ((runs || l->pumping) && pthread_cond_timedwait(&l->changed, &l->lock, &until) != 0)
+        if ((runs || l->pumping) && !local_wait(l, deadline))
             st = MF_E_TIMEOUT;
-        pthread_mutex_unlock(&l->lock);
+        mfi_mutex_unlock(&l->lock);
         if (st != MF_OK)
             return st;
     }
@@ -58,12 +66,12 @@ static mf_status worker_drain(mf_worker *worker, mf_duration timeout)
 static void worker_stop(mf_worker *worker)
 {
     local *l = local_of_worker(worker);
-    pthread_mutex_lock(&l->lock);
+    mfi_mutex_lock(&l->lock);
     bool was_serving = l->serving;
     l->serving = false;
     while (l->pumping)
-        pthread_cond_wait(&l->changed, &l->lock);
-    pthread_mutex_unlock(&l->lock);
+        (void)local_wait(l, INT64_MAX);
+    mfi_mutex_unlock(&l->lock);
     mf_pool_wake_helpers(l->pool);
     (void)mf_pool_destroy(l->pool);     /* runs what is queued: each job sees that nothing is served any more */
     l->pool = NULL;
@@ -74,9 +82,9 @@ static void worker_stop(mf_worker *worker)
 static void worker_destroy(mf_worker *worker)
 {
     local *l = local_of_worker(worker);
-    pthread_mutex_lock(&l->lock);
+    mfi_mutex_lock(&l->lock);
     l->has_worker = false;
-    pthread_mutex_unlock(&l->lock);
+    mfi_mutex_unlock(&l->lock);
 }
 
 static const mf_worker_ops worker_ops = {
@@ -94,10 +102,10 @@ mf_status local_worker(mf_adapter *base, const char *const *names, size_t n, con
     (void)n;
     if (names != NULL)
         return mf_fail(err, MF_E_UNSUPPORTED, "local threads serve all declared tasks, not a choice of them");
-    pthread_mutex_lock(&l->lock);
+    mfi_mutex_lock(&l->lock);
     bool taken = l->has_worker;
     l->has_worker = true;
-    pthread_mutex_unlock(&l->lock);
+    mfi_mutex_unlock(&l->lock);
     if (taken)
         return mf_fail(err, MF_E_STATE, "this process has its worker already");
     l->worker.ops = &worker_ops;

@@ -1,8 +1,6 @@
 /* Calls by name, without a signature: entries without a key, and for those who wait, a number that finds them again. */
 #include "local.h"
 
-#include <time.h>
-
 #include "clock.h"
 #include "compose.h"
 #include "memory.h"
@@ -68,9 +66,9 @@ struct wait {
 static bool has_ended(void *arg)
 {
     struct wait *w = arg;
-    pthread_mutex_lock(&w->owner->lock);
+    mfi_mutex_lock(&w->owner->lock);
     bool ended = w->waiter->ended || !w->owner->serving;
-    pthread_mutex_unlock(&w->owner->lock);
+    mfi_mutex_unlock(&w->owner->lock);
     return ended;
 }
 
@@ -85,22 +83,21 @@ static mf_status trigger_run_and_wait(mf_workflow *workflow, const mf_message *m
     if (forked != MF_OK)
         return forked;
     int64_t deadline = mfi_deadline_ns(mfi_now_ns(NULL), timeout);
-    pthread_mutex_lock(&l->lock);
+    mfi_mutex_lock(&l->lock);
     waiter.id = ++l->next_waiter;
     waiter.next = l->waiters;
     l->waiters = &waiter;
-    pthread_mutex_unlock(&l->lock);
+    mfi_mutex_unlock(&l->lock);
 
     mf_status st = send(t, &message, 1, 0, waiter.id, err);
     mf_status helped = st == MF_OK ? mf_adapter_help(&l->base, has_ended, &wait, deadline) : MF_OK;
-    struct timespec until = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
-    pthread_mutex_lock(&l->lock);
+    mfi_mutex_lock(&l->lock);
     while (st == MF_OK && helped == MF_E_UNSUPPORTED && !waiter.ended)
-        if (pthread_cond_timedwait(&l->changed, &l->lock, &until) != 0 && !waiter.ended)
+        if (!local_wait(l, deadline) && !waiter.ended)
             break;
     waiter_remove(l, &waiter);
     bool stopped = helped == MF_OK && !l->serving;
-    pthread_mutex_unlock(&l->lock);
+    mfi_mutex_unlock(&l->lock);
     if (st != MF_OK)
         return st;
     if (!waiter.ended && stopped)
@@ -158,7 +155,7 @@ mf_status local_settle(mf_adapter *base, const mf_settlement *settlements, size_
     (void)err;
     local *l = local_of(base);
     bool any = false;
-    pthread_mutex_lock(&l->lock);
+    mfi_mutex_lock(&l->lock);
     for (size_t i = 0; i < n; i++) {
         const mf_delivery *d = settlements[i].delivery;
         if (mf_key_is_set(&d->unit.key) || settlements[i].status == MF_STATUS_PENDING)
@@ -174,8 +171,8 @@ mf_status local_settle(mf_adapter *base, const mf_settlement *settlements, size_
         any = true;
     }
     if (any)
-        pthread_cond_broadcast(&l->changed);
-    pthread_mutex_unlock(&l->lock);
+        mfi_event_notify(&l->changed, UINT32_MAX);
+    mfi_mutex_unlock(&l->lock);
     if (any)
         mf_adapter_wake_helpers(base);
     return MF_OK;

@@ -165,7 +165,7 @@ void mfi_expire(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_plan *
 /* ---- pauses and locks --------------------------------------------------------------------------------------------- */
 
 /* last_status keeps what it was before the first of several pauses. */
-mf_status mfi_pause(mf_state *state, mf_signature_status status, mfi_plan *plan)
+mf_status mfi_halt(mf_state *state, mf_signature_status status, mfi_plan *plan)
 {
     if (mf_signature_status_ended(state->status))
         return MF_E_STATE;

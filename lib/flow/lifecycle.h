@@ -21,7 +21,7 @@ void mfi_end(const mf_spec *spec, mf_state *state, mf_signature_status status, c
 mf_status mfi_remove_record(const mf_spec *spec, mf_state *state, const mf_removal *removal, int64_t now_ms, mfi_plan *plan);
 
 /** Suspend or interrupt. MF_E_STATE: it has ended. */
-mf_status mfi_pause(mf_state *state, mf_signature_status status, mfi_plan *plan);
+mf_status mfi_halt(mf_state *state, mf_signature_status status, mfi_plan *plan);
 /** Back to the status before the pause. MF_E_STATE: it is not paused. */
 mf_status mfi_resume(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_plan *plan);
 

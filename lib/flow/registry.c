@@ -14,6 +14,9 @@ void mfi_registry_init(mfi_registry *registry, const mf_allocator *allocator)
     registry->allocator = allocator;
     registry->tasks = NULL;
     registry->sources = NULL;
+    registry->refused = NULL;
+    atomic_init(&registry->recent_task, NULL);
+    atomic_init(&registry->recent_source, NULL);
     pthread_rwlock_init(&registry->lock, NULL);
 }
 
@@ -39,6 +42,11 @@ void mfi_registry_fini(mfi_registry *registry)
     HASH_ITER(hh, registry->tasks, task, next_task) {
         HASH_DEL(registry->tasks, task);
         task_free(registry, task);
+    }
+    while (registry->refused != NULL) {
+        next_task = registry->refused->next_refused;
+        task_free(registry, registry->refused);
+        registry->refused = next_task;
     }
     mfi_source *source, *next_source;
     HASH_ITER(hh, registry->sources, source, next_source) {
@@ -183,11 +191,13 @@ void mfi_registry_remove_task(mfi_registry *registry, mf_str name)
     pthread_rwlock_wrlock(&registry->lock);
     mfi_task *task = NULL;
     HASH_FIND(hh, registry->tasks, name.at, name.len, task);
-    if (task != NULL)
+    if (task != NULL) {
         HASH_DEL(registry->tasks, task);
+        task->next_refused = registry->refused;
+        registry->refused = task;
+        atomic_store_explicit(&registry->recent_task, NULL, memory_order_release);
+    }
     pthread_rwlock_unlock(&registry->lock);
-    if (task != NULL)
-        task_free(registry, task);
 }
 
 mf_status mfi_registry_add_source(mfi_registry *registry, const mf_source_def *def, mf_error *err)
@@ -223,20 +233,32 @@ mf_status mfi_registry_add_source(mfi_registry *registry, const mf_source_def *d
     return added ? MF_OK : mf_fail(err, MF_E_NOMEM, "source \"%s\": no memory", def->name);
 }
 
+/* The one found last is looked at without the lock: nothing that was found ever goes away. release and acquire: who finds it
+ * here sees what was written before it was added. */
 mfi_task *mfi_registry_task(mfi_registry *registry, mf_str name)
 {
-    mfi_task *task = NULL;
+    mfi_task *task = atomic_load_explicit(&registry->recent_task, memory_order_acquire);
+    if (task != NULL && mf_str_eq(task->name, name))
+        return task;
+    task = NULL;
     pthread_rwlock_rdlock(&registry->lock);
     HASH_FIND(hh, registry->tasks, name.at, name.len, task);
+    if (task != NULL)
+        atomic_store_explicit(&registry->recent_task, task, memory_order_release);
     pthread_rwlock_unlock(&registry->lock);
     return task;
 }
 
 mfi_source *mfi_registry_source(mfi_registry *registry, mf_str name)
 {
-    mfi_source *source = NULL;
+    mfi_source *source = atomic_load_explicit(&registry->recent_source, memory_order_acquire);
+    if (source != NULL && mf_str_eq(source->name, name))
+        return source;
+    source = NULL;
     pthread_rwlock_rdlock(&registry->lock);
     HASH_FIND(hh, registry->sources, name.at, name.len, source);
+    if (source != NULL)
+        atomic_store_explicit(&registry->recent_source, source, memory_order_release);
     pthread_rwlock_unlock(&registry->lock);
     return source;
 }

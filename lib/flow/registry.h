@@ -8,6 +8,7 @@
 #include <mageflow/task.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "memory.h"
 
@@ -31,6 +32,7 @@ typedef struct mfi_task {
     bool           durable;
     mf_fields     *table;        /* of a remote one, which owns it; else NULL */
     mf_spec       *plain;        /* the spec that all its plain calls without kwargs share */
+    struct mfi_task *next_refused;
     UT_hash_handle hh;
 } mfi_task;
 
@@ -45,6 +47,9 @@ typedef struct mfi_registry {
     pthread_rwlock_t    lock;
     mfi_task           *tasks;      /* L */
     mfi_source         *sources;    /* L */
+    mfi_task           *refused;    /* L  taken back; kept, since what was found stays valid */
+    _Atomic(mfi_task *)   recent_task;      /* A  found last: mostly what is looked for next; NULL: none */
+    _Atomic(mfi_source *) recent_source;    /* A */
 } mfi_registry;
 
 void mfi_registry_init(mfi_registry *registry, const mf_allocator *allocator);

@@ -127,9 +127,9 @@ mf_status mfi_flow_apply(const mf_spec *spec, mf_state *state, const mfi_flow_ev
     case MFI_EV_FAIL:
         return end_by(spec, state, MF_STATUS_FAILED, event->value, now_ms, plan);
     case MFI_EV_SUSPEND:
-        return mfi_pause(state, MF_STATUS_SUSPENDED, plan);
+        return mfi_halt(state, MF_STATUS_SUSPENDED, plan);
     case MFI_EV_INTERRUPT:
-        return mfi_pause(state, MF_STATUS_INTERRUPTED, plan);
+        return mfi_halt(state, MF_STATUS_INTERRUPTED, plan);
     case MFI_EV_RESUME:
         return resume(spec, state, now_ms, plan);
     case MFI_EV_REMOVE:

@@ -97,7 +97,6 @@ static void client_free(mf_client *client)
     mf_adapter_destroy(client->adapter);
     mf_store_destroy(client->store);
     mfi_observers_fini(&client->observers);
-    mfi_control_fini(&client->control);
     mfi_registry_fini(&client->registry);
     mfi_framework_fini(&client->framework);
     for (size_t i = client->module_count; i > 0; i--)

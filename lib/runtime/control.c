@@ -15,18 +15,13 @@
 
 void mfi_control_init(mfi_control *c)
 {
-    pthread_mutex_init(&c->lock, NULL);
+    mfi_mutex_init(&c->lock);
     c->running = NULL;
     c->closing = false;
     atomic_init(&c->stops, 0);
     atomic_init(&c->stopping, 0);
     c->next_ns = INT64_MAX;
     c->renew_ns = 0;
-}
-
-void mfi_control_fini(mfi_control *c)
-{
-    pthread_mutex_destroy(&c->lock);
 }
 
 _Thread_local struct mfi_here mfi_here;
@@ -44,7 +39,7 @@ void mfi_control_enter(mf_client *client, mfi_running *running)
     bool timed = running->deadline_ns != INT64_MAX;
     if (timed)
         running->thread_mark = mf_adapter_thread_mark(client->adapter);
-    pthread_mutex_lock(&c->lock);
+    mfi_mutex_lock(&c->lock);
     running->prev = NULL;
     running->next = c->running;
     if (c->running != NULL)
@@ -55,7 +50,7 @@ void mfi_control_enter(mf_client *client, mfi_running *running)
     bool earlier = running->deadline_ns < c->next_ns;
     if (running->deadline_ns < c->next_ns)
         c->next_ns = running->deadline_ns;
-    pthread_mutex_unlock(&c->lock);
+    mfi_mutex_unlock(&c->lock);
     if (earlier)
         mfi_keeper_look(client);
 }
@@ -64,14 +59,14 @@ bool mfi_control_leave(mf_client *client, mfi_running *running)
 {
     mfi_here.running = running->below;
     mfi_control *c = &client->control;
-    pthread_mutex_lock(&c->lock);
+    mfi_mutex_lock(&c->lock);
     if (running->prev != NULL)
         running->prev->next = running->next;
     else
         c->running = running->next;
     if (running->next != NULL)
         running->next->prev = running->prev;
-    pthread_mutex_unlock(&c->lock);
+    mfi_mutex_unlock(&c->lock);
 
     uint32_t expected = MFI_CALL_RUNNING;
     if (atomic_compare_exchange_strong_explicit(&running->owner, &expected, MFI_CALL_RETURNED, memory_order_acq_rel,
@@ -123,7 +118,7 @@ struct keys {
 static struct keys running_keys(mf_client *client)
 {
     struct keys keys = {0};
-    pthread_mutex_lock(&client->control.lock);
+    mfi_mutex_lock(&client->control.lock);
     for (mfi_running *r = client->control.running; r != NULL; r = r->next) {
         const mf_key *key = &r->call.delivery->unit.key;
         if (keys.count > 0 && mf_key_eq(&keys.at[keys.count - 1], key))
@@ -132,7 +127,7 @@ static struct keys running_keys(mf_client *client)
             break;      /* without memory the rest is not told; it ends by itself, and its outcome counts no more */
         keys.at[keys.count++] = *key;
     }
-    pthread_mutex_unlock(&client->control.lock);
+    mfi_mutex_unlock(&client->control.lock);
     return keys;
 }
 
@@ -140,11 +135,11 @@ static struct keys running_keys(mf_client *client)
 static void stop_calls(mf_client *client, const mf_key *key, unsigned bits)
 {
     mfi_control *c = &client->control;
-    pthread_mutex_lock(&c->lock);
+    mfi_mutex_lock(&c->lock);
     for (mfi_running *r = c->running; r != NULL; r = r->next)
         if (mf_key_eq(&r->call.delivery->unit.key, key))
             mfi_call_stop(&r->call, bits);
-    pthread_mutex_unlock(&c->lock);
+    mfi_mutex_unlock(&c->lock);
 }
 
 /* Records are not read under the lock, so the keys come first. */
@@ -272,22 +267,22 @@ void mfi_control_look(mf_client *client)
 void mfi_control_stop_id(mf_client *client, mf_str id)
 {
     mfi_control *c = &client->control;
-    pthread_mutex_lock(&c->lock);
+    mfi_mutex_lock(&c->lock);
     for (mfi_running *r = c->running; r != NULL; r = r->next)
         if (mf_str_eq(r->call.delivery->id, id))
             mfi_call_stop(&r->call, MFI_STOP_CANCEL);
-    pthread_mutex_unlock(&c->lock);
+    mfi_mutex_unlock(&c->lock);
     mf_adapter_wake_helpers(client->adapter);
 }
 
 void mfi_control_close(mf_client *client)
 {
     mfi_control *c = &client->control;
-    pthread_mutex_lock(&c->lock);
+    mfi_mutex_lock(&c->lock);
     c->closing = true;
     for (mfi_running *r = c->running; r != NULL; r = r->next)
         mfi_call_stop(&r->call, MFI_STOP_CLOSING);
-    pthread_mutex_unlock(&c->lock);
+    mfi_mutex_unlock(&c->lock);
     mf_adapter_wake_helpers(client->adapter);
 }
 
@@ -297,12 +292,12 @@ mf_status mfi_control_refresh(mf_client *client, mfi_call *call, mf_duration mor
 {
     mfi_running *running = (mfi_running *)(void *)call;     /* its first member */
     mf_status st = MF_OK;
-    pthread_mutex_lock(&client->control.lock);
+    mfi_mutex_lock(&client->control.lock);
     if (running->out_of_time)
         st = MF_E_STATE;
     else if (running->deadline_ns != INT64_MAX)
         running->deadline_ns = mfi_deadline_ns(mfi_now_ns(client->clock), more);
-    pthread_mutex_unlock(&client->control.lock);
+    mfi_mutex_unlock(&client->control.lock);
     if (st == MF_OK)
         mfi_keeper_look(client);
     return st;
@@ -329,7 +324,7 @@ int64_t mfi_control_tick(mf_client *client, int64_t now_ns)
     do {
         next = INT64_MAX;
         voided = NULL;
-        pthread_mutex_lock(&c->lock);
+        mfi_mutex_lock(&c->lock);
         for (mfi_running *r = c->running; r != NULL && voided == NULL; r = r->next) {
             if (r->deadline_ns <= now_ns && !r->out_of_time) {
                 r->out_of_time = true;
@@ -347,7 +342,7 @@ int64_t mfi_control_tick(mf_client *client, int64_t now_ns)
                 next = r->deadline_ns;
         }
         c->next_ns = next;
-        pthread_mutex_unlock(&c->lock);
+        mfi_mutex_unlock(&c->lock);
         if (voided != NULL)
             tell_timeout(client, voided);
     } while (voided != NULL);

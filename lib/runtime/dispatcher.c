@@ -27,8 +27,8 @@
 
 void mfi_dispatcher_init(mfi_dispatcher *d)
 {
-    pthread_mutex_init(&d->lock, NULL);
-    d->boxes = NULL;
+    mfi_mutex_init(&d->lock);
+    d->boxes = d->recent = NULL;
     d->count = 0;
     d->desks = NULL;
     d->held = 0;
@@ -108,7 +108,6 @@ void mfi_dispatcher_fini(mf_client *client)
         mailbox_free(client, box);
     }
     desks_free(client);
-    pthread_mutex_destroy(&client->dispatcher.lock);
 }
 
 void mfi_ticket_done(mfi_ticket *ticket, mf_status status)
@@ -134,11 +133,11 @@ void mfi_mailbox_hold(mf_client *client, mfi_mailbox *box, const struct mfi_post
                               sizeof *box->held.at))
         mfi_pause_before_retry(client, MF_E_NOMEM, &err, &tries);
     int64_t soon = mf_store_now_ms(client->store) + LOOK_AT_LOCK_MS;
-    pthread_mutex_lock(&client->dispatcher.lock);
+    mfi_mutex_lock(&client->dispatcher.lock);
     box->held.at[box->held.count++] = *posted;
     client->dispatcher.held++;
     box->held_until_ms = until_ms < soon ? until_ms : soon;
-    pthread_mutex_unlock(&client->dispatcher.lock);
+    mfi_mutex_unlock(&client->dispatcher.lock);
     mfi_keeper_delayed(client, box->held_until_ms);
 }
 
@@ -162,10 +161,12 @@ static bool unhold(mf_client *client, mfi_mailbox *box)
 static mfi_mailbox *mailbox_of(mf_client *client, const mf_key *key)
 {
     mfi_dispatcher *d = &client->dispatcher;
-    mfi_mailbox *box = NULL;
+    mfi_mailbox *box = d->recent;
+    if (box != NULL && mf_key_eq(&box->key, key))
+        return box;
     HASH_FIND(hh, d->boxes, key, sizeof *key, box);
     if (box != NULL)
-        return box;
+        return d->recent = box;
     box = mf_new(client->allocator, mfi_mailbox);
     if (box == NULL)
         return NULL;
@@ -199,7 +200,7 @@ static void process_until_idle(mf_client *client, mfi_mailbox *box, bool may_dra
         box->incoming = box->batch;
         box->incoming.count = 0;
         box->batch = taken;
-        pthread_mutex_unlock(&d->lock);
+        mfi_mutex_unlock(&d->lock);
         mfi_mailbox_process(client, box, may_draw);
         desk_clear(client, box->plan);
         bool unlocked = false;
@@ -208,7 +209,7 @@ static void process_until_idle(mf_client *client, mfi_mailbox *box, bool may_dra
             mfi_flow_event_release(&box->batch.at[i].event);
         }
         box->batch.count = 0;
-        pthread_mutex_lock(&d->lock);
+        mfi_mutex_lock(&d->lock);
         if (unlocked)
             unhold(client, box);
     }
@@ -218,27 +219,33 @@ static void process_until_idle(mf_client *client, mfi_mailbox *box, bool may_dra
     if (!keeps(client, box)) {
         HASH_DEL(d->boxes, box);
         d->count--;
-        pthread_mutex_unlock(&d->lock);
+        d->recent = NULL;
+        mfi_mutex_unlock(&d->lock);
         mailbox_free(client, box);
-        pthread_mutex_lock(&d->lock);
+        mfi_mutex_lock(&d->lock);
     }
+}
+
+static void pause_without_memory(mf_client *client, unsigned *tries)
+{
+    mf_error none = {.status = MF_E_NOMEM, .text = "no memory for an event"};
+    mfi_pause_before_retry(client, MF_E_NOMEM, &none, tries);
 }
 
 void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw, mfi_ticket *ticket)
 {
     mfi_dispatcher *d = &client->dispatcher;
     may_draw = may_draw && !mfi_keeper_is_here();
-    mf_error none = {.status = MF_E_NOMEM, .text = "no memory for an event"};
     unsigned tries = 0;
-    pthread_mutex_lock(&d->lock);
+    mfi_mutex_lock(&d->lock);
     mfi_mailbox *box;
     while ((box = mailbox_of(client, key)) == NULL ||
            !mfi_array_reserve(client->allocator, (void **)&box->incoming.at, &box->incoming.capacity,
                               box->incoming.count + 1, sizeof *box->incoming.at) ||
            (!box->busy && (box->plan = desk_take(client)) == NULL)) {
-        pthread_mutex_unlock(&d->lock);
-        mfi_pause_before_retry(client, MF_E_NOMEM, &none, &tries);
-        pthread_mutex_lock(&d->lock);
+        mfi_mutex_unlock(&d->lock);
+        pause_without_memory(client, &tries);
+        mfi_mutex_lock(&d->lock);
     }
     /* From a source or an on_end callback, which runs while this thread processes the record: the event is next in turn,
      * and whoever waited for it here would wait for itself. */
@@ -246,13 +253,17 @@ void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, b
         mfi_ticket_done(ticket, MF_OK);
         ticket = NULL;
     }
-    box->incoming.at[box->incoming.count++] = (struct mfi_posted){.event = *event, .ticket = ticket};
+    struct mfi_posted *posted = &box->incoming.at[box->incoming.count++];
+    posted->event = *event;
+    posted->ticket = ticket;
+    posted->answer = MF_OK;
+    posted->stale = false;
     if (!box->busy) {
         box->busy = true;
         box->owner = mfi_thread_self();
         process_until_idle(client, box, may_draw);
     }
-    pthread_mutex_unlock(&d->lock);
+    mfi_mutex_unlock(&d->lock);
 }
 
 int64_t mfi_dispatcher_tick(mf_client *client, int64_t now_ms)
@@ -260,7 +271,7 @@ int64_t mfi_dispatcher_tick(mf_client *client, int64_t now_ms)
     mfi_dispatcher *d = &client->dispatcher;
     int64_t next_ms;
     mfi_mailbox *box, *due;
-    pthread_mutex_lock(&d->lock);
+    mfi_mutex_lock(&d->lock);
     do {
         next_ms = INT64_MAX;
         due = NULL;
@@ -282,7 +293,7 @@ int64_t mfi_dispatcher_tick(mf_client *client, int64_t now_ms)
     } while (due != NULL);
     if (next_ms <= now_ms)      /* it is busy, or there is no memory */
         next_ms = now_ms + LOOK_AT_LOCK_MS;
-    pthread_mutex_unlock(&d->lock);
+    mfi_mutex_unlock(&d->lock);
     return next_ms;
 }
 

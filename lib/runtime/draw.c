@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "compose.h"
+#include "record.h"
 
 #define RESULT_PAGE 256
 
@@ -19,10 +20,14 @@ static size_t draw_from_source(mf_client *client, const mf_spec *spec, mf_state 
         return 0;
     }
     mf_message *nil = state->input == NULL ? mf_message_nil() : NULL;
-    mf_cursor before = state->cursor;
+    mf_cursor before;
+    mfi_cursor_copy(&before, &state->cursor);
     size_t got = 0;
     while (got < want && !*exhausted) {
-        mf_error err = {.status = MF_OK, .text = "the source gave no reason"};
+        static const char no_reason[] = "the source gave no reason";
+        mf_error err;       /* not the whole of it zeroed, for each item */
+        err.status = MF_OK;
+        memcpy(err.text, no_reason, sizeof no_reason);
         items[got] = (mf_item){0};
         mf_status st = source->def.next(nil != NULL ? nil : state->input, &state->cursor, &items[got].message,
                                         source->def.user, &err);
@@ -35,7 +40,7 @@ static size_t draw_from_source(mf_client *client, const mf_spec *spec, mf_state 
             snprintf(text, sizeof text, "source \"%s\": %s", source->def.name, err.text);
             mfi_plan_fail(plan, MF_E_INVALID, text);
             mf_message_unref(items[got].message);
-            state->cursor = before;     /* nothing of this page is published */
+            mfi_cursor_copy(&state->cursor, &before);   /* nothing of this page is published */
             break;
         }
         if (items[got].message == NULL)

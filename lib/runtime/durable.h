@@ -19,7 +19,7 @@ typedef struct mfi_durable {
     mfi_wait    wait;           /* what the body waits for; none: it does not */
     int64_t     until_ms;       /* store clock; INT64_MAX: no end */
     bool        known;          /* the memo of the wait is stored already */
-    char        event[201];
+    char        event[201];     /* last: see mfi_running */
 } mfi_durable;
 
 /** The call returned MF_E_WAIT: settle it, and have it called again when the time is over or the event is there. */

@@ -13,7 +13,7 @@ struct tokens {
 static struct tokens running_tokens(mf_client *client)
 {
     struct tokens tokens = {0};
-    pthread_mutex_lock(&client->control.lock);
+    mfi_mutex_lock(&client->control.lock);
     for (mfi_running *r = client->control.running; r != NULL; r = r->next) {
         if (r->token == 0)
             continue;
@@ -21,18 +21,18 @@ static struct tokens running_tokens(mf_client *client)
             break;      /* without memory the rest is renewed the next time */
         tokens.at[tokens.count++] = r->token;
     }
-    pthread_mutex_unlock(&client->control.lock);
+    mfi_mutex_unlock(&client->control.lock);
     return tokens;
 }
 
 static void stop_lost(mf_client *client, const uint64_t *asked, const uint64_t *renewed, size_t n)
 {
-    pthread_mutex_lock(&client->control.lock);
+    mfi_mutex_lock(&client->control.lock);
     for (size_t i = 0; i < n; i++)
         for (mfi_running *r = renewed[i] == 0 ? client->control.running : NULL; r != NULL; r = r->next)
             if (r->token == asked[i])
                 mfi_call_stop(&r->call, MFI_STOP_CANCEL);
-    pthread_mutex_unlock(&client->control.lock);
+    mfi_mutex_unlock(&client->control.lock);
     mf_adapter_wake_helpers(client->adapter);
 }
 
@@ -58,9 +58,9 @@ int64_t mfi_leases_tick(mf_client *client, int64_t now_ns)
     mfi_control *c = &client->control;
     if (lease_ms == 0 || client->worker == NULL)
         return INT64_MAX;
-    pthread_mutex_lock(&c->lock);
+    mfi_mutex_lock(&c->lock);
     int64_t at = c->renew_ns;
-    pthread_mutex_unlock(&c->lock);
+    mfi_mutex_unlock(&c->lock);
     if (now_ns < at)
         return at;
     if (at != 0) {
@@ -68,8 +68,8 @@ int64_t mfi_leases_tick(mf_client *client, int64_t now_ns)
         mfi_keeper_delayed(client, mf_store_now_ms(client->store));     /* and look at what others let lapse */
     }
     at = now_ns + lease_ms * 1000000 / 3;
-    pthread_mutex_lock(&c->lock);
+    mfi_mutex_lock(&c->lock);
     c->renew_ns = at;
-    pthread_mutex_unlock(&c->lock);
+    mfi_mutex_unlock(&c->lock);
     return at;
 }

@@ -29,6 +29,7 @@
 #include "call.h"
 #include "durable.h"
 #include "framework.h"
+#include "mutex.h"
 #include "registry.h"
 #include "thread.h"
 #include "transition.h"
@@ -38,8 +39,9 @@
 typedef struct mfi_mailbox mfi_mailbox;
 
 typedef struct mfi_dispatcher {
-    pthread_mutex_t lock;
+    mfi_mutex       lock;
     mfi_mailbox    *boxes;      /* L  by key */
+    mfi_mailbox    *recent;     /* L  the one looked up last: mostly the next one, too; NULL: none */
     unsigned        count;      /* L */
     struct mfi_desk *desks;     /* L  free ones */
     unsigned        held;       /* L  events that wait for the end of a lock */
@@ -100,13 +102,13 @@ typedef struct mfi_running {
     bool                replaced;       /* keeper: its thread was replaced */
     bool                begun;          /* O  its function was called */
     void               *thread_mark;
-    mfi_durable         durable;        /* O */
     struct mfi_running *below;          /* O  the call that this one runs on top of, where its thread helps */
     struct mfi_running *prev, *next;    /* L */
+    mfi_durable         durable;        /* O  last: its last field is long, and is not zeroed for each call */
 } mfi_running;
 
 typedef struct mfi_control {
-    pthread_mutex_t lock;
+    mfi_mutex       lock;
     mfi_running    *running;    /* L */
     bool            closing;    /* L */
     _Atomic uint64_t stops;     /* A  stops so far: the mark of claims */
@@ -116,7 +118,6 @@ typedef struct mfi_control {
 } mfi_control;
 
 void mfi_control_init(mfi_control *c);
-void mfi_control_fini(mfi_control *c);
 /** Begin and end of a call. leave returns true where the outcome is the caller's to tell; false: the keeper told it. */
 void mfi_control_enter(mf_client *client, mfi_running *running);
 bool mfi_control_leave(mf_client *client, mfi_running *running);

@@ -11,6 +11,16 @@
 
 /* ---- tasks and chains ---------------------------------------------------------------------------------------------- */
 
+/* The words of the error are made when there is one. */
+static mf_status check_message(const char *task, mf_message **kwargs, mf_error *err)
+{
+    if (mfi_check_kwargs("", kwargs, NULL) == MF_OK)
+        return MF_OK;
+    char what[300];
+    snprintf(what, sizeof what, "task \"%s\": the message", task);
+    return mfi_check_kwargs(what, kwargs, err);
+}
+
 mf_signature *mf_sign(mf_client *client, const char *task, mf_message *kwargs, mf_error *err)
 {
     mf_signature *sig = mfi_signature_create(client, err);
@@ -18,15 +28,13 @@ mf_signature *mf_sign(mf_client *client, const char *task, mf_message *kwargs, m
         mf_message_unref(kwargs);
         return NULL;
     }
-    char what[300];
-    snprintf(what, sizeof what, "task \"%s\": the message", task == NULL ? "" : task);
     sig->kwargs = kwargs;
     sig->task = mfi_find_task(client, mf_cstr(task));
     if (sig->task == NULL || mfi_name_is_framework(sig->task->name)) {
         mfi_registry_unknown_task(&client->registry, mf_cstr(task), err);
         return mfi_signature_fail(sig, NULL);
     }
-    if (mfi_check_kwargs(what, &sig->kwargs, err) != MF_OK)
+    if (check_message(task, &sig->kwargs, err) != MF_OK)
         return mfi_signature_fail(sig, NULL);
     if (sig->task->def.in != NULL && sig->kwargs != NULL) {
         mf_error why;

@@ -6,6 +6,7 @@
 
 #include "compose.h"
 #include "here.h"
+#include "record.h"
 #include "thread.h"
 
 /* Without memory, or with a store that answers no more, an outcome must still not be lost: it is kept and tried again. */
@@ -246,7 +247,7 @@ static void remember(mfi_mailbox *box, mf_state *state)
         forget_record(box);
     } else if (box->plan->changed) {
         mf_state_unref(&box->record.state);
-        box->record.state = *state;
+        mfi_state_copy(&box->record.state, state);
         box->record.state.version++;
     } else {
         mf_state_unref(state);
@@ -272,9 +273,8 @@ static void tell_tickets(mfi_mailbox *box)
 /* Somebody holds a lock: verbs are told so, everything else waits. What is left in the batch is done now. */
 static void hold_back(mf_client *client, mfi_mailbox *box)
 {
-    int64_t now_ms = mf_store_now_ms(client->store);
     const mf_state *state = &box->record.state;
-    if (!mfi_flow_is_locked(state, now_ms))
+    if (state->lock == 0 || !mfi_flow_is_locked(state, mf_store_now_ms(client->store)))
         return;
     size_t kept = 0;
     for (size_t i = 0; i < box->batch.count; i++) {
@@ -305,7 +305,8 @@ static unsigned stop_of(mf_signature_status before, mf_signature_status after)
 static mf_status process_once(mf_client *client, mfi_mailbox *box, bool may_draw, bool kept, const mf_error *refused,
                               mf_refusal *refusal, mf_error *err)
 {
-    mf_state state = box->record.state;
+    mf_state state;
+    mfi_state_copy(&state, &box->record.state);
     mf_state_ref(&state);
     mf_status st = prepare(client, box, may_draw, refused->status != MF_OK ? refused : NULL, &state, err);
     /* What changes nothing meets no guard: whether the record as it was kept here is still the one that another process may
@@ -334,9 +335,11 @@ static mf_status process_once(mf_client *client, mfi_mailbox *box, bool may_draw
 
 static void process(mf_client *client, mfi_mailbox *box, bool may_draw)
 {
-    mf_error err = {0}, refused = {0};
+    mf_error err, refused;      /* zeroed as far as anybody looks: they are long, and this is once an item */
     mf_refusal refusal = {0};
     unsigned tries = 0;
+    err.status = refused.status = MF_OK;
+    err.text[0] = '\0';
     for (;;) {
         bool kept = box->record.spec != NULL;
         mf_status st = read_record(client, box, &err);

@@ -237,7 +237,8 @@ static void run(mf_client *client, const mf_delivery *d, uint64_t token, uint64_
         return;
     }
     mfi_running running;
-    memset(&running, 0, sizeof running);
+    memset(&running, 0, offsetof(mfi_running, durable.event));
+    running.durable.event[0] = '\0';
     running.task = task;
     running.token = token;
     running.mark = mark;

@@ -51,10 +51,10 @@ static mf_status memory_load(mf_store *base, const mf_key *keys, size_t n, mf_re
 {
     (void)err;
     struct mfi_memory *m = mfi_memory_of(base);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     for (size_t i = 0; i < n; i++)
         record_read(m, &keys[i], &out[i]);
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     return MF_OK;
 }
 
@@ -75,14 +75,14 @@ static mf_status memory_items(mf_store *base, const mf_key *key, uint64_t from, 
                               mf_error *err)
 {
     struct mfi_memory *m = mfi_memory_of(base);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     const struct mfi_head *head = mfi_head_find(m, key);
     *got = head == NULL ? 0 : within(from, n, head->item_count);
     for (size_t i = 0; i < *got; i++) {
         out[i] = *mfi_head_item(head, from + i);
         mfi_item_ref(&out[i]);
     }
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     return head == NULL ? not_found(key, err) : MF_OK;
 }
 
@@ -90,7 +90,7 @@ static mf_status memory_outcomes(mf_store *base, const mf_key *key, uint64_t fro
                                  mf_error *err)
 {
     struct mfi_memory *m = mfi_memory_of(base);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     const struct mfi_head *head = mfi_head_find(m, key);
     *got = head == NULL ? 0 : within(from, n, head->outcome_end);
     for (size_t i = 0; i < *got; i++) {
@@ -99,7 +99,7 @@ static mf_status memory_outcomes(mf_store *base, const mf_key *key, uint64_t fro
         out[i] = (mf_outcome){from + i, (mf_signature_status)(outcome & 7), mfi_outcome_value(outcome)};
         mf_message_ref(out[i].value);
     }
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     return head == NULL ? not_found(key, err) : MF_OK;
 }
 
@@ -126,24 +126,24 @@ static mf_status memory_list(mf_store *base, const mf_filter *filter, const mf_k
                              size_t *got, mf_error *err)
 {
     struct mfi_memory *m = mfi_memory_of(base);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     const struct mfi_head *from = after == NULL ? NULL : mfi_head_find(m, after);
     const struct mfi_head *head = from == NULL ? newest(m) : from->hh.prev;
     bool lost = after != NULL && from == NULL;
     for (; !lost && *got < max && head != NULL; head = head->hh.prev)
         if (passes(head, filter))
             out[(*got)++] = head->spec->key;
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     return lost ? not_found(after, err) : MF_OK;
 }
 
 static void memory_load_counts(mf_store *base, size_t *waiting, size_t *claimed)
 {
     struct mfi_memory *m = mfi_memory_of(base);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     *waiting = m->queue.waiting;
     *claimed = m->queue.claimed;
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
 }
 
 /* ---- the object -------------------------------------------------------------------------------------------------- */
@@ -155,9 +155,6 @@ static void memory_destroy(mf_store *base)
     mfi_heads_fini(m);
     mfi_notes_fini(m);
     mfi_watch_fini(m);
-    pthread_cond_destroy(&m->watch_idle);
-    pthread_mutex_destroy(&m->watch_lock);
-    pthread_mutex_destroy(&m->lock);
     mf_delete(m->allocator, m);
 }
 
@@ -201,9 +198,9 @@ mf_status mf_memory_store_create(const mf_allocator *allocator, const mf_clock *
     m->base = (mf_store){.ops = &memory_ops, .allocator = allocator};
     m->allocator = allocator;
     m->clock = clock;
-    pthread_mutex_init(&m->lock, NULL);          /* with default attributes these three cannot fail on Linux */
-    pthread_mutex_init(&m->watch_lock, NULL);
-    pthread_cond_init(&m->watch_idle, NULL);
+    mfi_mutex_init(&m->lock);
+    mfi_mutex_init(&m->watch_lock);
+    mfi_event_init(&m->watch_idle);
     *out = &m->base;
     return MF_OK;
 }

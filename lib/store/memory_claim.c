@@ -95,7 +95,7 @@ mf_status mfi_memory_claim(mf_store *base, mf_claim *claims, size_t n, mf_error 
 {
     struct mfi_memory *m = mfi_memory_of(base);
     int64_t now = mfi_memory_clock(m);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     now = mfi_memory_advance(m, now);
     size_t ready = mfi_claims_sweep(&m->queue, now);
     bool room = mfi_queue_reserve(&m->queue, m->allocator, n, 0);
@@ -109,7 +109,7 @@ mf_status mfi_memory_claim(mf_store *base, mf_claim *claims, size_t n, mf_error 
         slot->attempt = claims[i].attempt;
         claims[i].token = mfi_claim_begin(&m->queue, slot, held, now);
     }
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     mfi_watch_ready(m, ready);
     return room ? MF_OK : mf_fail(err, MF_E_NOMEM, "store: no memory for %zu claims", n);
 }
@@ -171,7 +171,7 @@ mf_status mfi_memory_take(mf_store *base, size_t max, mf_taken *out, size_t *got
     struct mfi_slot *slot;
     struct mfi_news news = {.delayed_ms = INT64_MAX};
     int64_t now = mfi_memory_clock(m);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     now = mfi_memory_advance(m, now);
     mfi_claims_sweep(&m->queue, now);
     size_t n = 0;
@@ -183,7 +183,7 @@ mf_status mfi_memory_take(mf_store *base, size_t max, mf_taken *out, size_t *got
     int64_t lease_ends = mfi_claims_next(&m->queue);
     if (lease_ends < *next_due_ms)
         *next_due_ms = lease_ends;
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     if (news.delayed_ms != INT64_MAX)
         mfi_watch_tell(m, &news);
     return MF_OK;
@@ -206,11 +206,11 @@ mf_status mfi_memory_outbox(mf_store *base, size_t max, mf_entry *out, size_t *g
     struct mfi_memory *m = mfi_memory_of(base);
     struct mfi_slot *slot;
     int64_t now = mfi_memory_clock(m);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     now = mfi_memory_advance(m, now);
     while (*got < max && (slot = mfi_queue_due(&m->queue, now)) != NULL)
         hand_out(m, slot, &out[(*got)++]);
     *next_due_ms = mfi_queue_next_due(&m->queue);
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     return MF_OK;
 }

@@ -198,9 +198,9 @@ static mf_status commit(struct mfi_step *s)
     if (s->b->note_count > 0 && !mfi_notes_make(m, s->b, &s->notes))
         return mfi_step_no_memory(s->err);
     int64_t now = needs_time(m, s->b) ? mfi_memory_clock(m) : 0;
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     mf_status st = commit_locked(s, &dropped, now);
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     for (size_t i = 0; i < s->news.written_count; i++)
         mfi_kept_unref(&s->written[i].old);
     mfi_dropped_release(&dropped);

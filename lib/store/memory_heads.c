@@ -212,12 +212,12 @@ struct mfi_kept mfi_head_write(struct mfi_memory *m, struct mfi_head *head, cons
         .status = (uint8_t)state->status, .last_status = (uint8_t)state->last_status, .closed = state->closed,
         .total = state->total, .expected = state->expected, .next = state->next,
         .running = state->running, .done = state->done, .failed = state->failed, .canceled = state->canceled,
-        .started_ms = state->started_ms, .ended_ms = state->ended_ms, .kwargs = mf_message_ref(state->kwargs),
-        .input = mf_message_ref(state->input), .inherited = mf_message_ref(state->inherited),
-        .result = mf_message_ref(state->result),
+        .started_ms = state->started_ms, .ended_ms = state->ended_ms, .kwargs = mfi_message_ref_some(state->kwargs),
+        .input = mfi_message_ref_some(state->input), .inherited = mfi_message_ref_some(state->inherited),
+        .result = mfi_message_ref_some(state->result),
     };
     if (head->cursor != NULL)
-        *head->cursor = state->cursor;
+        mfi_cursor_copy(head->cursor, &state->cursor);
     if (head->rare != NULL)
         rare_write(m, head->rare, state);
     return before;
@@ -225,10 +225,10 @@ struct mfi_kept mfi_head_write(struct mfi_memory *m, struct mfi_head *head, cons
 
 void mfi_kept_unref(const struct mfi_kept *kept)
 {
-    mf_message_unref(kept->kwargs);
-    mf_message_unref(kept->input);
-    mf_message_unref(kept->inherited);
-    mf_message_unref(kept->result);
+    mfi_message_unref_some(kept->kwargs);
+    mfi_message_unref_some(kept->input);
+    mfi_message_unref_some(kept->inherited);
+    mfi_message_unref_some(kept->result);
 }
 
 /* ---- the way up -------------------------------------------------------------------------------------------------- */

@@ -19,7 +19,7 @@ mf_status mfi_memory_renew(mf_store *base, uint64_t *tokens, size_t n, mf_error 
     (void)err;
     struct mfi_memory *m = mfi_memory_of(base);
     int64_t now = mfi_memory_clock(m);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     now = mfi_memory_advance(m, now);
     size_t ready = mfi_claims_sweep(&m->queue, now);
     for (size_t i = 0; i < n; i++) {
@@ -29,7 +29,7 @@ mf_status mfi_memory_renew(mf_store *base, uint64_t *tokens, size_t n, mf_error 
         else
             mfi_claim_renew(&m->queue, slot, now);
     }
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     mfi_watch_ready(m, ready);
     return MF_OK;
 }
@@ -39,7 +39,7 @@ mf_status mfi_memory_give_back(mf_store *base, const uint64_t *tokens, size_t n,
     (void)err;
     struct mfi_memory *m = mfi_memory_of(base);
     int64_t now = mfi_memory_clock(m);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     now = mfi_memory_advance(m, now);
     size_t ready = mfi_claims_sweep(&m->queue, now);
     for (size_t i = 0; i < n; i++) {
@@ -47,7 +47,7 @@ mf_status mfi_memory_give_back(mf_store *base, const uint64_t *tokens, size_t n,
         if (slot != NULL)
             ready += mfi_claim_return(&m->queue, slot, now);
     }
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     mfi_watch_ready(m, ready);
     return MF_OK;
 }

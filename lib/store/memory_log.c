@@ -68,12 +68,12 @@ mf_status mfi_memory_log(mf_store *base, const mf_key *key, mf_str text)
     struct line *line = line_of(m->allocator, text);
     if (line == NULL)
         return MF_E_NOMEM;
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     struct mfi_head *head = mfi_head_find(m, key);
     mf_status st = head == NULL ? MF_E_NOT_FOUND : lines_append(m, head, line) ? MF_OK : MF_E_NOMEM;
     if (st != MF_OK)
         line_unref(m->allocator, line);
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     return st;
 }
 
@@ -91,9 +91,9 @@ mf_status mfi_memory_read_log(mf_store *base, const mf_key *key, uint64_t n, con
                               size_t *len)
 {
     struct mfi_memory *m = mfi_memory_of(base);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     struct line *line = line_at(m, key, n);
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     if (line == NULL)
         return MF_E_NOT_FOUND;
     char *copy = mfi_copy_text(allocator, mf_str_of(line->text, line->len));
@@ -101,9 +101,9 @@ mf_status mfi_memory_read_log(mf_store *base, const mf_key *key, uint64_t n, con
         *text = copy;
         *len = line->len;
     }
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     line_unref(m->allocator, line);
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     return copy != NULL ? MF_OK : MF_E_NOMEM;
 }
 
@@ -111,13 +111,13 @@ mf_status mfi_memory_progress(mf_store *base, const mf_key *key, const mf_messag
 {
     struct mfi_memory *m = mfi_memory_of(base);
     mf_message *before = NULL;
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     struct mfi_head *head = mfi_head_find(m, key);
     if (head != NULL) {
         before = head->progress;
         head->progress = mf_message_ref(progress);
     }
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     mf_message_unref(before);
     return head == NULL ? MF_E_NOT_FOUND : MF_OK;
 }
@@ -125,10 +125,10 @@ mf_status mfi_memory_progress(mf_store *base, const mf_key *key, const mf_messag
 mf_status mfi_memory_read_progress(mf_store *base, const mf_key *key, mf_message **out)
 {
     struct mfi_memory *m = mfi_memory_of(base);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     struct mfi_head *head = mfi_head_find(m, key);
     if (head != NULL)
         *out = mf_message_ref(head->progress);
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     return head == NULL ? MF_E_NOT_FOUND : MF_OK;
 }

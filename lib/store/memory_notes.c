@@ -260,7 +260,7 @@ mf_status mfi_memory_notes(mf_store *base, mf_str space, mf_str after, size_t ma
     struct mfi_memory *m = mfi_memory_of(base);
     bool room = true;
     int64_t now = mfi_memory_clock(m);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     now = mfi_memory_advance(m, now);
     struct mfi_note *note = find_after(m->notes, space, after);
     while (room && *got < max && note != NULL && text_order(space_of(note), space) == 0) {
@@ -268,7 +268,7 @@ mf_status mfi_memory_notes(mf_store *base, mf_str space, mf_str after, size_t ma
             room = copy_out(m, note, &out[(*got)++]);
         note = find_after(m->notes, space, name_of(note));
     }
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     if (room)
         return MF_OK;
     while (*got > 0)
@@ -280,13 +280,13 @@ mf_status mfi_memory_read_note(mf_store *base, mf_str space, mf_str name, mf_mes
 {
     struct mfi_memory *m = mfi_memory_of(base);
     int64_t now = mfi_memory_clock(m);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     now = mfi_memory_advance(m, now);
     const struct mfi_note *note = *find_link(&m->notes, space, name);
     bool found = note != NULL && !expired(note, now);
     if (found)
         *out = mf_message_ref(note->value);
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     if (found)
         return MF_OK;
     return mf_fail(err, MF_E_NOT_FOUND, "store: no note \"%.*s\" in \"%.*s\"", (int)name.len, name.at, (int)space.len, space.at);

@@ -155,7 +155,7 @@ mf_status mfi_memory_expired(mf_store *base, size_t max, mf_key *out, size_t *go
     struct mfi_note *notes = NULL;
     struct overdue found = {0};
     int64_t now = mfi_memory_clock(m);
-    pthread_mutex_lock(&m->lock);
+    mfi_mutex_lock(&m->lock);
     now = mfi_memory_advance(m, now);
     struct removal r = {.m = m, .now_ms = now, .last = &r.first, .ready = mfi_claims_sweep(&m->queue, now)};
     look(m, max, &found, now);
@@ -164,7 +164,7 @@ mf_status mfi_memory_expired(mf_store *base, size_t max, mf_key *out, size_t *go
         if (rare->deadline.due_ms != 0)
             out[(*got)++] = rare->head->spec->key;
     mfi_notes_sweep(m, MFI_FORGET_MAX, &notes, now);
-    pthread_mutex_unlock(&m->lock);
+    mfi_mutex_unlock(&m->lock);
     *next_ms = found.next_ms;
     mfi_gone_free(r.first, m->allocator);
     mfi_notes_free(notes, m->allocator);

@@ -24,12 +24,12 @@
 
 #include <mageflow/store.h>
 
-#include <pthread.h>
-
+#include "event.h"
 #include "memory.h"
 #include "memory_heap.h"
 #include "memory_pages.h"
 #include "memory_queue.h"
+#include "mutex.h"
 
 #define HASH_NONFATAL_OOM 1
 #define uthash_malloc(size) mfi_alloc(allocator, (size))          /* `allocator`: in scope where a table is changed */
@@ -101,7 +101,7 @@ struct mfi_memory {
     const mf_allocator *allocator;    /* I */
     const mf_clock     *clock;        /* I */
     bool                leases;       /* I  claims have an end: whoever asks for one needs the time */
-    pthread_mutex_t     lock;
+    mfi_mutex           lock;
     struct mfi_head    *heads;        /* L  uthash, in the order of their creation */
     struct mfi_head    *recent;       /* L  the head looked up last */
     uint64_t            last_serial;  /* L */
@@ -113,8 +113,8 @@ struct mfi_memory {
     struct mfi_heap     expiring;     /* L  the notes that expire; room for each */
     uint64_t            last_note;    /* L */
     int64_t             now_ms;       /* L  the latest time seen: it never goes back */
-    pthread_mutex_t     watch_lock;
-    pthread_cond_t      watch_idle;   /* W  a call to a watcher that is going away returned */
+    mfi_mutex           watch_lock;
+    mfi_event           watch_idle;   /* a call to a watcher that is going away returned */
     struct mfi_watcher *watchers;     /* W */
 };
 

@@ -18,10 +18,10 @@ mf_status mfi_memory_watch(mf_store *base, const mf_store_watch *watch)
     if (w == NULL)
         return MF_E_NOMEM;
     w->watch = *watch;
-    pthread_mutex_lock(&m->watch_lock);
+    mfi_mutex_lock(&m->watch_lock);
     w->next = m->watchers;
     m->watchers = w;
-    pthread_mutex_unlock(&m->watch_lock);
+    mfi_mutex_unlock(&m->watch_lock);
     return MF_OK;
 }
 
@@ -37,19 +37,23 @@ static struct mfi_watcher **find(struct mfi_memory *m, const void *user)
 void mfi_memory_unwatch(mf_store *base, void *user)
 {
     struct mfi_memory *m = mfi_memory_of(base);
-    pthread_mutex_lock(&m->watch_lock);
+    mfi_mutex_lock(&m->watch_lock);
     struct mfi_watcher **link;
     while (*(link = find(m, user)) != NULL) {
         struct mfi_watcher *w = *link;
         w->gone = true;
         if (w->calls > 0) {
-            pthread_cond_wait(&m->watch_idle, &m->watch_lock);
+            uint32_t prepared = mfi_event_prepare(&m->watch_idle);
+            mfi_mutex_unlock(&m->watch_lock);
+            mfi_event_wait(&m->watch_idle, prepared, INT64_MAX);
+            mfi_event_finish(&m->watch_idle);
+            mfi_mutex_lock(&m->watch_lock);
             continue;    /* the list may be another one by now */
         }
         *link = w->next;
         mf_delete(m->allocator, w);
     }
-    pthread_mutex_unlock(&m->watch_lock);
+    mfi_mutex_unlock(&m->watch_lock);
 }
 
 static void call(const mf_store_watch *watch, const struct mfi_news *news)
@@ -63,22 +67,28 @@ static void call(const mf_store_watch *watch, const struct mfi_news *news)
             watch->ended(watch->user, news->written[i].ended);
 }
 
+static bool concerns(const mf_store_watch *watch, const struct mfi_news *news)
+{
+    return (news->ready > 0 && watch->ready != NULL) || (news->delayed_ms != INT64_MAX && watch->delayed != NULL) ||
+           (news->ended && watch->ended != NULL);
+}
+
 void mfi_watch_tell(struct mfi_memory *m, const struct mfi_news *news)
 {
     if (news->ready == 0 && news->delayed_ms == INT64_MAX && !news->ended)
         return;
-    pthread_mutex_lock(&m->watch_lock);
+    mfi_mutex_lock(&m->watch_lock);
     for (struct mfi_watcher *w = m->watchers; w != NULL; w = w->next) {
-        if (w->gone)
+        if (w->gone || !concerns(&w->watch, news))
             continue;
         w->calls++;
-        pthread_mutex_unlock(&m->watch_lock);
+        mfi_mutex_unlock(&m->watch_lock);
         call(&w->watch, news);
-        pthread_mutex_lock(&m->watch_lock);
+        mfi_mutex_lock(&m->watch_lock);
         if (--w->calls == 0 && w->gone)
-            pthread_cond_broadcast(&m->watch_idle);
+            mfi_event_notify(&m->watch_idle, UINT32_MAX);
     }
-    pthread_mutex_unlock(&m->watch_lock);
+    mfi_mutex_unlock(&m->watch_lock);
 }
 
 void mfi_watch_ready(struct mfi_memory *m, size_t n)

@@ -179,18 +179,18 @@ void mfi_item_unref(const mf_item *item)
 
 void mf_state_ref(const mf_state *state)
 {
-    mf_message_ref(state->kwargs);
-    mf_message_ref(state->input);
-    mf_message_ref(state->inherited);
-    mf_message_ref(state->result);
+    mfi_message_ref_some(state->kwargs);
+    mfi_message_ref_some(state->input);
+    mfi_message_ref_some(state->inherited);
+    mfi_message_ref_some(state->result);
 }
 
 void mf_state_unref(const mf_state *state)
 {
-    mf_message_unref(state->kwargs);
-    mf_message_unref(state->input);
-    mf_message_unref(state->inherited);
-    mf_message_unref(state->result);
+    mfi_message_unref_some(state->kwargs);
+    mfi_message_unref_some(state->input);
+    mfi_message_unref_some(state->inherited);
+    mfi_message_unref_some(state->result);
 }
 
 void mf_record_release(mf_record *record)
@@ -208,7 +208,7 @@ void mf_entry_release(mf_entry *entry)
         return;
     mf_spec_unref(entry->spec);
     mf_message_unref(entry->message);
-    mf_message_unref(entry->error);
+    mfi_message_unref_some(entry->error);
     entry->spec = NULL;
     entry->message = NULL;
     entry->error = NULL;

@@ -32,4 +32,25 @@ static inline bool mfi_name_is_framework(mf_str name)
     return name.len >= sizeof prefix - 1 && memcmp(name.at, prefix, sizeof prefix - 1) == 0;
 }
 
+/** For fields that are NULL in most records: not worth a call then. */
+static inline mf_message *mfi_message_ref_some(const mf_message *message)
+{
+    return message == NULL ? NULL : mf_message_ref(message);
+}
+static inline void mfi_message_unref_some(const mf_message *message)
+{
+    if (message != NULL)
+        mf_message_unref(message);
+}
+
+/** A copy without references of its own. Of the cursor, most of a state, only what it uses: states are copied for each item. */
+static inline void mfi_state_copy(mf_state *to, const mf_state *from)
+{
+    memcpy(to, from, offsetof(mf_state, cursor.bytes) + from->cursor.len);
+}
+static inline void mfi_cursor_copy(mf_cursor *to, const mf_cursor *from)
+{
+    memcpy(to, from, offsetof(mf_cursor, bytes) + from->len);
+}
+
 #endif
