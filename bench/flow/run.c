@@ -9,7 +9,23 @@
 #include <time.h>
 #include <unistd.h>
 
-const char *const run_kind_names[RUN_KINDS] = {[RUN_MAP] = "map", [RUN_ADDED] = "added"};
+const char *const run_kind_names[RUN_KINDS] = {
+    [RUN_MAP] = "map", [RUN_ADDED] = "added", [RUN_MAP_RESULTS] = "map-results", [RUN_ADDED_RESULTS] = "added-results",
+};
+const char *const run_kind_titles[RUN_KINDS] = {
+    [RUN_MAP] = "a map", [RUN_ADDED] = "a swarm of added items", [RUN_MAP_RESULTS] = "a map, with results",
+    [RUN_ADDED_RESULTS] = "a swarm of added items, with results",
+};
+
+static bool is_map(run_kind kind)
+{
+    return kind == RUN_MAP || kind == RUN_MAP_RESULTS;
+}
+
+static bool has_results(run_kind kind)
+{
+    return kind == RUN_MAP_RESULTS || kind == RUN_ADDED_RESULTS;
+}
 
 static double read_ns(clockid_t clock)
 {
@@ -24,6 +40,20 @@ static mf_status nothing(mf_context *ctx, const mf_message *in, mf_message **out
 {
     (void)ctx, (void)in, (void)out, (void)user;
     return MF_OK;
+}
+
+/* user is the allocator of the run: so the result is counted, too. */
+static mf_status number(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)in;
+    mf_builder b;
+    mf_builder_init(&b, user, NULL);
+    mf_build_map(&b, 1);
+    mf_build_key(&b, "number");
+    mf_build_int(&b, (int64_t)mf_context_execution_info(ctx)->task_data.index);
+    mf_status st = mf_builder_finish(&b, out, NULL);
+    mf_builder_fini(&b);
+    return st;
 }
 
 typedef struct numbers {
@@ -48,17 +78,35 @@ static mf_status next_number(const mf_message *message, mf_cursor *cursor, mf_me
     return MF_OK;
 }
 
-static mf_signature *map_swarm(mf_client *client, mf_error *err)
+static mf_signature *make_swarm(mf_client *client, run_kind kind, const numbers *source, mf_error *err)
 {
-    return mf_map(client, "map", "numbers", mf_sign(client, "nothing", NULL, err), NULL, err);
-}
-
-static mf_signature *added_swarm(mf_client *client, const numbers *source, mf_error *err)
-{
+    const char *task = has_results(kind) ? "number" : "nothing";
+    if (is_map(kind))
+        return mf_map(client, "map", "numbers", mf_sign(client, task, NULL, err), NULL, err);
     mf_signature *swarm = mf_swarm(client, "added", NULL, err);
     for (uint64_t i = 0; swarm != NULL && i < source->total; i++)
-        swarm = mf_swarm_add(swarm, mf_sign(client, "nothing", mf_message_ref(source->item), err), err);
+        swarm = mf_swarm_add(swarm, mf_sign(client, task, mf_message_ref(source->item), err), err);
     return mf_swarm_close(swarm, err);
+}
+
+/* In the order of the items: each must be its own index. */
+static mf_status read_results(mf_client *client, const mf_key *key, uint64_t items, mf_error *err)
+{
+    mf_results *results = NULL;
+    mf_status st = mf_results_open(client, key, &results, err);
+    for (uint64_t i = 0; st == MF_OK && i < items; i++) {
+        mf_outcome outcome;
+        mf_value value;
+        int64_t number = -1;
+        st = mf_results_next(results, &outcome, err);
+        if (st == MF_OK && mf_value_get(mf_message_value(outcome.value), MF_STR_LIT("number"), &value) &&
+            mf_value_int(value, &number) != MF_OK)
+            number = -1;
+        if (st == MF_OK && number != (int64_t)i)
+            st = mf_fail(err, MF_E_STATE, "the result of item %llu is %lld", (unsigned long long)i, (long long)number);
+    }
+    mf_results_close(results);
+    return st;
 }
 
 /* ---- running it ----------------------------------------------------------------------------------------------- */
@@ -78,9 +126,12 @@ static mf_status open_client(const run_order *order, mf_client **out, mf_error *
     return mf_open("local:", &options, out, err);
 }
 
-static mf_status declare(mf_client *client, numbers *source, mf_error *err)
+static mf_status declare(mf_client *client, const run_order *order, numbers *source, mf_error *err)
 {
+    void *allocator = order->counted ? (void *)(uintptr_t)count_allocator() : NULL;
     mf_status st = mf_task(client, MF_TASK_DEF(.name = "nothing", .run = nothing), err);
+    if (st == MF_OK)
+        st = mf_task(client, MF_TASK_DEF(.name = "number", .run = number, .user = allocator), err);
     if (st == MF_OK)
         st = mf_source(client, MF_SOURCE_DEF(.name = "numbers", .next = next_number, .user = source), err);
     return st;
@@ -90,18 +141,20 @@ static mf_status run_swarm(mf_client *client, const run_order *order, const numb
 {
     mf_counts counts = {.done = 0};
     double begin = read_ns(CLOCK_MONOTONIC), cpu = read_ns(CLOCK_PROCESS_CPUTIME_ID);
-    mf_signature *swarm = order->kind == RUN_MAP ? map_swarm(client, err) : added_swarm(client, source, err);
+    mf_signature *swarm = make_swarm(client, order->kind, source, err);
     double made = read_ns(CLOCK_MONOTONIC);
     mf_run *run = mf_start(swarm, NULL, err);
     mf_signature_destroy(swarm);
     if (run == NULL)
         return err->status;
     mf_status st = mf_run_wait(run, MF_FOREVER, NULL, err);
+    mf_key key = mf_run_key(run);
+    if (st == MF_OK && has_results(order->kind))
+        st = read_results(client, &key, order->items, err);
     out->adding_ns = made - begin;
     out->running_ns = read_ns(CLOCK_MONOTONIC) - made;
     out->cpu_ns = read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     count_read(&out->counts);
-    mf_key key = mf_run_key(run);
     mf_run_destroy(run);
     if (st == MF_OK)
         st = mf_count(client, &key, &counts, err);
@@ -119,7 +172,7 @@ bool run_here(const run_order *order, run_figures *out)
     memset(out, 0, sizeof *out);
     mf_status st = open_client(order, &client, &err);
     if (st == MF_OK)
-        st = declare(client, &source, &err);
+        st = declare(client, order, &source, &err);
     if (st == MF_OK)
         st = run_swarm(client, order, &source, out, &err);
     mf_client_destroy(client);

@@ -6,8 +6,10 @@
 
 #include <stdbool.h>
 
-typedef enum run_kind { RUN_MAP, RUN_ADDED, RUN_KINDS } run_kind;
-extern const char *const run_kind_names[RUN_KINDS];
+/* With results: each task returns a message of its own, and all are read in the order of the items. */
+typedef enum run_kind { RUN_MAP, RUN_ADDED, RUN_MAP_RESULTS, RUN_ADDED_RESULTS, RUN_KINDS } run_kind;
+extern const char *const run_kind_names[RUN_KINDS];     /* for --one */
+extern const char *const run_kind_titles[RUN_KINDS];
 
 typedef struct run_order {
     run_kind           kind;
@@ -18,7 +20,7 @@ typedef struct run_order {
 
 typedef struct run_figures {
     double        adding_ns;        /* signing and adding the items; a map has none to add */
-    double        running_ns;       /* from mf_start to the end of the swarm */
+    double        running_ns;       /* from mf_start to the end of the swarm, its results read */
     double        cpu_ns;           /* CPU time of the process during the two */
     count_figures counts;           /* at that end, before anything was freed */
     long          rss_kib;          /* the most this process had, of run_in_child */

@@ -2,7 +2,8 @@
  *
  *     bench_swarm [--quick]                       the tables
  *     bench_swarm --counted                       the tables of what is counted alone
- *     bench_swarm --one map|added ITEMS THREADS   one swarm and nothing else, for a profiler
+ *     bench_swarm --one KIND ITEMS THREADS        one swarm and nothing else: "running_ns cpu_ns peak_rss_kib", for a
+ *                                                 profiler and for peers/run; KIND: map, added, map-results, added-results
  *
  * Time and resident memory come from runs that count nothing, each in a process of its own; interleaved rounds, medians.
  * What is counted comes from one run more, an empty swarm subtracted. */
@@ -12,9 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
-enum { SIZES = 3, ROUNDS_MAX = 15, THREADS_MAX = 2 };
-static const unsigned long long sizes[SIZES] = {10000, 100000, 1000000};
+enum { SIZES = 4, ROUNDS_MAX = 15, THREADS_MAX = 2 };
+static const unsigned long long sizes[SIZES] = {1000, 10000, 100000, 1000000};
 
 typedef struct cell {
     double adding[ROUNDS_MAX], running[ROUNDS_MAX], cpu[ROUNDS_MAX];    /* ns an item */
@@ -57,7 +59,7 @@ static bool time_kind(run_kind kind, int size_count, int rounds)
             for (unsigned t = 0; t < THREADS_MAX; t++)
                 if (!time_cell(kind, s == 0 ? 0 : sizes[s - 1], t + 1, &cells[s][t], r))
                     return false;
-    printf("\n### Time: %s, median of %d rounds\n\n", kind == RUN_MAP ? "a map" : "a swarm of added items", rounds);
+    printf("\n### Time: %s, median of %d rounds\n\n", run_kind_titles[kind], rounds);
     printf("| items | threads | adding, ns an item | running, ns an item | min | max | CPU of both, ns an item "
            "| peak RSS, MiB | of it B an item |\n"
            "|---|---|---|---|---|---|---|---|---|\n");
@@ -83,7 +85,7 @@ static double each(unsigned long long with, unsigned long long empty, unsigned l
 static bool count_kind(run_kind kind, unsigned threads, int size_count)
 {
     run_figures empty, f;
-    printf("\n### Counted: %s, %u thread%s, an item\n\n", kind == RUN_MAP ? "a map" : "a swarm of added items", threads,
+    printf("\n### Counted: %s, %u thread%s, an item\n\n", run_kind_titles[kind], threads,
            threads == 1 ? "" : "s");
     printf("| items | allocations | bytes allocated | bytes held at the end | at most | store operations |");
     for (int op = 0; op < COUNT_OTHER; op++)
@@ -114,9 +116,9 @@ static bool count_kind(run_kind kind, unsigned threads, int size_count)
 
 /* ---- all of it ------------------------------------------------------------------------------------------------ */
 
-static int usage(void)
+static int usage_error(void)
 {
-    fprintf(stderr, "usage: bench_swarm [--quick | --counted] | bench_swarm --one map|added ITEMS THREADS\n");
+    fprintf(stderr, "usage: bench_swarm [--quick | --counted] | bench_swarm --one KIND ITEMS THREADS\n");
     return 2;
 }
 
@@ -126,8 +128,15 @@ static int run_one(char **words)
     run_order order = {.items = strtoull(words[1], NULL, 10), .threads = (unsigned)atoi(words[2])};
     for (; order.kind < RUN_KINDS; order.kind++)
         if (strcmp(words[0], run_kind_names[order.kind]) == 0)
-            return run_here(&order, &f) ? 0 : 1;
-    return usage();
+            break;
+    struct rusage usage;
+    if (order.kind == RUN_KINDS)
+        return usage_error();
+    if (!run_here(&order, &f))
+        return 1;
+    getrusage(RUSAGE_SELF, &usage);
+    printf("%.0f %.0f %ld\n", f.adding_ns + f.running_ns, f.cpu_ns, usage.ru_maxrss);
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -136,14 +145,14 @@ int main(int argc, char **argv)
     if (argc == 5 && strcmp(argv[1], "--one") == 0)
         return run_one(argv + 2);
     if (argc > 1 && !quick && !counted)
-        return usage();
-    int rounds = quick ? 3 : 7, size_count = quick ? 2 : SIZES;
+        return usage_error();
+    int rounds = quick ? 3 : 7, size_count = quick ? 3 : SIZES;
     bool good = true;
     if (!counted) {
         printf("## Swarms of items that do nothing, on local threads\n\n");
         report_machine(quick ? "script/bench --quick swarm" : "script/bench swarm");
     }
-    for (run_kind kind = 0; good && !counted && kind < RUN_KINDS; kind++)
+    for (run_kind kind = 0; good && !counted && kind <= RUN_ADDED; kind++)    /* with results: peers/run */
         good = time_kind(kind, size_count, rounds);
     for (run_kind kind = 0; good && kind < RUN_KINDS; kind++)
         for (unsigned threads = 1; good && threads <= THREADS_MAX; threads++)
