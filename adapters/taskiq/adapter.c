@@ -118,8 +118,8 @@ static int64_t tick(void *user, int64_t now_ns)
 static void observe_link(void *user, bool up, const mf_error *why)
 {
     taskiq *t = user;
-    if (up)
-        taskiq_log(t, MF_LOG_INFO, "connected to %s", t->redis != NULL ? mfi_redis_text(t->redis) : "redis");
+    if (up)     /* perhaps before its creation has returned: t->redis is not looked at */
+        taskiq_log(t, MF_LOG_INFO, "connected to %s", t->server);
     else if (why != NULL)
         taskiq_log(t, MF_LOG_WARN, "not connected: %s", why->text);
 }
@@ -338,6 +338,7 @@ mf_status mfi_taskiq_create(const mfi_taskiq_options *options, mf_adapter **out,
     mf_status st = t->address == NULL ? mf_fail(err, MF_E_NOMEM, "taskiq: no memory") : MF_OK;
     if (st == MF_OK) {
         *t->address = options->address;
+        mfi_redis_address_text(&options->address, t->server, sizeof t->server);
         st = name_consumer(t, err);
     }
     if (st == MF_OK)

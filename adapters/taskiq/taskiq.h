@@ -151,6 +151,7 @@ struct taskiq {
     mfi_redis          *results;            /* the same, or the result backend's */
     mfi_redis          *extra_links[MFI_TASKIQ_QUEUES + 1];     /* a list's, for its reads */
     size_t              extra_count;
+    char                server[320];        /* "redis at host:port" */
     mfi_redis_address  *address;            /* kept until the adapter ends, for links made later */
     const mfi_redis_script *scripts[TASKIQ_SCRIPTS];
 

@@ -56,7 +56,7 @@ int64_t mfi_leases_tick(mf_client *client, int64_t now_ns)
 {
     int64_t lease_ms = mf_store_lease_ms(client->store);
     mfi_control *c = &client->control;
-    if (lease_ms == 0 || client->worker == NULL)
+    if (lease_ms == 0 || !atomic_load_explicit(&client->serves, memory_order_acquire))
         return INT64_MAX;
     mfi_mutex_lock(&c->lock);
     int64_t at = c->renew_ns;

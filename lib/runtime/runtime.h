@@ -255,6 +255,7 @@ struct mf_client {
     mfi_observers       observers;
     pthread_mutex_t     serve_lock;
     mf_worker          *worker;         /* L  serve_lock */
+    atomic_bool         serves;         /* A  there is one */
     atomic_bool         closing;
     void              **modules;        /* L  serve_lock: dlopen handles */
     size_t              module_count, module_capacity;

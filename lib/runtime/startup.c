@@ -79,6 +79,7 @@ static mf_status serve(mf_client *client, const mf_worker_options *options, bool
             st = mf_adapter_worker(client->adapter, NULL, 0, options, &worker, err);
         if (st == MF_OK) {
             client->worker = worker;
+            atomic_store_explicit(&client->serves, true, memory_order_release);
             st = mf_worker_start(worker, err);
         }
         /* What a process before this one left, delayed or on its way to the manager, has nobody who waits for it. */
@@ -87,6 +88,7 @@ static mf_status serve(mf_client *client, const mf_worker_options *options, bool
         if (st == MF_OK && mf_store_lease_ms(client->store) > 0)
             mfi_keeper_look(client);
         if (st != MF_OK && client->worker != NULL) {
+            atomic_store_explicit(&client->serves, false, memory_order_release);
             mf_worker_destroy(client->worker);
             client->worker = NULL;
         }
@@ -129,12 +131,17 @@ mf_status mf_unserve(mf_client *client)
         return st;
     pthread_mutex_lock(&client->serve_lock);
     mf_worker *worker = client->worker;
-    client->worker = NULL;
     pthread_mutex_unlock(&client->serve_lock);
-    if (worker != NULL) {
-        mf_worker_stop(worker);
+    if (worker == NULL)
+        return MF_OK;
+    mf_worker_stop(worker);         /* what still runs keeps its leases meanwhile */
+    pthread_mutex_lock(&client->serve_lock);
+    if (client->worker == worker) {
+        atomic_store_explicit(&client->serves, false, memory_order_release);
+        client->worker = NULL;
         mf_worker_destroy(worker);
     }
+    pthread_mutex_unlock(&client->serve_lock);
     return MF_OK;
 }
 
