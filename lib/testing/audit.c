@@ -8,6 +8,7 @@
 #include "sim_private.h"
 
 #include "framework.h"
+#include "lifecycle.h"
 #include "record.h"
 
 #undef uthash_malloc
@@ -24,8 +25,10 @@ typedef struct audit_record {
     mf_signature_status  status;
     bool                 ended;
     bool                 removed;       /* by a commit; what stands below it went along */
+    bool                 asked;         /* … by a verb on itself; else as a branch that is not taken */
     uint64_t             end_step;      /* of the commit */
     mfi_process         *end_process;
+    uint64_t             paused_step;   /* suspended or interrupted since then; 0: it is not */
     uint64_t             told_step;     /* everybody below in that process was told by then; 0: not yet */
     UT_hash_handle       hh;
 } audit_record;
@@ -129,11 +132,23 @@ static bool tells_outcome(const mf_entry *entry)
            (mf_value_get(mf_message_value(entry->message), MF_STR_LIT("error"), &error) && mf_value_type(error) != MF_TYPE_NIL);
 }
 
-static void add_sent(mfi_audit *audit, const mf_entry *entry, bool told_by_message)
+/* Whoever ran a call may send it again: tried once more, parked, put off while it is locked, or told by message; its claim
+ * sees to it that this is once. A durable task calls itself again after a wait. */
+static bool by_a_transition(mfi_audit *audit, const mf_batch *b, const mf_entry *entry)
+{
+    if (b->put_count > 0)
+        return true;
+    if (!mf_key_is_set(&b->key) || mf_key_is_set(&entry->parked))
+        return false;
+    const audit_record *r = record_of(audit, &b->key);
+    return r == NULL || r->spec->kind != MF_KIND_TASK || !mf_key_eq(&b->key, &entry->unit.key);
+}
+
+static void add_sent(mfi_audit *audit, const mf_entry *entry)
 {
     static const char *const names[] = {[CALL] = "is called", [START] = "is started", [TELL] = "is told the end of an item"};
     enum what what = what_of(entry);
-    if (what == 0 || !mf_key_is_set(&entry->unit.key) || (what == TELL && (told_by_message || !tells_outcome(entry))))
+    if (what == 0 || !mf_key_is_set(&entry->unit.key) || (what == TELL && !tells_outcome(entry)))
         return;
     struct sent_key of = key_of(&entry->unit, what);
     audit_sent *s = sent_of(audit, &of);
@@ -164,6 +179,7 @@ static void change(mfi_process *process, audit_record *r, const mf_state *state)
     if (r->ended && state->status != r->status)
         mfi_sim_break(sim, "%s had ended as %s and is %s now", r->key.text, mf_signature_status_name(r->status),
                       mf_signature_status_name(state->status));
+    r->paused_step = !mfi_status_pauses(state->status) ? 0 : mfi_status_pauses(r->status) ? r->paused_step : sim->steps;
     r->status = state->status;
     if (r->ended || !mf_signature_status_ended(state->status))
         return;
@@ -185,12 +201,13 @@ void mfi_audit_commit(mfi_process *process, const mf_batch *b)
         audit_record *gone = record_of(audit, &b->removals[i].key);
         if (gone != NULL)
             gone->removed = true;
+        if (gone != NULL && mf_key_eq(&b->removals[i].key, &b->key))
+            gone->asked = true;
     }
-    /* A task's outcome that travels as a message is told by whoever ran it; its claim sees to it that this is once. */
-    bool told_by_message = b->state == NULL && b->settle_count > 0;
     for (size_t i = 0; i < b->entry_count; i++) {
         const mf_entry *e = &b->entries[i];
-        add_sent(audit, e, told_by_message);
+        if (by_a_transition(audit, b, e))
+            add_sent(audit, e);
         if (had_ended && what_of(e) == CALL && mf_key_eq(&e->unit.key, &b->key) && r->spec->kind != MF_KIND_TASK)
             mfi_sim_break(process->sim, "%s has ended and starts item %llu", r->key.text, (unsigned long long)e->unit.index);
     }
@@ -211,8 +228,8 @@ void mfi_audit_claimed(mfi_process *process, const mf_claim *claim)
     if (claim->status != MF_OK || !mf_key_is_set(&claim->unit.key) || !mfi_flow_should_run(claim->head, claim->above))
         return;
     for (audit_record *r = record_of(audit, &claim->unit.key); r != NULL; r = above(audit, r))
-        if (r->ended)
-            mfi_sim_break(process->sim, "%s was claimed to run, and %s had ended as %s", claim->unit.key.text, r->key.text,
+        if (r->ended || r->paused_step != 0)
+            mfi_sim_break(process->sim, "%s was claimed to run, and %s was %s", claim->unit.key.text, r->key.text,
                           mf_signature_status_name(r->status));
 }
 
@@ -333,11 +350,14 @@ static void check_followers(mfi_audit *audit, const audit_record *r, const mf_ke
     }
 }
 
-static bool was_removed(mfi_audit *audit, const audit_record *r)
+static bool was_removed(mfi_audit *audit, const audit_record *r, bool *asked)
 {
-    while (r != NULL && !r->removed)
-        r = mf_key_is_set(&r->spec->parent) ? record_of(audit, &r->spec->parent) : NULL;
-    return r != NULL;
+    bool removed = false;
+    for (*asked = false; r != NULL; r = mf_key_is_set(&r->spec->parent) ? record_of(audit, &r->spec->parent) : NULL) {
+        removed = removed || r->removed;
+        *asked = *asked || r->asked;
+    }
+    return removed;
 }
 
 static void check_record(mfi_audit *audit, audit_record *r)
@@ -346,9 +366,10 @@ static void check_record(mfi_audit *audit, audit_record *r)
     mf_record record = {0};
     mf_error err;
     if (mf_store_load(sim->store, &r->key, 1, &record, &err) != MF_OK || record.spec == NULL) {
-        if (!was_removed(audit, r))
+        bool asked;
+        if (!was_removed(audit, r, &asked))
             mfi_sim_break(sim, "%s is not in the store", r->key.text);
-        else if (sent_times(audit, &r->key, 0, r->spec) > 0)
+        else if (!asked && sent_times(audit, &r->key, 0, r->spec) > 0)
             mfi_sim_break(sim, "%s was started, and removed as a branch that is not taken", r->key.text);
         return;
     }

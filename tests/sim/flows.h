@@ -30,6 +30,7 @@ typedef enum mode {
     MODE_TIMEOUT,       /* waits beyond its timeout, but hears its stop */
     MODE_STUCK,         /* … and does not hear it */
     MODE_ODD,           /* fails for good when the drawn number is odd */
+    MODE_DURABLE,       /* step, sleep, wait for an event, step */
     MODES
 } mode;
 
@@ -51,6 +52,11 @@ typedef struct node {
     bool         numbered;                  /* callback of a map's items */
     mf_key       key;                       /* unset: a plain item */
     bool         cancel_tried;
+    bool         remove_tried;
+    bool         open;                      /* swarm: closed from outside; its children from `late` on are added there */
+    unsigned     late;
+    unsigned     ttl_ms;                    /* 0: it lives as long as it takes */
+    int64_t      memo;                      /* durable: what its first step answered, once it did; 0: not yet */
 } node;
 
 typedef struct flow {
@@ -65,6 +71,9 @@ typedef struct flow {
     mf_status    waited;                    /* what a program that waits was answered; MF_E_AGAIN: nobody waits */
     bool         waits;
     unsigned     calls;                     /* bodies that began */
+    int64_t      step_calls;                /* of durable tasks' first steps */
+    unsigned     delay_ms;                  /* its start */
+    int32_t      priority;
 } flow;
 
 void flow_generate(flow *f, uint64_t seed);

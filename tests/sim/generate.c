@@ -26,7 +26,7 @@ static bool full(const flow *f)
 static mode random_mode(flow *f)
 {
     static const mode others[] = {MODE_SLOW, MODE_SLOW, MODE_FLAKY, MODE_FLAKY, MODE_FAIL, MODE_FAIL, MODE_FAIL, MODE_EXHAUST,
-                                  MODE_CANCEL, MODE_CANCEL, MODE_TIMEOUT, MODE_STUCK};
+                                  MODE_CANCEL, MODE_CANCEL, MODE_TIMEOUT, MODE_STUCK, MODE_DURABLE, MODE_DURABLE};
     return below(f, 5) < 3 ? MODE_OK : others[below(f, sizeof others / sizeof *others)];
 }
 
@@ -46,7 +46,7 @@ static node *generate_task(flow *f, node *parent, unsigned index, bool callbacks
     node *n = make(f, NODE_TASK, parent, index);
     n->mode = random_mode(f);
     f->item_count++;
-    n->own_record = below(f, 6) == 0;
+    n->own_record = below(f, 6) == 0 || n->mode == MODE_DURABLE;
     if (callbacks)
         add_callbacks(f, n, 0);
     return n;
@@ -68,6 +68,11 @@ static node *generate_container(flow *f, node *parent, unsigned index, unsigned 
         node *child = generate(f, n, n->child_count, depth - 1);
         n->children[n->child_count++] = child;
     }
+    n->late = n->child_count;
+    if (!chain && below(f, 4) == 0) {
+        n->open = true;
+        n->late = below(f, n->child_count + 1);
+    }
     return n;
 }
 
@@ -85,12 +90,16 @@ static node *generate_map(flow *f, node *parent, unsigned index)
         n->breaks_at = (int)below(f, n->items + 1);
     node *each = make(f, NODE_TASK, n, 0);
     each->mode = below(f, 3) == 0 ? MODE_ODD : below(f, 2) == 0 ? MODE_OK : random_mode(f);
+    if (each->mode == MODE_DURABLE)
+        each->mode = MODE_SLOW;
     n->children[n->child_count++] = each;
     for (unsigned i = 0; i < 2; i++) {
         if (below(f, 3) != 0 || full(f))
             continue;
         node *callback = make(f, NODE_TASK, NULL, 0);
-        callback->mode = random_mode(f);
+        do
+            callback->mode = random_mode(f);
+        while (callback->mode == MODE_DURABLE);     /* it has no record of its own to remember in */
         callback->numbered = true;
         f->item_count++;
         if (i == 0)
@@ -119,6 +128,9 @@ void flow_generate(flow *f, uint64_t seed)
     unsigned depth = 1 + below(f, DEPTH_MAX);
     f->root = below(f, 4) == 0 ? generate_map(f, NULL, 0) : generate_container(f, NULL, 0, depth);
     add_callbacks(f, f->root, depth - 1);
+    f->root->ttl_ms = below(f, 10) == 0 ? 1 + below(f, 60) : 0;
+    f->delay_ms = below(f, 4) == 0 ? below(f, 40) : 0;
+    f->priority = below(f, 3) == 0 ? (int32_t)below(f, 5) - 2 : 0;
 }
 
 /* ---- signatures -------------------------------------------------------------------------------------------------------- */
@@ -130,7 +142,7 @@ static mf_message *kwargs_of(const node *n)
 
 static mf_signature *build_task(node *n, mf_client *client, mf_error *err)
 {
-    const char *task = n->mode == MODE_TIMEOUT || n->mode == MODE_STUCK ? "timed" : "work";
+    const char *task = n->mode == MODE_TIMEOUT || n->mode == MODE_STUCK ? "timed" : n->mode == MODE_DURABLE ? "durable" : "work";
     mf_signature *sig = mf_sign(client, task, mf_msg("{s:I, s:i}", "n", n->id, "mode", (int)n->mode), err);
     if (sig != NULL && n->own_record)
         (void)mf_signature_key(sig);
@@ -153,9 +165,10 @@ mf_signature *flow_build(flow *f, node *n, mf_client *client, mf_error *err)
         break;
     case NODE_SWARM:
         sig = mf_swarm(client, "swarm", &options, err);
-        for (unsigned i = 0; i < n->child_count; i++)
+        for (unsigned i = 0; i < n->late; i++)
             sig = mf_swarm_add(sig, flow_build(f, n->children[i], client, err), err);
-        sig = mf_swarm_close(sig, err);
+        if (!n->open)
+            sig = mf_swarm_close(sig, err);
         break;
     case NODE_MAP: {
         char source[32];
@@ -164,6 +177,8 @@ mf_signature *flow_build(flow *f, node *n, mf_client *client, mf_error *err)
         break;
     }
     }
+    if (n->ttl_ms > 0)
+        sig = mf_ttl(sig, mf_milliseconds(n->ttl_ms), MF_FOREVER, err);
     for (unsigned i = 0; i < n->success_count; i++)
         sig = mf_on_success(sig, flow_build(f, n->success[i], client, err), err);
     for (unsigned i = 0; i < n->error_count; i++)
@@ -180,7 +195,7 @@ mf_signature *flow_build(flow *f, node *n, mf_client *client, mf_error *err)
 static void print_node(const node *n, unsigned indent, const char *as, void (*line)(void *user, const char *text), void *user)
 {
     static const char *const kinds[] = {"task", "chain", "swarm", "map"};
-    static const char *const modes[] = {"ok", "slow", "flaky", "fail", "exhaust", "cancel", "timeout", "stuck", "odd"};
+    static const char *const modes[] = {"ok", "slow", "flaky", "fail", "exhaust", "cancel", "timeout", "stuck", "odd", "durable"};
     char text[200];
     int len = snprintf(text, sizeof text, "%*s%s%s %lld", (int)indent, "", as, kinds[n->kind], (long long)n->id);
     if (n->kind == NODE_TASK)
@@ -189,6 +204,10 @@ static void print_node(const node *n, unsigned indent, const char *as, void (*li
         len += snprintf(text + len, sizeof text - (size_t)len, " cap %u stop_after %u", n->cap, n->stop_after);
     if (n->kind == NODE_MAP)
         len += snprintf(text + len, sizeof text - (size_t)len, " items %u breaks at %d", n->items, n->breaks_at);
+    if (n->open)
+        len += snprintf(text + len, sizeof text - (size_t)len, " open, late from %u", n->late);
+    if (n->ttl_ms != 0)
+        len += snprintf(text + len, sizeof text - (size_t)len, " lives %u ms", n->ttl_ms);
     if (n->k != 0)
         len += snprintf(text + len, sizeof text - (size_t)len, " k %lld", (long long)n->k);
     if (mf_key_is_set(&n->key))

@@ -15,6 +15,7 @@ typedef struct fields {
 typedef struct expected {
     mf_signature_status status;
     uint64_t            hash;       /* of the result, when done */
+    bool                open;       /* something below was removed while it lived: what came of it depends on when */
 } expected;
 
 typedef struct model {
@@ -100,13 +101,19 @@ static void differ(model *m, const node *n, const char *what, mf_signature_statu
 /* Whether what was seen is what was expected; what was canceled, is. Gives what the nodes above go on with. */
 static expected settle(model *m, node *n, observed o, expected e, bool may_be_canceled, const char *what)
 {
-    if (!o.there)
+    if (!o.there) {
+        e.open = e.open || (mf_key_is_set(&n->key) && n->remove_tried);
         return e;
+    }
+    if (e.open)
+        return (expected){o.status, o.hash, false};
     bool never = o.status == MF_STATUS_PENDING && !o.started;
     if (may_be_canceled && (o.status == MF_STATUS_CANCELED || never))
-        return (expected){MF_STATUS_CANCELED, NIL_HASH};
+        return (expected){MF_STATUS_CANCELED, NIL_HASH, false};
     if (n->cancel_tried && o.status == MF_STATUS_CANCELED)
-        return (expected){MF_STATUS_CANCELED, NIL_HASH};
+        return (expected){MF_STATUS_CANCELED, NIL_HASH, false};
+    if (n->ttl_ms > 0 && o.status == MF_STATUS_FAILED)
+        return (expected){MF_STATUS_FAILED, 0, false};     /* its time was over first */
     if (o.status != e.status)
         differ(m, n, what, o.status, e.status);
     else if (e.status == MF_STATUS_DONE && o.hash != e.hash)
@@ -124,7 +131,7 @@ static bool ended_early(mf_signature_status status)
 static expected task_expected(const node *n, fields in, int64_t k_above)
 {
     int64_t k = k_above != 0 ? k_above : in.k;
-    expected e = {MF_STATUS_DONE, 0};
+    expected e = {MF_STATUS_DONE, 0, false};
     switch (n->mode) {
     case MODE_FAIL:
     case MODE_EXHAUST:
@@ -153,36 +160,40 @@ static int64_t k_of(const node *n, int64_t k_above)
 
 static expected check_chain(model *m, node *n, fields in, int64_t k_above, bool canceled)
 {
-    expected e = {MF_STATUS_DONE, NIL_HASH};
+    expected e = {MF_STATUS_DONE, NIL_HASH, false};
     for (unsigned i = 0; i < n->child_count; i++) {
         e = check(m, n->children[i], in, k_of(n, k_above), canceled);
-        if (e.status != MF_STATUS_DONE)
+        if (e.status != MF_STATUS_DONE || e.open)
             return e;
         in = (fields){.results = e.hash};
     }
     return e;
 }
 
-static expected swarm_expected(const node *n, unsigned failed, bool breaks, uint64_t hash)
+static expected swarm_expected(const node *n, unsigned failed, bool breaks, uint64_t hash, bool open)
 {
+    if (open)
+        return (expected){MF_STATUS_DONE, 0, true};
     if (breaks || (n->stop_after > 0 && failed >= n->stop_after))
-        return (expected){MF_STATUS_FAILED, 0};
-    return (expected){MF_STATUS_DONE, hash};
+        return (expected){MF_STATUS_FAILED, 0, false};
+    return (expected){MF_STATUS_DONE, hash, false};
 }
 
 static expected check_swarm(model *m, node *n, fields in, int64_t k_above, bool canceled)
 {
     uint64_t hash = LIST_HASH;
     unsigned failed = 0;
+    bool open = false;
     for (unsigned i = 0; i < n->child_count; i++) {
         node *child = n->children[i];
         expected e = check(m, child, in, k_of(n, k_above), canceled);
         if (mf_key_is_set(&n->key) && !mf_key_is_set(&child->key))
             e = settle(m, child, look_item(m, &n->key, i), e, canceled, "its outcome");
         failed += e.status == MF_STATUS_FAILED;
+        open = open || e.open;
         hash = list_hash(hash, e.status == MF_STATUS_DONE ? e.hash : NIL_HASH);
     }
-    return swarm_expected(n, failed, false, hash);
+    return swarm_expected(n, failed, false, hash, open);
 }
 
 static expected check_map(model *m, node *n, int64_t k_above, bool canceled)
@@ -196,7 +207,7 @@ static expected check_map(model *m, node *n, int64_t k_above, bool canceled)
         failed += e.status == MF_STATUS_FAILED;
         hash = list_hash(hash, e.status == MF_STATUS_DONE ? e.hash : NIL_HASH);
     }
-    return swarm_expected(n, failed, breaks, hash);
+    return swarm_expected(n, failed, breaks, hash, false);
 }
 
 /* What did not follow must not have begun, other than by its own cancel. */
@@ -210,6 +221,8 @@ static void check_silent(model *m, node *n)
 static void check_callbacks(model *m, node *n, fields in, int64_t k_above, expected e)
 {
     fields sent = in;
+    if (e.open)
+        return;
     if (n->kind == NODE_TASK && k_above != 0)
         sent.k = k_above;
     for (unsigned i = 0; i < n->success_count; i++) {
@@ -255,7 +268,7 @@ static expected check(model *m, node *n, fields in, int64_t k_above, bool may_be
 static void check_waited(model *m, expected e)
 {
     flow *f = m->f;
-    if (!f->waits)
+    if (!f->waits || e.open)
         return;
     mf_status should = e.status == MF_STATUS_DONE ? MF_OK : e.status == MF_STATUS_FAILED ? MF_E_TASK_FAILED : MF_E_CANCELED;
     if (f->waited != should)

@@ -92,6 +92,56 @@ static mf_status work(mf_context *ctx, const mf_message *in, mf_message **out, v
     return MF_OK;
 }
 
+/* ---- a durable one ------------------------------------------------------------------------------------------------------ */
+
+static mf_status first_step(mf_context *ctx, mf_message **out, void *user)
+{
+    flow *f = user;
+    mfi_sim_yield(mfi_sim_here());
+    (void)ctx;
+    *out = mf_msg("I", ++f->step_calls);        /* another one each time: only what is remembered stays the same */
+    return MF_OK;
+}
+
+static mf_status second_step(mf_context *ctx, mf_message **out, void *user)
+{
+    (void)ctx, (void)out, (void)user;
+    return MF_OK;
+}
+
+static mf_status check_memo(node *n, const mf_message *memo)
+{
+    int64_t value = 0;
+    if (mf_value_int(mf_message_value(memo), &value) != MF_OK)
+        return MF_E_MALFORMED;
+    if (n->memo == 0)
+        n->memo = value;
+    if (n->memo != value)
+        mfi_sim_break(mfi_sim_here(), "node %lld remembers %lld, and its step answered %lld before", (long long)n->id,
+                      (long long)value, (long long)n->memo);
+    return MF_OK;
+}
+
+static mf_status durable(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    flow *f = user;
+    bool there;
+    mf_message *memo = NULL, *event = NULL;
+    node *n = &f->nodes[field(in, "n", &there) - 1];
+    mf_status st = mf_step(ctx, "first", first_step, f, &memo);
+    if (st == MF_OK)
+        st = check_memo(n, memo);
+    mf_message_unref(memo);
+    if (st == MF_OK)
+        st = mf_sleep(ctx, mf_milliseconds(n->id % 5));
+    if (st == MF_OK)
+        st = mf_wait_event(ctx, "go", mf_milliseconds(1 + n->id % 20), &event);
+    mf_message_unref(event);
+    if (st == MF_OK || st == MF_E_TIMEOUT)
+        st = mf_step(ctx, "second", second_step, f, NULL);
+    return st == MF_OK ? work(ctx, in, out, user) : st;
+}
+
 /* A source for each (count, where it breaks): its name says both. The cursor is the next number. */
 struct counting {
     unsigned items;
@@ -149,5 +199,8 @@ mf_status declare_tasks(mf_client *client, void *user, mf_error *err)
     if (st == MF_OK)
         st = mf_task(client, MF_TASK_DEF(.name = "timed", .run = work, .user = user, .retries = 1,
                                          .backoff = mf_milliseconds(3), .timeout = TIMEOUT), err);
+    if (st == MF_OK)
+        st = mf_durable_task(client, MF_TASK_DEF(.name = "durable", .run = durable, .user = user, .retries = 2,
+                                                 .backoff = mf_milliseconds(3)), err);
     return st == MF_OK ? declare_sources(client, user, err) : st;
 }

@@ -1,6 +1,8 @@
 /* What a program does to a flow from outside. A verb is a function and its line in the table. */
 #include "flows.h"
 
+#include <mageflow/control.h>
+
 #include "thread.h"
 
 /* ---- starting and waiting ------------------------------------------------------------------------------------------------ */
@@ -20,7 +22,8 @@ static mf_run *start(mf_client *client, flow *f, mf_error *err)
     if (sig == NULL)
         return NULL;
     f->root_key = mf_signature_key(sig);
-    mf_run *run = mf_start(sig, mf_msg("{s:I}", "m", f->message), err);
+    mf_run *run = mf_start_with(sig, mf_msg("{s:I}", "m", f->message),
+                                MF_START_OPTIONS(.delay = mf_milliseconds(f->delay_ms), .priority = f->priority), err);
     mf_signature_destroy(sig);
     return run;
 }
@@ -50,17 +53,105 @@ static bool run_flow(mf_client *client, void *arg)
 /* ---- verbs --------------------------------------------------------------------------------------------------------------- */
 
 typedef struct verb_call {
-    flow      *f;
-    node      *n;
-    mf_duration after;
-    bool     (*verb)(mf_client *client, struct verb_call *call, mf_error *err);
+    flow       *f;
+    node       *n;
+    mf_duration after, then;    /* when it begins; and how long it lets pass in the middle */
+    unsigned    phase;          /* of a verb in two halves; and how many items were added */
+    bool      (*verb)(mf_client *client, struct verb_call *call, mf_error *err);
 } verb_call;
+
+/* Called again until it answers true. A status that says that nothing was changed, or that somebody holds a lock, is a reason
+ * to try again; that it has ended, or is gone, is an end. */
+static bool is_over(mf_client *client, verb_call *call, mf_status st, mf_error *err)
+{
+    bool done = true;
+    if (st == MF_OK || st == MF_E_NOT_FOUND)
+        return true;
+    if (st != MF_E_STATE)
+        return false;
+    st = mf_is_done(client, &call->n->key, &done, err);
+    return st == MF_E_NOT_FOUND || (st == MF_OK && done);
+}
 
 static bool verb_cancel(mf_client *client, verb_call *call, mf_error *err)
 {
     call->n->cancel_tried = true;
     mf_status st = mf_cancel(client, &call->n->key, err);
-    return st == MF_OK || st == MF_E_STATE || st == MF_E_NOT_FOUND;
+    return st == MF_E_STATE || is_over(client, call, st, err);
+}
+
+static bool verb_remove(mf_client *client, verb_call *call, mf_error *err)
+{
+    call->n->remove_tried = true;
+    mf_status st = mf_remove(client, &call->n->key, call->f->message % 2 == 0 ? MF_REMOVE_ALL : MF_REMOVE_ALONE, err);
+    return st == MF_E_STATE || is_over(client, call, st, err);
+}
+
+/* What was paused is resumed, whatever happens in between: or the flow would never end. */
+static bool resume_again(mf_client *client, verb_call *call, mf_error *err)
+{
+    mf_counts counts;
+    mf_status st = mf_resume(client, &call->n->key, err);
+    if (st != MF_E_STATE)
+        return st == MF_OK || st == MF_E_NOT_FOUND;
+    st = mf_count(client, &call->n->key, &counts, err);     /* a lock, or nothing to resume */
+    return st == MF_E_NOT_FOUND ||
+           (st == MF_OK && counts.status != MF_STATUS_SUSPENDED && counts.status != MF_STATUS_INTERRUPTED);
+}
+
+static bool pause_and_resume(mf_client *client, verb_call *call, mf_error *err, bool interrupts)
+{
+    if (call->phase == 0) {
+        call->phase = 1;
+        mf_status st = interrupts ? mf_interrupt(client, &call->n->key, err) : mf_suspend(client, &call->n->key, err);
+        if (st == MF_E_NOT_FOUND)
+            return true;
+        mfi_thread_sleep(call->then);
+    }
+    return resume_again(client, call, err);
+}
+
+static bool verb_suspend(mf_client *client, verb_call *call, mf_error *err)
+{
+    return pause_and_resume(client, call, err, false);
+}
+
+static bool verb_interrupt(mf_client *client, verb_call *call, mf_error *err)
+{
+    return pause_and_resume(client, call, err, true);
+}
+
+/* Where it is not given back, its lease ends it. */
+static bool verb_lock(mf_client *client, verb_call *call, mf_error *err)
+{
+    uint64_t lock = 0;
+    mf_status st = mf_lock(client, &call->n->key, call->then + mf_milliseconds(1), &lock, err);
+    if (st != MF_OK)
+        return is_over(client, call, st, err);
+    mfi_thread_sleep(call->then);
+    (void)mf_unlock(client, &call->n->key, lock, err);
+    return true;
+}
+
+static bool verb_priority(mf_client *client, verb_call *call, mf_error *err)
+{
+    mf_edit *edit = mf_edit_begin(client, err);
+    if (edit == NULL)
+        return false;
+    mf_status st = mf_edit_priority(edit, &call->n->key, 3, err);
+    if (st != MF_OK) {
+        mf_edit_drop(edit);
+        return st == MF_E_NOT_FOUND;
+    }
+    st = mf_edit_commit(edit, err);
+    return st == MF_OK || st == MF_E_NOT_FOUND || st == MF_E_STATE;
+}
+
+static bool verb_event(mf_client *client, verb_call *call, mf_error *err)
+{
+    size_t woken = 0;
+    (void)call;
+    return mf_event_send(client, "go", NULL, &woken, err) == MF_OK;
 }
 
 static bool verb_count(mf_client *client, verb_call *call, mf_error *err)
@@ -73,13 +164,37 @@ static bool verb_count(mf_client *client, verb_call *call, mf_error *err)
     return st == MF_OK || st == MF_E_NOT_FOUND;
 }
 
+/* Items are added to an open swarm one by one, and then it is closed. What went through before a crash is in its count. */
+static bool verb_fill(mf_client *client, verb_call *call, mf_error *err)
+{
+    node *n = call->n;
+    while (n->late + call->phase < n->child_count) {
+        mf_counts counts;
+        mf_status st = mf_count(client, &n->key, &counts, err);
+        if (st != MF_OK)
+            return st == MF_E_NOT_FOUND;
+        if (mf_signature_status_ended(counts.status))
+            return true;
+        if (counts.total > n->late + call->phase) {
+            call->phase++;
+            continue;
+        }
+        mf_signature *item = flow_build(call->f, n->children[n->late + call->phase], client, err);
+        if (item == NULL)
+            return false;
+        st = mf_items_add(client, &n->key, &item, 1, err);
+        if (st != MF_OK)
+            return is_over(client, call, st, err);
+    }
+    return is_over(client, call, mf_items_close(client, &n->key, err), err);
+}
+
 static const struct verb {
     bool   (*verb)(mf_client *client, verb_call *call, mf_error *err);
     unsigned odds;      /* one flow in so many */
 } verbs[] = {
-    {verb_cancel, 3},
-    {verb_cancel, 6},
-    {verb_count, 6},
+    {verb_cancel, 4},   {verb_cancel, 8},    {verb_count, 6},    {verb_suspend, 5}, {verb_suspend, 10}, {verb_interrupt, 5},
+    {verb_interrupt, 9}, {verb_lock, 7},     {verb_priority, 8}, {verb_event, 3},   {verb_event, 5},    {verb_remove, 8},
 };
 
 static bool run_verb(mf_client *client, void *arg)
@@ -88,15 +203,23 @@ static bool run_verb(mf_client *client, void *arg)
     mf_error err = {0};
     mfi_thread_sleep(call->after);
     call->after = 0;
-    if (!call->f->started || !mf_key_is_set(&call->n->key)) {
-        if (!call->f->started)
-            return false;
+    if (!call->f->started)
+        return false;
+    if (!mf_key_is_set(&call->n->key))
         return true;
-    }
     bool done = call->verb(client, call, &err);
-    if (!done && err.status != MF_E_IO && err.status != MF_E_NOMEM)
-        mfi_sim_break(mfi_sim_here(), "a verb fails: %s", err.text);
+    if (!done && err.status != MF_E_IO && err.status != MF_E_NOMEM && err.status != MF_E_STATE)
+        mfi_sim_break(mfi_sim_here(), "a verb fails: %s: %s", mf_status_name(err.status), err.text);
     return done;
+}
+
+static void add_verb(flow *f, mfi_sim *sim, mfi_prng *prng, unsigned processes, node *n,
+                     bool (*verb)(mf_client *client, verb_call *call, mf_error *err))
+{
+    verb_call *call = mfi_sim_new(sim, sizeof *call);
+    *call = (verb_call){.f = f, .n = n, .verb = verb, .after = mf_microseconds(mfi_prng_below(prng, 30000)),
+                        .then = mf_microseconds(mfi_prng_below(prng, 30000))};
+    mfi_sim_program(sim, mfi_prng_below(prng, processes), "verb", run_verb, call);
 }
 
 void flow_programs(flow *f, mfi_sim *sim, unsigned processes, uint64_t seed)
@@ -104,12 +227,10 @@ void flow_programs(flow *f, mfi_sim *sim, unsigned processes, uint64_t seed)
     mfi_prng prng = mfi_prng_of(seed, 11);
     f->waits = mfi_prng_one_in(&prng, 3);
     mfi_sim_program(sim, mfi_prng_below(&prng, processes), "start", run_flow, f);
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        if (!mfi_prng_one_in(&prng, verbs[i].odds))
-            continue;
-        verb_call *call = mfi_sim_new(sim, sizeof *call);
-        *call = (verb_call){.f = f, .n = &f->nodes[mfi_prng_below(&prng, f->node_count)], .verb = verbs[i].verb,
-                            .after = mf_microseconds(mfi_prng_below(&prng, 30000))};
-        mfi_sim_program(sim, mfi_prng_below(&prng, processes), "verb", run_verb, call);
-    }
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (mfi_prng_one_in(&prng, verbs[i].odds))
+            add_verb(f, sim, &prng, processes, &f->nodes[mfi_prng_below(&prng, f->node_count)], verbs[i].verb);
+    for (unsigned i = 0; i < f->node_count; i++)
+        if (f->nodes[i].open)
+            add_verb(f, sim, &prng, processes, &f->nodes[i], verb_fill);
 }
