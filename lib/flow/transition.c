@@ -26,8 +26,30 @@ static bool ended_before(const mf_spec *spec, const mf_state *state, mfi_plan *p
     return true;
 }
 
+/* It was paused while its start was under way: the start waits with it, and is due at once should it go on meanwhile. */
+static bool start_waits(const mf_spec *spec, const mf_state *state, const mfi_flow_event *event, mfi_plan *plan)
+{
+    mf_message *message = NULL;
+    mf_error err;
+    if (!mfi_status_pauses(state->status) || state->last_status != MF_STATUS_PENDING)
+        return false;
+    mf_status st = mfi_compose_pair("message", event->value, "inherited", event->inherited, plan, &message, &err);
+    if (st != MF_OK) {
+        mfi_plan_fail(plan, st, err.text);
+        return true;
+    }
+    mfi_plan_entry(plan, plan->framework->specs[MFI_RUN_FLOW], &(mf_unit){.key = spec->key, .epoch = state->epoch}, 1, message);
+    if (plan->status == MF_OK) {
+        plan->entries[plan->entry_count - 1].parked = spec->key;
+        plan->entries[plan->entry_count - 1].priority = event->priority;
+    }
+    return true;
+}
+
 static void start(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
+    if (start_waits(spec, state, event, plan))
+        return;
     if (ended_before(spec, state, plan) || state->status != MF_STATUS_PENDING)
         return;     /* started already */
     if (state->started_ms == 0)

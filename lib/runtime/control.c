@@ -81,8 +81,7 @@ bool mfi_control_leave(mf_client *client, mfi_running *running)
 
 /* ---- stop -------------------------------------------------------------------------------------------------------- */
 
-/* What a flow's fate hangs on is asked for until the store answers: to guess would cancel what nobody canceled, or run on. */
-static mf_record load_record(mf_client *client, const mf_key *key)
+mf_record mfi_load_record(mf_client *client, const mf_key *key)
 {
     mf_record record = {0};
     mf_error err = {0};
@@ -99,7 +98,7 @@ static bool stands_below(mf_client *client, mf_key at, const mf_key *key)
     for (int i = 0; i < MAX_CONTAINERS && mf_key_is_set(&at); i++) {
         if (mf_key_eq(&at, key))
             return true;
-        mf_record record = load_record(client, &at);
+        mf_record record = mfi_load_record(client, &at);
         mf_key above = {{0}};
         if (record.spec != NULL)
             above = record.spec->container;
@@ -158,7 +157,7 @@ static void stop_below(mf_client *client, const mf_key *key, unsigned bits)
 static mf_signature_status standing_from(mf_client *client, mf_key at, mf_key *blocker)
 {
     for (int i = 0; i < MAX_CONTAINERS && mf_key_is_set(&at); i++) {
-        mf_record record = load_record(client, &at);
+        mf_record record = mfi_load_record(client, &at);
         mf_signature_status status = MF_STATUS_CANCELED;
         mf_key above = {{0}};
         if (record.spec != NULL) {
@@ -183,7 +182,7 @@ mf_signature_status mfi_control_standing(mf_client *client, const mf_key *key, m
 
 mf_signature_status mfi_control_standing_above(mf_client *client, const mf_key *key, mf_key *blocker)
 {
-    mf_record record = load_record(client, key);
+    mf_record record = mfi_load_record(client, key);
     mf_key above = {{0}};
     if (record.spec != NULL)
         above = record.spec->container;

@@ -18,6 +18,7 @@
 #define HASH_NONFATAL_OOM 1
 #include "mailbox.h"
 
+#include "clock.h"
 #include "futex.h"
 #include "memory.h"
 #include "thread.h"
@@ -301,8 +302,13 @@ mf_status mfi_dispatch_wait(mf_client *client, const mf_key *key, mfi_flow_event
 {
     mfi_ticket ticket = {0};
     mfi_dispatch(client, key, event, may_draw, &ticket);
-    while (atomic_load_explicit(&ticket.done, memory_order_acquire) == 0)
-        mfi_futex_wait(&ticket.done, 0, INT64_MAX);
+    /* What waits for a lock is looked at by the keeper: should it be the one that waits here, it does so meanwhile. */
+    bool keeper = mfi_keeper_is_here();
+    while (atomic_load_explicit(&ticket.done, memory_order_acquire) == 0) {
+        mfi_futex_wait(&ticket.done, 0, keeper ? mfi_deadline_ns(mfi_now_ns(NULL), mf_milliseconds(LOOK_AT_LOCK_MS)) : INT64_MAX);
+        if (keeper)
+            (void)mfi_dispatcher_tick(client, mf_store_now_ms(client->store));
+    }
     return ticket.status;
 }
 

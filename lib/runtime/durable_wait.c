@@ -44,12 +44,14 @@ static mf_status commit_wait(mf_client *client, mfi_running *running, mf_error *
     mf_record record = {0};
     mf_outcome outcome = {.index = durable->count + 1, .status = MF_STATUS_DONE};
     mf_status st = mf_store_load(client->store, &d->unit.key, 1, &record, err);
+    if (st == MF_OK && record.spec == NULL)
+        st = MF_E_NOT_FOUND;
     if (st == MF_OK && !durable->known)
         st = mfi_memo_make(client, verb, durable->event, "until", NULL, durable->until_ms, &outcome.value);
     mfi_event_note_fill(&n, durable->event, &d->unit.key, durable->count + 2);
     if (st == MF_OK && !durable->known && durable->wait == MFI_WAIT_EVENT)
         st = note_value(client, d, durable->count + 2, &n.note.value);
-    if (st == MF_OK && record.spec != NULL) {
+    if (st == MF_OK) {
         mf_entry again = {.spec = record.spec, .unit = d->unit, .attempt = d->attempt, .due_ms = durable->until_ms,
                           .message = (mf_message *)(uintptr_t)d->message, .error = (mf_message *)(uintptr_t)d->error,
                           .priority = d->priority};

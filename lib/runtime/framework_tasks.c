@@ -22,9 +22,9 @@ static mf_message *part(mf_client *client, const mf_message *message, const char
 
 static uint64_t expected_items(mf_client *client, const mf_key *key, const mf_message *message)
 {
-    mf_record record = {0};
+    mf_record record = mfi_load_record(client, key);
     uint64_t expected = 0;
-    if (mf_store_load(client->store, key, 1, &record, NULL) == MF_OK && record.spec != NULL && record.spec->source.len > 0) {
+    if (record.spec != NULL && record.spec->source.len > 0) {
         mfi_source *source = mfi_registry_source(&client->registry, record.spec->source);
         if (source != NULL && source->def.expected != NULL)
             expected = source->def.expected(message != NULL ? message : mf_message_nil(), source->def.user);
@@ -81,9 +81,8 @@ static bool park(mf_client *client, mfi_framework_task task, const mf_delivery *
     mf_key at = *blocker;
     bool paused = mfi_status_pauses(above);
     if (!paused && task == MFI_RUN_FLOW) {
-        mf_record record = {0};
-        paused = mf_store_load(client->store, &d->unit.key, 1, &record, NULL) == MF_OK && record.spec != NULL &&
-                 mfi_status_pauses(record.state.status);
+        mf_record record = mfi_load_record(client, &d->unit.key);
+        paused = record.spec != NULL && mfi_status_pauses(record.state.status);
         mf_record_release(&record);
         at = d->unit.key;
     }
@@ -132,8 +131,8 @@ static void cancel_items(mf_client *client, const mf_key *swarm, uint64_t publis
 /* A record that ended early tells those below it that started (see mfi_end): the rest never will. */
 static void tell_below(mf_client *client, const mf_key *key)
 {
-    mf_record record = {0};
-    if (mf_store_load(client->store, key, 1, &record, NULL) != MF_OK || record.spec == NULL)
+    mf_record record = mfi_load_record(client, key);
+    if (record.spec == NULL)
         return;
     bool early = mf_signature_status_ended(record.state.status) && record.state.status != MF_STATUS_DONE;
     if (early && record.spec->kind == MF_KIND_CHAIN && record.state.next > 0)

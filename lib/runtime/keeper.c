@@ -29,23 +29,23 @@ void mfi_keeper_init(mfi_keeper *k)
 
 #define EXPIRED_PAGE 64
 
-/* Records that are alive past their time are told so. */
+/* Records that are alive past their time are told so. Nobody waits for that: one that is locked hears it later, and until then
+ * it is told again at each look. */
 static int64_t tick_expired(mf_client *client, int64_t now_ms)
 {
     mf_key keys[EXPIRED_PAGE];
     size_t got = 0;
     int64_t next_ms = INT64_MAX;
     mf_error err = {0};
-    mf_status st;
-    do {
-        st = mf_store_expired(client->store, EXPIRED_PAGE, keys, &got, &next_ms, &err);
-        for (size_t i = 0; st == MF_OK && i < got; i++) {
-            mfi_flow_event event = {.kind = MFI_EV_EXPIRE};
-            mfi_dispatch_wait(client, &keys[i], &event, false);
-        }
-    } while (st == MF_OK && got == EXPIRED_PAGE);
+    mf_status st = mf_store_expired(client->store, EXPIRED_PAGE, keys, &got, &next_ms, &err);
+    for (size_t i = 0; st == MF_OK && i < got; i++) {
+        mfi_flow_event event = {.kind = MFI_EV_EXPIRE};
+        mfi_dispatch(client, &keys[i], &event, false, NULL);
+    }
     if (st != MF_OK)
         mfi_log(client, MF_LOG_WARN, "cannot look for expired records, trying again: %s", err.text);
+    if (st == MF_OK && got == EXPIRED_PAGE)
+        return now_ms + 1;      /* there are more */
     return st == MF_OK && next_ms > now_ms ? next_ms : now_ms + LOOK_AGAIN_MS;
 }
 

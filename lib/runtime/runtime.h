@@ -62,6 +62,10 @@ mf_status mfi_dispatch_wait(mf_client *client, const mf_key *key, mfi_flow_event
  * nothing was done. */
 mf_status mfi_commit_plain(mf_client *client, const uint64_t *settle, const mf_entry *entry);
 
+/** A record that a flow's fate hangs on: asked for until the store answers, since to guess would cancel what nobody canceled,
+ * or run on. spec NULL: it is gone. */
+mf_record mfi_load_record(mf_client *client, const mf_key *key);
+
 /** What cannot be done for want of memory or of a store that answers, and must not be lost, is tried again after this.
  * *tries counts from 0; the first one is logged. */
 void mfi_pause_before_retry(mf_client *client, mf_status st, const mf_error *err, unsigned *tries);

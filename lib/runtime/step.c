@@ -215,10 +215,12 @@ static void after_refusal(mfi_mailbox *box, const mf_refusal *refusal)
     switch (refusal->guard) {
     case MF_GUARD_OUTCOME:
         for (size_t i = 0; i < box->batch.count; i++)
-            if (!at[i].stale && is_item(&at[i].event) &&
+            if (!at[i].stale && (is_item(&at[i].event) || at[i].event.kind == MFI_EV_WAKE) &&
                 at[i].event.index == box->plan->outcomes[refusal->index].index)
                 second = &at[i];    /* the last one, where the same outcome came twice in this batch */
-        if (second != NULL)
+        if (second != NULL && second->event.kind == MFI_EV_WAKE)
+            second->stale = true;       /* it went on already, its time was over */
+        else if (second != NULL)
             second->event.kind = MFI_EV_SETTLE;
         break;
     case MF_GUARD_SETTLE:

@@ -267,7 +267,7 @@ static void run(mf_client *client, const mf_delivery *d, uint64_t token, uint64_
 static void drop(mf_client *client, const mf_delivery *d, const mf_claim *claim)
 {
     mfi_flow_event event = {.kind = MFI_EV_ITEM_CANCELED, .index = d->unit.index};
-    if (claim->status == MF_E_STALE && mf_signature_status_runs(claim->head))
+    if (claim->status == MF_E_STALE && !mf_signature_status_ended(claim->head))
         event.kind = MFI_EV_SETTLE;     /* a durable task that was woken otherwise, or whose outcome is known */
     if (claim->status == MF_OK && mf_signature_status_runs(claim->head)) {
         mfi_flow_event cancel = {.kind = MFI_EV_CANCEL};
