@@ -123,13 +123,19 @@ static enum what what_of(const mf_entry *entry)
     }
 }
 
-/* A child that is canceled before its time tells so at once, when nobody may be waiting for it, and again at its start. */
+/* A child that is canceled or removed before its time tells so at once, when nobody may be waiting for it, and again at its
+ * start. */
 static bool tells_outcome(const mf_entry *entry)
 {
-    mf_value error;
+    mf_value error, type;
+    mf_str text = {NULL, 0};
     mfi_framework_task task = mfi_framework_find(entry->spec->name);
-    return task == MFI_ON_CHAIN_DONE || task == MFI_ON_SWARM_ITEM_DONE ||
-           (mf_value_get(mf_message_value(entry->message), MF_STR_LIT("error"), &error) && mf_value_type(error) != MF_TYPE_NIL);
+    if (task == MFI_ON_CHAIN_DONE || task == MFI_ON_SWARM_ITEM_DONE)
+        return true;
+    if (!mf_value_get(mf_message_value(entry->message), MF_STR_LIT("error"), &error) || mf_value_type(error) == MF_TYPE_NIL)
+        return false;
+    return !mf_value_get(error, MF_STR_LIT("type"), &type) || mf_value_str(type, &text) != MF_OK ||
+           !mf_str_eq(text, MF_STR_LIT("Removed"));
 }
 
 /* Whoever ran a call may send it again: tried once more, parked, put off while it is locked, or told by message; its claim

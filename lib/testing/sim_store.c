@@ -265,7 +265,12 @@ static mf_status sim_load(mf_store *self, const mf_key *keys, size_t n, mf_recor
 {
     struct call c = {.process = process_of(self), .row = MFI_ROWS};
     mf_status st = enter(&c, READS | MFI_FAULT_BIT(MFI_FAULT_LOST_CLAIM), err);
-    return st == MF_OK ? mf_store_load(inner_of(self), keys, n, out, err) : st;
+    if (st == MF_OK)
+        st = mf_store_load(inner_of(self), keys, n, out, err);
+    if (st == MF_OK && n == 1)
+        mfi_sim_trace(c.process->sim, "loads %.12s: %s", keys[0].text,
+                      out[0].spec != NULL ? mf_signature_status_name(out[0].state.status) : "gone");
+    return st;
 }
 
 static mf_status sim_items(mf_store *self, const mf_key *key, uint64_t from, size_t n, mf_item *out, size_t *got,

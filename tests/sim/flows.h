@@ -55,6 +55,7 @@ typedef struct node {
     bool         remove_tried;
     bool         open;                      /* swarm: closed from outside; its children from `late` on are added there */
     unsigned     late;
+    bool         filled;                    /* … nobody will add any more */
     unsigned     ttl_ms;                    /* 0: it lives as long as it takes */
     int64_t      memo;                      /* durable: what its first step answered, once it did; 0: not yet */
 } node;
@@ -67,6 +68,7 @@ typedef struct flow {
     node        *root;
     int64_t      message;                   /* the field "m" it is started with */
     mf_key       root_key;                  /* of the start that went through, or may have */
+    bool         stored;                    /* its beginning was committed */
     bool         started;
     mf_status    waited;                    /* what a program that waits was answered; MF_E_AGAIN: nobody waits */
     bool         waits;

@@ -47,10 +47,10 @@ static report run_share(const options *o, unsigned share)
         mf_error err = {0};
         uint64_t seed = o->first + i;
         if (!schedule_run(seed, &r.cells, NULL, NULL, &result, &err)) {
-            if (r.broken++ == 0) {
+            if (r.broken++ == 0)
                 r.first_broken = seed;
-                snprintf(r.why, sizeof r.why, "%s", err.text);
-            }
+            printf("seed %llu: %s\n", (unsigned long long)seed, err.text);
+            fflush(stdout);
             if (r.broken >= 20)
                 break;
         }
@@ -123,8 +123,8 @@ static int run_all(const char *program, const options *o)
     double seconds = (double)(ended.tv_sec - began.tv_sec) + (double)(ended.tv_nsec - began.tv_nsec) / 1e9;
     bool covered = report_print(&all, o->require, seconds);
     if (all.broken > 0)
-        printf("\n%llu broke; the first: %s\nreplay it with: %s --seed %llu --trace\n", (unsigned long long)all.broken, all.why,
-               program, (unsigned long long)all.first_broken);
+        printf("\n%llu broke; replay the first with: %s --seed %llu --trace\n", (unsigned long long)all.broken, program,
+               (unsigned long long)all.first_broken);
     return whole && all.broken == 0 && covered ? 0 : 1;
 }
 

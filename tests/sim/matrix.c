@@ -42,10 +42,8 @@ void report_add(report *to, const report *from)
     to->items += from->items;
     to->without_fault += from->without_fault;
     to->broken += from->broken;
-    if (from->broken > 0 && from->first_broken < to->first_broken) {
+    if (from->broken > 0 && from->first_broken < to->first_broken)
         to->first_broken = from->first_broken;
-        memcpy(to->why, from->why, sizeof to->why);
-    }
 }
 
 bool report_print(const report *r, uint64_t require, double seconds)

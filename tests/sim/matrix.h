@@ -7,7 +7,6 @@
 typedef struct report {
     mfi_cells cells;
     uint64_t  schedules, faults, crashes, steps, items, without_fault, broken, first_broken;
-    char      why[MF_ERROR_TEXT_MAX];
 } report;
 
 void report_add(report *to, const report *from);

@@ -113,7 +113,7 @@ static expected settle(model *m, node *n, observed o, expected e, bool may_be_ca
     if (n->cancel_tried && o.status == MF_STATUS_CANCELED)
         return (expected){MF_STATUS_CANCELED, NIL_HASH, false};
     if (n->ttl_ms > 0 && o.status == MF_STATUS_FAILED)
-        return (expected){MF_STATUS_FAILED, 0, false};     /* its time was over first */
+        return (expected){MF_STATUS_FAILED, 0, true};      /* its time was over first, perhaps before it had its message */
     if (o.status != e.status)
         differ(m, n, what, o.status, e.status);
     else if (e.status == MF_STATUS_DONE && o.hash != e.hash)
@@ -179,12 +179,23 @@ static expected swarm_expected(const node *n, unsigned failed, bool breaks, uint
     return (expected){MF_STATUS_DONE, hash, false};
 }
 
+/* How many items were added, where that happened from outside: it may have ended before the last. */
+static uint64_t total_of(model *m, const node *n)
+{
+    mf_record record = {0};
+    uint64_t total = 0;
+    if (mf_key_is_set(&n->key) && mf_store_load(m->store, &n->key, 1, &record, NULL) == MF_OK && record.spec != NULL)
+        total = record.state.total;
+    mf_record_release(&record);
+    return total;
+}
+
 static expected check_swarm(model *m, node *n, fields in, int64_t k_above, bool canceled)
 {
     uint64_t hash = LIST_HASH;
     unsigned failed = 0;
     bool open = false;
-    for (unsigned i = 0; i < n->child_count; i++) {
+    for (unsigned i = 0; i < n->child_count && !(n->open && i >= total_of(m, n)); i++) {
         node *child = n->children[i];
         expected e = check(m, child, in, k_of(n, k_above), canceled);
         if (mf_key_is_set(&n->key) && !mf_key_is_set(&child->key))

@@ -24,6 +24,15 @@ static mfi_sim_config configure(uint64_t seed)
     return c;
 }
 
+/* The commit that stores the root: from there on the flow is accepted. */
+static void committed(void *user, mfi_process *process, const mf_batch *batch)
+{
+    flow *f = user;
+    (void)process;
+    for (size_t i = 0; i < batch->put_count; i++)
+        f->stored = f->stored || mf_key_eq(&batch->puts[i].spec->key, &f->root_key);
+}
+
 static bool run_once(const mfi_sim_config *config, void *line_user, schedule_result *result, mf_error *err)
 {
     flow *f = malloc(sizeof *f);
@@ -36,6 +45,8 @@ static bool run_once(const mfi_sim_config *config, void *line_user, schedule_res
     mfi_sim_config c = *config;
     c.declare = declare_tasks;
     c.user = f;
+    c.committed = committed;
+    c.committed_user = f;
     mf_status st = mfi_sim_create(&c, &sim, err);
     if (st == MF_OK) {
         flow_programs(f, sim, c.processes, c.seed);

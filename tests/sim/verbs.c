@@ -7,15 +7,6 @@
 
 /* ---- starting and waiting ------------------------------------------------------------------------------------------------ */
 
-static bool is_stored(const mfi_sim *sim, const mf_key *key)
-{
-    mf_record record = {0};
-    bool there = mf_key_is_set(key) && mf_store_load(mfi_sim_store((mfi_sim *)(uintptr_t)sim), key, 1, &record, NULL) == MF_OK &&
-                 record.spec != NULL;
-    mf_record_release(&record);
-    return there;
-}
-
 static mf_run *start(mf_client *client, flow *f, mf_error *err)
 {
     mf_signature *sig = flow_build(f, f->root, client, err);
@@ -34,7 +25,12 @@ static bool run_flow(mf_client *client, void *arg)
     flow *f = arg;
     mfi_sim *sim = mfi_sim_here();
     mf_error err = {0};
-    mf_run *run = is_stored(sim, &f->root_key) ? mf_run_open(client, &f->root_key, &err) : start(client, f, &err);
+    mf_run *run = f->stored ? mf_run_open(client, &f->root_key, &err) : start(client, f, &err);
+    if (run == NULL && f->stored && err.status == MF_E_NOT_FOUND) {
+        f->started = true;      /* and removed since */
+        f->waits = false;
+        return true;
+    }
     if (run == NULL) {
         if (err.status != MF_E_IO && err.status != MF_E_NOMEM)
             mfi_sim_break(sim, "the flow cannot be started: %s", err.text);
@@ -164,15 +160,24 @@ static bool verb_count(mf_client *client, verb_call *call, mf_error *err)
     return st == MF_OK || st == MF_E_NOT_FOUND;
 }
 
+/* Whether what is not there may still be added to something above it. */
+static bool may_still_come(const node *n)
+{
+    for (const node *below = n; n != NULL; below = n, n = n->parent)
+        if (n != below && n->open && below->index >= n->late && !n->filled)
+            return true;
+    return false;
+}
+
 /* Items are added to an open swarm one by one, and then it is closed. What went through before a crash is in its count. */
-static bool verb_fill(mf_client *client, verb_call *call, mf_error *err)
+static bool fill(mf_client *client, verb_call *call, mf_error *err)
 {
     node *n = call->n;
     while (n->late + call->phase < n->child_count) {
         mf_counts counts;
         mf_status st = mf_count(client, &n->key, &counts, err);
         if (st != MF_OK)
-            return st == MF_E_NOT_FOUND;
+            return st == MF_E_NOT_FOUND && !may_still_come(n);
         if (mf_signature_status_ended(counts.status))
             return true;
         if (counts.total > n->late + call->phase) {
@@ -186,7 +191,17 @@ static bool verb_fill(mf_client *client, verb_call *call, mf_error *err)
         if (st != MF_OK)
             return is_over(client, call, st, err);
     }
-    return is_over(client, call, mf_items_close(client, &n->key, err), err);
+    mf_status st = mf_items_close(client, &n->key, err);
+    return st == MF_E_NOT_FOUND ? !may_still_come(n) : is_over(client, call, st, err);
+}
+
+static bool verb_fill(mf_client *client, verb_call *call, mf_error *err)
+{
+    bool over = mf_key_is_set(&call->n->key) ? fill(client, call, err) : !may_still_come(call->n);
+    call->n->filled = over;
+    if (!over && err->status == MF_OK)
+        err->status = MF_E_STATE;       /* later */
+    return over;
 }
 
 static const struct verb {
@@ -205,10 +220,10 @@ static bool run_verb(mf_client *client, void *arg)
     call->after = 0;
     if (!call->f->started)
         return false;
-    if (!mf_key_is_set(&call->n->key))
+    if (!mf_key_is_set(&call->n->key) && call->verb != verb_fill)
         return true;
     bool done = call->verb(client, call, &err);
-    if (!done && err.status != MF_E_IO && err.status != MF_E_NOMEM && err.status != MF_E_STATE)
+    if (!done && err.status != MF_E_IO && err.status != MF_E_NOMEM && err.status != MF_E_STATE && err.status != MF_E_NOT_FOUND)
         mfi_sim_break(mfi_sim_here(), "a verb fails: %s: %s", mf_status_name(err.status), err.text);
     return done;
 }
