@@ -191,6 +191,21 @@ static bool check_result(mf_client *client, const mf_delivery *d, uint64_t token
     return false;
 }
 
+/* Another call of a durable task has gone on where this one was. That may have been one of an epoch that is over, which counts
+ * no more although it still runs: then this one, whose epoch it is, goes on after it, with what it left. */
+static void another_went_on(mf_client *client, const mf_delivery *d, uint64_t token, mfi_task *task)
+{
+    mf_record record = mfi_load_record(client, &d->unit.key);
+    bool counts = record.spec != NULL && !mf_signature_status_ended(record.state.status) && record.state.epoch == d->unit.epoch;
+    mf_record_release(&record);
+    if (counts) {
+        send_again(client, d, token, task, (mf_entry){.attempt = d->attempt});
+        return;
+    }
+    mfi_flow_event event = {.kind = MFI_EV_SETTLE, .index = d->unit.index};
+    tell(client, d, token, &event);
+}
+
 static void finish(mf_client *client, const mf_delivery *d, uint64_t token, mfi_task *task, mfi_running *running,
                    struct result *r)
 {
@@ -200,8 +215,7 @@ static void finish(mf_client *client, const mf_delivery *d, uint64_t token, mfi_
         mfi_durable_wait(client, running);
         settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
     } else if (r->st == MF_E_STALE && task->durable) {
-        event.kind = MFI_EV_SETTLE;     /* another call has gone on where this one was */
-        tell(client, d, token, &event);
+        another_went_on(client, d, token, task);
     } else if ((r->stop & (MFI_STOP_SELF | MFI_STOP_CANCEL)) != 0) {
         event.kind = MFI_EV_ITEM_CANCELED;
         tell(client, d, token, &event);
