@@ -60,7 +60,7 @@ static unsigned kinds_at_hand(void)
 /* What is rare meets faults more often, or a million schedules would say little about it; what is very rare meets one even
  * where the schedule has had its share. */
 #define COMMON (1u << MFI_EV_START | 1u << MFI_EV_FILL | 1u << MFI_EV_ITEM_DONE | 1u << MFI_EV_ITEM_FAILED)
-#define SELDOM (1u << MFI_EV_SETTLE | 1u << MFI_EV_FAIL)
+#define SELDOM (1u << MFI_EV_SETTLE | 1u << MFI_EV_FAIL | 1u << MFI_EV_WAKE | 1u << MFI_EV_EXPIRE | 1u << MFI_EV_UNLOCK)
 
 bool mfi_fault_draw(mfi_sim *sim, unsigned allowed, mfi_fault *out)
 {

@@ -55,8 +55,14 @@ static void post(sim_adapter *a, const mf_entry *entry, unsigned met)
                       entry->unit.key.text, (unsigned long long)entry->unit.index, mfi_fault_name(fault));
     }
     mfi_parcel_post(sim, entry, due_ns, met);
-    if (twice && mf_key_is_set(&entry->unit.key))
-        mfi_parcel_post(sim, entry, mfi_prng_one_in(&sim->chance, 4) ? 0 : sim->now_ns + mf_milliseconds(mfi_prng_below(&sim->chance, LATE_MAX_MS)), met);
+    /* A manager that refuses at first is one that may have had it all the same. */
+    if ((met & MFI_FAULT_BIT(MFI_FAULT_REFUSED)) != 0 && mfi_prng_one_in(&sim->chance, 3))
+        twice = true;
+    if (!twice || !mf_key_is_set(&entry->unit.key))
+        return;
+    bool late = !mfi_prng_one_in(&sim->chance, 4);
+    mfi_parcel_post(sim, entry, late ? sim->now_ns + mf_milliseconds(mfi_prng_below(&sim->chance, LATE_MAX_MS)) : 0,
+                    met | MFI_FAULT_BIT(MFI_FAULT_TWICE) | (late ? MFI_FAULT_BIT(MFI_FAULT_LATE) : 0));
 }
 
 static mf_status adapter_publish(mf_adapter *base, const mf_entry *entries, size_t n, mf_error *err)
@@ -189,6 +195,7 @@ mf_status mfi_sim_adapter_create(mfi_process *process, mf_adapter **out, mf_erro
     };
     a->base.ops = &a->ops;
     a->process = process;
+    a->due_ns = INT64_MAX;
     a->sim = process->sim;
     *out = &a->base;
     return MF_OK;

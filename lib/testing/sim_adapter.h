@@ -45,6 +45,7 @@ typedef struct sim_adapter {
     unsigned          busy;         /* deliveries under way */
     bool              serving;
     int64_t           look_ns;      /* a look failed: the next one */
+    int64_t           due_ns;       /* what the last look said is due next */
     _Atomic uint32_t  changed;      /* grows with everything a worker or a helper may wait for */
 } sim_adapter;
 

@@ -107,6 +107,7 @@ static bool take_some(sim_adapter *a)
         a->look_ns = a->sim->now_ns + mf_milliseconds(AGAIN_MS);
         return false;
     }
+    a->due_ns = next_due == INT64_MAX ? INT64_MAX : next_due * 1000000;     /* what is delayed, or put off by a lock */
     sim_job **at = &a->jobs;
     while (*at != NULL)
         at = &(*at)->next;
@@ -141,8 +142,8 @@ static bool work_once(sim_adapter *a, int64_t *next_ns)
         job = pick_job(a);
     if (job != NULL)
         deliver_job(a, job);
-    else if (a->look_ns > a->sim->now_ns)
-        *next_ns = a->look_ns;
+    else
+        *next_ns = a->look_ns > a->sim->now_ns ? a->look_ns : a->due_ns;
     return job != NULL;
 }
 

@@ -26,7 +26,7 @@ static bool full(const flow *f)
 static mode random_mode(flow *f)
 {
     static const mode others[] = {MODE_SLOW, MODE_SLOW, MODE_FLAKY, MODE_FLAKY, MODE_FAIL, MODE_FAIL, MODE_FAIL, MODE_EXHAUST,
-                                  MODE_CANCEL, MODE_CANCEL, MODE_TIMEOUT, MODE_STUCK, MODE_DURABLE, MODE_DURABLE};
+                                  MODE_CANCEL, MODE_CANCEL, MODE_TIMEOUT, MODE_STUCK, MODE_DURABLE, MODE_DURABLE, MODE_DURABLE};
     return below(f, 5) < 3 ? MODE_OK : others[below(f, sizeof others / sizeof *others)];
 }
 
@@ -128,7 +128,7 @@ void flow_generate(flow *f, uint64_t seed)
     unsigned depth = 1 + below(f, DEPTH_MAX);
     f->root = below(f, 4) == 0 ? generate_map(f, NULL, 0) : generate_container(f, NULL, 0, depth);
     add_callbacks(f, f->root, depth - 1);
-    f->root->ttl_ms = below(f, 10) == 0 ? 1 + below(f, 60) : 0;
+    f->root->ttl_ms = below(f, 7) == 0 ? 1 + below(f, 60) : 0;
     f->delay_ms = below(f, 4) == 0 ? below(f, 40) : 0;
     f->priority = below(f, 3) == 0 ? (int32_t)below(f, 5) - 2 : 0;
 }

@@ -5,6 +5,8 @@
 #define BIT MFI_FAULT_BIT
 #define MESSAGES (BIT(MFI_FAULT_REFUSED) | BIT(MFI_FAULT_LOST_PUBLISH) | BIT(MFI_FAULT_TWICE) | BIT(MFI_FAULT_LATE) | BIT(MFI_FAULT_ORDER))
 
+#define VERB (BIT(MFI_FAULT_LOST_CLAIM) | MESSAGES)
+
 /* Cells that cannot be, each with its reason; what is not listed must be hit. */
 static const struct impossible {
     unsigned    row;
@@ -12,6 +14,16 @@ static const struct impossible {
     const char *why;
 } impossible[] = {
     {MFI_EV_CANCEL, BIT(MFI_FAULT_LOST_CLAIM), "is no message and holds no claim; only a batch that it shares with others does"},
+    {MFI_EV_SUSPEND, VERB, "is no message and holds no claim"},
+    {MFI_EV_INTERRUPT, VERB, "is no message and holds no claim"},
+    {MFI_EV_RESUME, VERB, "is no message and holds no claim"},
+    {MFI_EV_REMOVE, VERB, "is no message and holds no claim"},
+    {MFI_EV_ADD, VERB, "is no message and holds no claim"},
+    {MFI_EV_CLOSE, VERB, "is no message and holds no claim"},
+    {MFI_EV_EXPIRE, VERB, "is no message and holds no claim"},
+    {MFI_EV_WAKE, VERB, "is no message and holds no claim"},
+    {MFI_EV_LOCK, VERB, "is no message and holds no claim"},
+    {MFI_EV_UNLOCK, VERB, "is no message and holds no claim"},
     {MFI_EV_SETTLE, BIT(MFI_FAULT_CONFLICT), "writes no record, so no other writer is met; only a batch that it shares with others does"},
     {MFI_ROW_START, BIT(MFI_FAULT_CONFLICT) | BIT(MFI_FAULT_LOST_CLAIM) | MESSAGES, "writes new records, which nobody else knows, and no message brought them"},
     {MFI_ROW_PLAIN, BIT(MFI_FAULT_CONFLICT), "writes no record"},

@@ -110,7 +110,7 @@ static expected settle(model *m, node *n, observed o, expected e, bool may_be_ca
     bool never = o.status == MF_STATUS_PENDING && !o.started;
     if (may_be_canceled && (o.status == MF_STATUS_CANCELED || never))
         return (expected){MF_STATUS_CANCELED, NIL_HASH, false};
-    if (n->cancel_tried && o.status == MF_STATUS_CANCELED)
+    if ((n->cancel_tried || n->remove_tried) && o.status == MF_STATUS_CANCELED)
         return (expected){MF_STATUS_CANCELED, NIL_HASH, false};
     if (n->ttl_ms > 0 && o.status == MF_STATUS_FAILED)
         return (expected){MF_STATUS_FAILED, 0, true};      /* its time was over first, perhaps before it had its message */

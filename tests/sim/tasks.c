@@ -135,7 +135,7 @@ static mf_status durable(mf_context *ctx, const mf_message *in, mf_message **out
     if (st == MF_OK)
         st = mf_sleep(ctx, mf_milliseconds(n->id % 5));
     if (st == MF_OK)
-        st = mf_wait_event(ctx, "go", mf_milliseconds(1 + n->id % 20), &event);
+        st = mf_wait_event(ctx, "go", mf_milliseconds(5 + n->id % 40), &event);
     mf_message_unref(event);
     if (st == MF_OK || st == MF_E_TIMEOUT)
         st = mf_step(ctx, "second", second_step, f, NULL);

@@ -173,6 +173,7 @@ static bool may_still_come(const node *n)
 static bool fill(mf_client *client, verb_call *call, mf_error *err)
 {
     node *n = call->n;
+    call->phase = 0;        /* it may be another one than at the last look: built again after a crash */
     while (n->late + call->phase < n->child_count) {
         mf_counts counts;
         mf_status st = mf_count(client, &n->key, &counts, err);
@@ -197,7 +198,7 @@ static bool fill(mf_client *client, verb_call *call, mf_error *err)
 
 static bool verb_fill(mf_client *client, verb_call *call, mf_error *err)
 {
-    bool over = mf_key_is_set(&call->n->key) ? fill(client, call, err) : !may_still_come(call->n);
+    bool over = (!mf_key_is_set(&call->n->key) || fill(client, call, err)) && !may_still_come(call->n);
     call->n->filled = over;
     if (!over && err->status == MF_OK)
         err->status = MF_E_STATE;       /* later */
@@ -209,7 +210,7 @@ static const struct verb {
     unsigned odds;      /* one flow in so many */
 } verbs[] = {
     {verb_cancel, 4},   {verb_cancel, 8},    {verb_count, 6},    {verb_suspend, 5}, {verb_suspend, 10}, {verb_interrupt, 5},
-    {verb_interrupt, 9}, {verb_lock, 7},     {verb_priority, 8}, {verb_event, 3},   {verb_event, 5},    {verb_remove, 8},
+    {verb_interrupt, 9}, {verb_lock, 4},     {verb_priority, 8}, {verb_event, 2},   {verb_event, 2},   {verb_event, 2},   {verb_event, 3},   {verb_event, 3},   {verb_event, 3},    {verb_remove, 8},
 };
 
 static bool run_verb(mf_client *client, void *arg)
