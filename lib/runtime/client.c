@@ -96,6 +96,7 @@ static void client_free(mf_client *client)
     mfi_outbox_fini(client);
     mf_adapter_destroy(client->adapter);
     mf_store_destroy(client->store);
+    mfi_signature_spare_fini(client);
     mfi_observers_fini(&client->observers);
     mfi_registry_fini(&client->registry);
     mfi_framework_fini(&client->framework);

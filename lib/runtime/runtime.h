@@ -246,6 +246,7 @@ struct mf_client {
     unsigned            threads;
     bool                fast_path;
     int64_t             ttl_ms[MF_KIND_SWARM + 1], keep_ms[MF_KIND_SWARM + 1];    /* by kind */
+    _Atomic(mf_signature *) spare;      /* A  an ended one, for the next; NULL: none */
     _Atomic uint64_t    random;         /* A  counts up from a seed; see mfi_client_random */
     unsigned            fork_generation;
     mf_adapter         *adapter;
@@ -269,6 +270,9 @@ static inline mf_client *mfi_client_of_host(mf_host *host)
 {
     return (mf_client *)(void *)host;
 }
+
+/** Release the handle that is kept for the next one. */
+void mfi_signature_spare_fini(mf_client *client);
 
 /** Serve if the manager is this process and nobody does so yet; what mf_start calls. */
 mf_status mfi_serve_here(mf_client *client, mf_error *err);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # What an item of a local swarm costs does not depend on how many there are: store operations and bytes allocated per item
-# at 10^4, 10^5 and 10^6, instructions at 10^4 and 10^5, are equal within 10 %. From each an empty swarm's are subtracted.
+# at 10^4, 10^5 and 10^6, instructions at 10^4 and 10^5, are equal within 10 %. And an item with a result of its own takes at
+# most 2 allocations, the result's included, drawn or added. From each an empty swarm's are subtracted.
 #
 #     steady_cost_test.sh PROGRAM [instructions-too-at-ITEMS]
 set -eu
@@ -34,6 +35,18 @@ for n in 10000 100000 1000000; do
     fi
     same 'store operations' "$operations" "$operations1" "$n"
     same 'bytes allocated' "$bytes" "$bytes1" "$n"
+done
+
+for kind in results added; do
+    empty=$("$program" "$kind" 0)
+    for n in 1000 10000 100000; do
+        each=$(per_item "$("$program" "$kind" "$n")" "$empty" "$n")
+        echo "$n items ($kind): $each allocations per item with its result"
+        if ! awk -v each="$each" 'BEGIN { exit !(each >= 1 && each <= 2) }'; then
+            echo "FAILED: $each allocations per item: not between 1, its result, and 2"
+            failed=1
+        fi
+    done
 done
 
 if ! command -v valgrind >/dev/null 2>&1; then
