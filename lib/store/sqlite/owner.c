@@ -137,11 +137,11 @@ void mfi_sq_owner_tell(const struct mfi_sqlite *s)
 
 mf_status mfi_sq_owner_open(struct mfi_sqlite *s, mf_error *err)
 {
-    char *path = sqlite3_mprintf("%s-lock", s->path);
+    char *path = sqlite3_mprintf("%s-lock", s->full_path);    /* the same by whatever name FILE is called */
     struct stat file;
     if (path == NULL)
         return mf_fail(err, MF_E_NOMEM, "store %s: no memory", s->path);
-    if (stat(s->path, &file) != 0)
+    if (stat(s->full_path, &file) != 0)
         memset(&file, 0, sizeof file);
     s->device = file.st_dev;
     s->inode = file.st_ino;

@@ -48,7 +48,7 @@ mf_status mfi_sq_reader_borrow(struct mfi_sqlite *s, bool transaction, struct mf
     pthread_mutex_unlock(&s->reader_lock);
     struct mfi_sq_db *db = &s->readers[i];
     if (db->at == NULL)
-        st = mfi_sq_db_open(db, s->path, s->writer.busy_ms, false, err);
+        st = mfi_sq_db_open(db, s->full_path, s->writer.busy_ms, false, err);
     if (st == MF_OK && transaction) {
         struct mfi_sq_row q = mfi_sq_query(db, MFI_SQL_BEGIN_READ);
         st = mfi_sq_run(&q, err);

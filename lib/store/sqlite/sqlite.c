@@ -207,8 +207,10 @@ mf_status mfi_sqlite_store_open(const char *path, const mf_allocator *allocator,
     mf_status st = mfi_sq_owner_may_open(path, err);
     if (st == MF_OK)
         st = mfi_sq_db_open(&s->writer, s->path, busy_ms, true, err);
-    if (st == MF_OK)
+    if (st == MF_OK) {
+        s->full_path = sqlite3_db_filename(s->writer.at, "main");
         st = enter(s, err);
+    }
     if (st == MF_OK)
         *out = &s->base;
     else

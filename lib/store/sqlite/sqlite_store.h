@@ -92,7 +92,8 @@ struct mfi_sqlite {
     mf_store            base;
     const mf_allocator *allocator;    /* I */
     const mf_clock     *clock;        /* I */
-    char               *path;         /* I */
+    char               *path;         /* I  as it was given: for error texts */
+    const char         *full_path;    /* I  the writer's: absolute, no symbolic link in it. What is opened later, or beside it */
     int64_t             ahead_ms;     /* I  the store's clock is the system's monotonic one and this */
     _Atomic int64_t     latest_ms;    /* A  no transaction was later, as far as we know */
 

@@ -186,3 +186,35 @@ Test(sqlite_open, a_lock_that_is_not_given_back)
     mf_spec_unref(call);
     mf_store_destroy(s);
 }
+
+/* ---- names -------------------------------------------------------------------------------------------------------- */
+
+Test(sqlite_open, a_relative_name_holds_wherever_the_program_goes)
+{
+    cr_assert(eq(int, chdir(dir), 0));
+    mf_store *s = kit_open("jobs.db");
+    kit_swarm(s, 3);
+    cr_assert(eq(int, chdir("/"), 0));
+    cr_assert(eq(sz, kit_entries(s), 3), "a reader is opened only now");
+    mf_store_destroy(s);
+    cr_assert(eq(int, access(in_dir("jobs.db-lock"), F_OK), 0));
+}
+
+/* Who calls the file by another name must still be seen to live. */
+Test(sqlite_open, a_link_to_the_file_is_the_file)
+{
+    char target[128];
+    mf_taken taken[3];
+    snprintf(target, sizeof target, "%s", in_dir("jobs.db"));
+    mf_store *s = kit_open(target);
+    kit_swarm(s, 3);
+    cr_assert(eq(int, symlink(target, in_dir("link.db")), 0));
+    mf_store *other = kit_open(in_dir("link.db"));
+    cr_assert(eq(sz, kit_take(s, taken, 3), 3));
+    mf_store *third = kit_open(in_dir("link.db"));
+    cr_assert(eq(sz, kit_take(third, taken, 3), 0), "their holder lives");
+    cr_assert(eq(int, access(in_dir("link.db-lock"), F_OK), -1));
+    mf_store_destroy(third);
+    mf_store_destroy(other);
+    mf_store_destroy(s);
+}
