@@ -153,9 +153,12 @@ static void stop_below(mf_client *client, const mf_key *key, unsigned bits)
     mf_adapter_request_stop(client->adapter, &(mf_unit){.key = *key});
 }
 
-/* From a record upward: the first status that does not run, and whose it is. What is gone has ended. */
+/* From a record upward: the first that has ended, or else the first that is paused, and whose status that is. What is gone has
+ * ended. */
 static mf_signature_status standing_from(mf_client *client, mf_key at, mf_key *blocker)
 {
+    mf_signature_status first = MF_STATUS_ACTIVE;
+    memset(blocker, 0, sizeof *blocker);
     for (int i = 0; i < MAX_CONTAINERS && mf_key_is_set(&at); i++) {
         mf_record record = mfi_load_record(client, &at);
         mf_signature_status status = MF_STATUS_CANCELED;
@@ -165,14 +168,15 @@ static mf_signature_status standing_from(mf_client *client, mf_key at, mf_key *b
             above = record.spec->container;
         }
         mf_record_release(&record);
-        if (!mf_signature_status_runs(status)) {
+        if (!mf_signature_status_runs(status) && (mf_signature_status_runs(first) || mf_signature_status_ended(status))) {
             *blocker = at;
-            return status;
+            first = status;
         }
+        if (mf_signature_status_ended(status))
+            break;
         at = above;
     }
-    memset(blocker, 0, sizeof *blocker);
-    return MF_STATUS_ACTIVE;
+    return first;
 }
 
 mf_signature_status mfi_control_standing(mf_client *client, const mf_key *key, mf_key *blocker)
