@@ -95,8 +95,8 @@ static int worker_with(const struct options *options)
     sigaddset(&set, LEFT);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     int code = client_open(options, &client);
-    if (code != EXIT_DONE)
-        return code;
+    if (code != EXIT_DONE)      /* 3 and 4 tell of tasks here */
+        return code == EXIT_USAGE ? code : EXIT_FAILED;
     mf_status st = mf_serve(client, MF_WORKER_OPTIONS(.threads = options->threads, .slots = options->slots), &err);
     if (st != MF_OK) {
         complain("%s", err.text);

@@ -103,11 +103,12 @@ void taskiq_answered(taskiq *t)
 static int64_t tick(void *user, int64_t now_ns)
 {
     taskiq *t = user;
-    if (t->retry_ns == INT64_MAX || now_ns >= t->retry_ns) {
-        t->retry_ns = INT64_MAX;
+    int64_t retry_ns = atomic_load(&t->retry_ns);
+    if (retry_ns == INT64_MAX || now_ns >= retry_ns) {
+        atomic_store(&t->retry_ns, INT64_MAX);
         taskiq_tell(t);
     }
-    int64_t next = t->retry_ns, when = taskiq_lease_tick(t, now_ns);
+    int64_t next = atomic_load(&t->retry_ns), when = taskiq_lease_tick(t, now_ns);
     next = when < next ? when : next;
     when = taskiq_waiters_tick(t, now_ns);
     next = when < next ? when : next;
@@ -332,7 +333,7 @@ mf_status mfi_taskiq_create(const mfi_taskiq_options *options, mf_adapter **out,
     mfi_redis_address_wipe(&t->options.results);
     t->suspects_end = &t->suspects;
     t->settling_end = &t->settling;
-    t->retry_ns = INT64_MAX;
+    atomic_init(&t->retry_ns, INT64_MAX);
     sync_init(t);
     t->address = mf_new(t->allocator, mfi_redis_address);
     mf_status st = t->address == NULL ? mf_fail(err, MF_E_NOMEM, "taskiq: no memory") : MF_OK;

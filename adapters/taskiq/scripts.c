@@ -7,9 +7,9 @@
  * ARGV: group, consumer, ttl (ms; 0: none), then for each entry its id, "1" to delete it, and its result ("": none).
  * KEYS: for each entry its stream and its result's key (or the stream again). */
 static const char ack_stream[] =
-    "local told = {}\n"
+    "local told, acks, drops = {}, {}, {}\n"
     "for i = 1, #KEYS / 2 do\n"
-    "  local stream, id, drop, value = KEYS[2 * i - 1], ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3]\n"
+    "  local stream, id, value = KEYS[2 * i - 1], ARGV[3 * i + 1], ARGV[3 * i + 3]\n"
     "  local held = redis.pcall('XPENDING', stream, ARGV[1], id, id, 1, ARGV[2])\n"
     "  local state = held.err and 2 or (#held > 0 and 1 or 0)\n"
     "  if state > 0 and value ~= '' then\n"
@@ -17,10 +17,16 @@ static const char ack_stream[] =
     "    else redis.call('SET', KEYS[2 * i], value, 'PX', ARGV[3]) end\n"
     "  end\n"
     "  if state == 1 then\n"
-    "    redis.call('XACK', stream, ARGV[1], id)\n"
-    "    if drop == '1' then redis.call('XDEL', stream, id) end\n"
+    "    local ids = acks[stream]\n"
+    "    if not ids then ids = {} acks[stream] = ids end\n"
+    "    ids[#ids + 1] = id\n"
+    "    drops[stream] = ARGV[3 * i + 2]\n"
     "  end\n"
     "  told[i] = state\n"
+    "end\n"
+    "for stream, ids in pairs(acks) do\n"
+    "  redis.call('XACK', stream, ARGV[1], unpack(ids))\n"
+    "  if drops[stream] == '1' then redis.call('XDEL', stream, unpack(ids)) end\n"
     "end\n"
     "return told\n";
 

@@ -12,6 +12,7 @@
 #include "memory.h"
 
 #define TELL_MAX 128                        /* outcomes in one script */
+#define TELL_EARLY 64                       /* so many do not wait for the answer to the ones before */
 #define TELL_BYTES ((size_t)4 << 20)        /* and about so many bytes */
 #define TRY_AGAIN mf_milliseconds(500)
 #define TRIES_MAX 20                        /* of an outcome that the server refuses */
@@ -27,11 +28,11 @@ static void hand_over(taskiq_job *job)
     atomic_fetch_add_explicit(&job->refs, 1, memory_order_relaxed);
     job->next = NULL;
     pthread_mutex_lock(&t->lock);
-    bool first = t->settling == NULL;
     *t->settling_end = job;
     t->settling_end = &job->next;
+    size_t count = ++t->settling_count;
     pthread_mutex_unlock(&t->lock);
-    if (first)
+    if (count == 1 || count == TELL_EARLY)
         mfi_redis_poke(t->redis);
 }
 
@@ -154,6 +155,14 @@ static void tell_again(taskiq *t, taskiq_job *job)
     job->next = NULL;
     *t->settling_end = job;
     t->settling_end = &job->next;
+    t->settling_count++;
+}
+
+/* An answer came: what was settled meanwhile goes out, all of it together. */
+static void tell_next(taskiq *t)
+{
+    atomic_fetch_sub(&t->tells, 1);
+    mfi_redis_poke(t->redis);
 }
 
 /* Somebody else has it: the outcome is dropped. */
@@ -202,11 +211,10 @@ static void told_done(void *user, mf_status st, mfi_redis_replies *replies, cons
             t->telling--;
             pthread_mutex_unlock(&t->lock);
         }
-        int64_t when = mfi_deadline_ns(mfi_now_ns(t->clock), TRY_AGAIN);
-        t->retry_ns = when < t->retry_ns ? when : t->retry_ns;
-        mfi_redis_poke(t->redis);
+        atomic_store(&t->retry_ns, mfi_deadline_ns(mfi_now_ns(t->clock), TRY_AGAIN));
     }
     mf_delete(t->allocator, batch);
+    tell_next(t);
     taskiq_answered(t);
 }
 
@@ -293,6 +301,7 @@ static void send(taskiq *t, told *batch, mfi_redis *link, mfi_redis_request *rq,
     pthread_mutex_lock(&t->lock);
     t->telling += batch->count;
     pthread_mutex_unlock(&t->lock);
+    atomic_fetch_add(&t->tells, 1);
     mf_status st = taskiq_submit(t, link, rq, MFI_REDIS_HOW(.idempotent = idempotent, .within = mf_seconds(30)), done, batch);
     if (st != MF_OK) {
         mf_error err;
@@ -315,7 +324,7 @@ static void result_done(void *user, mf_status st, mfi_redis_replies *replies, co
         tell_again(t, job);
         pthread_mutex_unlock(&t->lock);
         mf_delete(t->allocator, batch);
-        mfi_redis_poke(t->redis);
+        tell_next(t);
         taskiq_answered(t);
         return;
     }
@@ -379,11 +388,17 @@ static void tell_batch(taskiq *t, told *batch)
     send(t, batch, link, rq, idempotent, elsewhere && !(unheld && job->action == TASKIQ_ACK) ? result_done : told_done);
 }
 
+/* One request at a time, while there are few: what ends before its answer comes is told with the next, together. */
 void taskiq_tell(taskiq *t)
 {
     pthread_mutex_lock(&t->lock);
+    if (atomic_load(&t->tells) > 0 && t->settling_count < TELL_EARLY) {
+        pthread_mutex_unlock(&t->lock);
+        return;
+    }
     taskiq_job *list = t->settling;
     t->settling = NULL;
+    t->settling_count = 0;
     t->settling_end = &t->settling;
     pthread_mutex_unlock(&t->lock);
     while (list != NULL) {
@@ -392,10 +407,10 @@ void taskiq_tell(taskiq *t)
         if (batch == NULL) {        /* no memory: all of it later */
             pthread_mutex_lock(&t->lock);
             *t->settling_end = first;
-            while (*t->settling_end != NULL)
-                t->settling_end = &(*t->settling_end)->next;
+            for (; *t->settling_end != NULL; t->settling_end = &(*t->settling_end)->next)
+                t->settling_count++;
             pthread_mutex_unlock(&t->lock);
-            t->retry_ns = mfi_deadline_ns(mfi_now_ns(t->clock), TRY_AGAIN);
+            atomic_store(&t->retry_ns, mfi_deadline_ns(mfi_now_ns(t->clock), TRY_AGAIN));
             return;
         }
         tell_batch(t, batch);

@@ -179,13 +179,15 @@ struct taskiq {
     taskiq_job         *suspects, **suspects_end;   /* L  to be run alone, in turn */
     bool                alone;              /* L  a suspect runs */
     taskiq_job         *settling, **settling_end;   /* L  outcomes for the I/O thread */
+    size_t              settling_count;     /* L */
     size_t              telling;            /* L  outcomes under way */
+    atomic_uint         tells;              /* requests with outcomes under way */
     taskiq_waiter      *waiters;            /* L */
     uint64_t            started;            /* L  jobs so far */
     unsigned            starting;           /* L  jobs just read are being handed to the pool */
     mf_pool            *observers;          /* L  one thread that tells the ends of foreign tasks; NULL: not needed yet */
+    _Atomic int64_t     retry_ns;           /* outcomes that could not be told are tried again then; INT64_MAX */
     /* The I/O thread's. */
-    int64_t             retry_ns;           /* outcomes that could not be told are tried again then; INT64_MAX */
     int64_t             renew_ns, claim_ns, groups_ns;
     atomic_bool         claim_soon;         /* a suspect has ended: there may be more */
     atomic_uint         submitted;          /* requests whose callbacks are still to come */
