@@ -8,6 +8,8 @@
 #include "clock.h"
 #include "store_lua.h"
 
+#define ARGUMENTS_MAX (1024u * 1024u)    /* of one command, in every Redis */
+
 static const mf_store_ops redis_ops;     /* filled in below the functions it names */
 
 struct mfi_rs *mfi_rs_of(mf_store *base)
@@ -53,7 +55,9 @@ mf_status mfi_rs_ask(struct mfi_rs *s, mfi_redis_request *rq, mfi_redis_replies 
 mf_status mfi_rs_run(struct mfi_rs *s, mfi_rs_script script, struct mfi_rs_args *args, mfi_redis_replies **out, mf_error *err)
 {
     *out = NULL;
-    mf_status st = args->st;
+    /* Beyond that Redis closes the connection: three stand before them. */
+    bool too_many = args->count > ARGUMENTS_MAX - 3;
+    mf_status st = args->st == MF_OK && too_many ? MF_E_TOO_BIG : args->st;
     mfi_redis_request *rq = NULL;
     if (st == MF_OK) {
         rq = mfi_redis_request_create(s->link);
@@ -64,7 +68,7 @@ mf_status mfi_rs_run(struct mfi_rs *s, mfi_rs_script script, struct mfi_rs_args 
     if (sent)
         st = mfi_rs_ask(s, rq, out, err);
     else
-        mf_fail(err, st, "store: %s", st == MF_E_NOMEM ? "no memory" : mf_status_text(st));
+        mf_fail(err, st, "store: %s", st == MF_E_NOMEM ? "no memory" : too_many ? "too much for one batch" : mf_status_text(st));
     /* One in doubt may still be on its way, and would meet another's answer there: its slot is not used again. */
     if (args->once && (st == MF_OK || !sent))
         mfi_rs_slot_give(s, &args->slot);

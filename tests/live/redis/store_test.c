@@ -204,6 +204,24 @@ Test(redis_store, after_the_server_was_emptied_an_old_token_is_nobodys)
     mf_store_destroy(store);
 }
 
+Test(redis_store, a_batch_beyond_what_redis_takes_at_once_is_refused_before_it_is_sent)
+{
+    enum { MANY = 600000 };
+    s = (redis_server)REDIS_SERVER(NULL);
+    redis_server_start(&s);
+    mf_store *store = open_as("");
+    mf_spec *swarm = put_swarm(store, 1);
+    uint64_t *tokens = calloc(2 * MANY, sizeof *tokens);
+    mf_error err = {0};
+    cr_assert(eq(int, mf_store_commit(store, &(mf_batch){.published = tokens, .published_count = 2 * MANY}, NULL, &err),
+                 MF_E_TOO_BIG));
+    cr_assert(live_says(&err, "too much"), "%s", err.text);
+    commit(store, &(mf_batch){.published = tokens, .published_count = MANY});
+    free(tokens);
+    mf_spec_unref(swarm);
+    mf_store_destroy(store);
+}
+
 /* ---- permissions ------------------------------------------------------------------------------------------------ */
 
 /* Every operation once. */
