@@ -333,7 +333,7 @@ sub case_killed_and_started_again_it_ends_as_undisturbed {
     my $want = said($out);
     my $traced = system('strace -D -o /dev/null true 2>/dev/null') == 0;
     my %opened;
-    my ($killed, $went_on) = (0, 0);
+    my ($killed, $went_on, $searches) = (0, 0, 0);
     for (my $round = 0; $killed < $kills || $code != 0; $round++) {
         my $trace = "$work/trace-$round";
         my @tracer = $traced ? ('strace', '-D', '-f', '-qq', '-e', 'trace=openat', '-o', $trace) : ();
@@ -350,7 +350,8 @@ sub case_killed_and_started_again_it_ends_as_undisturbed {
         waitpid $pid, 0 if !$ended;
         $code = $?;
         $went_on ||= slurp("$work/err") =~ /going on where/;
-        if ($code == 0) {    # it was faster than its killer, or nobody's victim
+        if ($code == 0) {    # it was faster than its killer, or nobody's victim; the next one searches anew
+            $searches++;
             is_deeply said(slurp("$work/out")), $want, "round $round: the report of an undisturbed run (SEED=$seed)";
         }
         my $times = opened($trace);
@@ -363,8 +364,8 @@ sub case_killed_and_started_again_it_ends_as_undisturbed {
         my @most = sort { $b <=> $a } values %opened;
         my $total = 0;
         $total += $_ for @most;
-        cmp_ok $most[0], '<=', 1 + $kills, 'no file was opened more often than kills allow';
-        cmp_ok $total, '<=', 800 + 30 * $kills, 'nor were all together: what was in flight, and no more';
+        cmp_ok $most[0], '<=', $searches + $kills, 'no file was opened more often than kills allow';
+        cmp_ok $total, '<=', 800 * $searches + 30 * $kills, 'nor were all together: what was in flight, and no more';
     }
     is_deeply [grep { /list$/ } glob "$work/jobs.db*"], [], 'the list is gone';
 }
