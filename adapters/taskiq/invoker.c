@@ -236,6 +236,10 @@ static bool prepare(taskiq_job *job)
     job->task = taskiq_task_find(t, job->message.name);
     pthread_mutex_unlock(&t->lock);
     bool framework = job->message.name.len > 9 && memcmp(job->message.name.at, "mageflow.", 9) == 0;
+    if (framework && !job->flow && !mf_str_eq(job->message.name, MF_STR_LIT("mageflow.run_flow"))) {
+        taskiq_fail_job(job, "NotForCalling", "mageflow's own tasks take messages of flows only");
+        return false;
+    }
     if (job->task == NULL && !framework && refuse_unknown(job))
         return false;
     if (refuse_by_labels(job))

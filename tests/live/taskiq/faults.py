@@ -2,6 +2,7 @@
 
 The ledger is a file outside: a line for each begin and each end of a call.
 """
+import json
 import os
 import random
 import signal
@@ -234,6 +235,26 @@ async def workers_are_killed_under_load(tools, server):
     await broker.shutdown()
 
 
+def a_flow_survives_a_killed_worker(tools, server):
+    """A chain of a swarm and a step, started by a process that only waits, served by two others, one of which is killed."""
+    workers = [Worker(tools, server, LEASE, "--threads", "2", "--slots", "16") for _ in range(2)]
+    items = [{"task": "slow", "kwargs": {"path": path_of(server), "ms": 40}} for _ in range(60)]
+    with open(server.dir.name + "/flow.json", "w") as file:
+        json.dump({"chain": [{"swarm": items, "max_concurrency": 20}, {"task": "echo"}]}, file)
+    run = subprocess.Popen([tools.command, "run", "--wait", "--timeout", "60s", "--url", f"taskiq+{server.url}?queue={QUEUE}{LEASE}",
+                            "--load", tools.tasks, server.dir.name + "/flow.json"],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: len(notes(server, "end")) > 20, what="a third of it")
+    workers[0].kill()
+    out, err = run.communicate(timeout=90)
+    assert run.returncode == 0, (run.returncode, out, err)
+    assert json.loads(out)["mageflow_results"] == ["slept"] * 60, out
+    begins, ends = len(notes(server, "begin")), len(notes(server, "end"))
+    assert ends >= 60 and begins <= 60 + 16 and ends <= 60 + 16, (begins, ends)
+    print(f"        60 items, 1 kill, {begins} begins, {ends} ends")
+    workers[1].stop()
+
+
 def wrong_doors_are_one_clear_error(tools, server):
     server.redis.config_set("requirepass", "secret")
     for url, says in ((f"taskiq+redis://:hunter2@127.0.0.1:{server.port}", "password"),
@@ -257,7 +278,7 @@ TESTS = [a_killed_workers_tasks_run_again, a_task_longer_than_its_lease_runs_onc
          consumption_resumes_when_redis_was_restarted, consumption_resumes_when_redis_came_back_empty,
          a_payload_that_kills_its_worker_is_a_dead_letter, sigterm_lets_end_what_runs_and_gives_back_the_rest,
          a_worker_that_was_paused_takes_nothing_back, a_python_workers_entries_wait_for_its_idle_timeout,
-         workers_are_killed_under_load, wrong_doors_are_one_clear_error]
+         workers_are_killed_under_load, a_flow_survives_a_killed_worker, wrong_doors_are_one_clear_error]
 
 if __name__ == "__main__":
     sys.exit(run_all(TESTS, Tools(*sys.argv[1:5])))

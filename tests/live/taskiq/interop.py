@@ -294,10 +294,31 @@ def flows_hold_tasks_of_both(tools, server):
         python.kill()
 
 
+async def python_starts_a_flow_and_awaits_it(tools, server):
+    for kind in ("stream", "list"):
+        server.redis.flushall()
+        workers = [Worker(tools, server, f"&broker={kind}") for _ in range(2)]
+        broker = broker_of(server, kind)
+        await broker.startup()
+        swarm = {"swarm": [{"task": "add", "kwargs": {"a": i, "b": 1}} for i in range(20)], "max_concurrency": 4}
+        result = await result_of(await kick(broker, "mageflow.run_flow", **{"chain": [swarm, {"task": "echo"}]}), 60)
+        assert result.return_value["mageflow_results"] == [i + 1 for i in range(20)], result
+        result = await result_of(await kick(broker, "mageflow.run_flow", task="fail"), 60)
+        assert result.is_err and result.error.args == ("as asked",), result
+        result = await result_of(await kick(broker, "mageflow.run_flow", nonsense=1), 60)
+        assert result.is_err, result
+        result = await result_of(await kick(broker, "mageflow.swarm_fill"), 60)
+        assert type(result.error).__name__ == "NotForCalling", result
+        for worker in workers:
+            worker.stop()
+        await broker.shutdown()
+
+
 TESTS = [python_sends_and_c_serves, python_batches_are_all_served, c_sends_and_python_serves, c_sends_and_c_serves,
          labels_come_back_in_the_result, a_result_that_python_has_no_form_for_is_an_error, progress_is_read_by_python,
          retries_cross_python_and_c, a_requeue_by_python_reaches_c, timeout_and_ack_type_labels_hold,
-         python_and_c_workers_share_a_group, flows_hold_tasks_of_both, what_nobody_can_read_is_a_dead_letter]
+         python_and_c_workers_share_a_group, flows_hold_tasks_of_both,
+         python_starts_a_flow_and_awaits_it, what_nobody_can_read_is_a_dead_letter]
 
 if __name__ == "__main__":
     sys.exit(run_all(TESTS, Tools(*sys.argv[1:5])))
