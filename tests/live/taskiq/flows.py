@@ -1,4 +1,4 @@
-"""Flows that taskiq's own client starts, awaits and cancels, by sending them to mageflow.run_flow: flows.py MAGEFLOW TASKS.so CLIENT [WORD...]"""
+"""Flows that taskiq's own client starts, awaits and cancels, by sending them to mageflow.run_flow: flows.py MAGEFLOW TASKS.so CLIENT FLOW [WORD...]"""
 import os
 import sys
 
@@ -73,4 +73,4 @@ async def a_killed_workers_flow_is_joined_and_not_started_again(tools, server):
 
 if __name__ == "__main__":
     sys.exit(run_all([python_awaits_the_result_of_a_flow, a_flow_that_fails_or_is_refused_fails_the_call,
-                      python_cancels_a_flow_by_the_id_of_its_call, a_killed_workers_flow_is_joined_and_not_started_again], Tools(*sys.argv[1:4])))
+                      python_cancels_a_flow_by_the_id_of_its_call, a_killed_workers_flow_is_joined_and_not_started_again], Tools(*sys.argv[1:5])))
