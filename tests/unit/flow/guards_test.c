@@ -314,3 +314,24 @@ Test(flow_guards, an_item_that_cannot_be_sent_does_not_count_as_running)
     mf_spec_unref(item.spec);
     mf_message_unref(item.message);
 }
+
+Test(flow_guards, without_memory_the_call_of_others_or_its_timeout_is_a_failure)
+{
+    for (long n = 1;; n++) {
+        bench_fini(&b);
+        bench_init(&b);
+        b.spec = spec_of(&b, MF_KIND_TASK, "theirs", 1, NULL);
+        b.spec->foreign = true;
+        b.spec->timeout_ms = 100;
+        long before = atomic_load(&b.counting.calls);
+        atomic_store(&b.counting.fail_at, before + n);
+        mfi_flow_call(b.spec, &(mf_unit){.key = b.spec->key}, NULL, &b.plan);
+        atomic_store(&b.counting.fail_at, 0);
+        if (atomic_load(&b.counting.calls) - before < n)
+            break;
+        is_status(b.plan.status, MF_E_NOMEM);
+        cr_assert(lt(sz, b.plan.entry_count, 2));
+    }
+    cr_assert(eq(sz, b.plan.entry_count, 2));
+    cr_assert(all(eq(i64, b.plan.entries[0].due_ms, 0), eq(i64, b.plan.entries[1].due_ms, b.plan.now_ms + 100)));
+}
