@@ -298,6 +298,8 @@ static const char *over(const store_maker *maker, unsigned threads, unsigned uni
         mf_store_commit(w.store, &(mf_batch){.puts = &(mf_put){w.record, &state}, .put_count = 1}, NULL, NULL) == MF_OK)
         found = scenario(&w);
     mf_store_destroy(w.store);
+    if (maker->clean != NULL)
+        maker->clean();
     mf_spec_unref(w.call);
     mf_spec_unref(w.record);
     free(w.ends);
