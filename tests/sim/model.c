@@ -200,6 +200,11 @@ static expected check_swarm(model *m, node *n, fields in, int64_t k_above, bool 
         expected e = check(m, child, in, k_of(n, k_above), canceled);
         if (mf_key_is_set(&n->key) && !mf_key_is_set(&child->key))
             e = settle(m, child, look_item(m, &n->key, i), e, canceled, "its outcome");
+        observed item = look_item(m, &n->key, i);
+        if (mf_key_is_set(&child->key) && !e.open && item.there && item.status == MF_STATUS_DONE && e.status == MF_STATUS_DONE &&
+            item.hash != e.hash)
+            mfi_sim_break(m->sim, "node %lld (%.12s): item %u ended as the model says, and its outcome here is another one",
+                          (long long)n->id, n->key.text, i);
         failed += e.status == MF_STATUS_FAILED;
         open = open || e.open;
         hash = list_hash(hash, e.status == MF_STATUS_DONE ? e.hash : NIL_HASH);
