@@ -275,8 +275,15 @@ static const struct wrong {
      "flow.chain[0]: task \"add\": field \"a\": expected an integer"},
 };
 
+/* The client keeps a signature that ended for the next one: that is there from now on, and nothing's loss. */
+static void make_spare(void)
+{
+    mf_signature_destroy(mf_chain(b.client, NULL, NULL, NULL));
+}
+
 Test(flow_data, what_is_wrong_is_refused_with_its_place)
 {
+    make_spare();
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         long before = atomic_load(&b.counting.live);
         mf_signature *sig = flow_of(wrong[i].flow);
@@ -541,6 +548,7 @@ Test(flow_data, without_memory_nothing_is_made_and_nothing_is_left)
     mf_message *message = message_of(flows[10]);
     bool made = false;
     for (long fail_at = 1; !made; fail_at++) {
+        make_spare();
         long before = atomic_load(&b.counting.live);
         mf_message *written = NULL;
         atomic_store(&b.counting.fail_at, atomic_load(&b.counting.calls) + fail_at);

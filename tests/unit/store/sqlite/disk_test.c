@@ -107,8 +107,8 @@ static void *commit_here(void *user)
     return NULL;
 }
 
-/* Threads of ours, but this one, that sleep. */
-static unsigned sleeping(void)
+/* Threads of ours, but this one, that do not sleep. */
+static unsigned awake(void)
 {
     char path[64], line[512], self[16];
     unsigned n = 0;
@@ -118,7 +118,7 @@ static unsigned sleeping(void)
         snprintf(path, sizeof path, "/proc/self/task/%.16s/stat", task->d_name);
         FILE *stat = task->d_name[0] == '.' || strcmp(task->d_name, self) == 0 ? NULL : fopen(path, "r");
         if (stat != NULL && fgets(line, sizeof line, stat) != NULL)
-            n += strstr(line, ") S ") != NULL;
+            n += strstr(line, ") S ") == NULL;
         if (stat != NULL)
             fclose(stat);
     }
@@ -126,11 +126,11 @@ static unsigned sleeping(void)
     return n;
 }
 
-/* The leader sleeps in its sync. Whoever else does for ten looks in a row has joined the line. */
-static void wait_for_line(unsigned before)
+/* The leader sleeps in its sync. When nobody is awake for ten looks in a row, all the others have joined the line. */
+static void wait_for_line(void)
 {
     for (unsigned steady = 0; steady < 10;) {
-        steady = sleeping() == before + 1 + FOLLOWERS ? steady + 1 : 0;
+        steady = awake() == 0 ? steady + 1 : 0;
         sched_yield();
     }
 }
@@ -139,7 +139,6 @@ Test(sqlite_disk, who_comes_while_the_disk_is_busy_shares_the_next_wait)
 {
     struct standstill st = {.s = kit_open(temp_store_new())};
     pthread_t threads[1 + FOLLOWERS];
-    unsigned others = sleeping();
     kit_swarm(st.s, 1);
     sem_init(&st.begun, 0, 0);
     sem_init(&st.go_on, 0, 0);
@@ -151,7 +150,7 @@ Test(sqlite_disk, who_comes_while_the_disk_is_busy_shares_the_next_wait)
     sem_wait(&st.begun);
     for (int i = 1; i <= FOLLOWERS; i++)
         cr_assert(eq(int, pthread_create(&threads[i], NULL, commit_here, &st), 0));
-    wait_for_line(others);
+    wait_for_line();
     cr_assert(eq(int, atomic_load(&st.done), 0), "nobody is answered before the disk is");
     sem_post(&st.go_on);
     for (int i = 0; i <= FOLLOWERS; i++)
@@ -230,7 +229,6 @@ Test(sqlite_disk, a_group_whose_commit_fails_is_answered_one_by_one)
 {
     struct standstill st = {.s = kit_open(temp_store_new())};
     pthread_t threads[1 + FOLLOWERS];
-    unsigned others = sleeping();
     kit_swarm(st.s, 1);
     sem_init(&st.begun, 0, 0);
     sem_init(&st.go_on, 0, 0);
@@ -242,7 +240,7 @@ Test(sqlite_disk, a_group_whose_commit_fails_is_answered_one_by_one)
     sem_wait(&st.begun);
     for (int i = 1; i <= FOLLOWERS; i++)
         cr_assert(eq(int, pthread_create(&threads[i], NULL, commit_or_fail, &st), 0));
-    wait_for_line(others);
+    wait_for_line();
     atomic_store(&shim.fail_at, atomic_load(&shim.calls) + 1);    /* the group's first write */
     sem_post(&st.go_on);
     for (int i = 0; i <= FOLLOWERS; i++)
