@@ -130,12 +130,12 @@ async def a_payload_that_kills_its_worker_is_a_dead_letter(tools, server):
         bad = await kick(broker, "die", path=path_of(server))
         good = [await kick(broker, "add", i, 1) for i in range(5)]
         deaths = 0
-        worker = Worker(tools, server, f"&broker={kind}&lease=300ms")
+        worker = Worker(tools, server, f"&broker={kind}&lease=300ms", may_die=True)
         while not server.redis.exists(bad.task_id):
             if worker.process.poll() is not None:
                 deaths += 1
                 assert deaths < 10, "it kills for ever"
-                worker = Worker(tools, server, f"&broker={kind}&lease=300ms")
+                worker = Worker(tools, server, f"&broker={kind}&lease=300ms", may_die=True)
             time.sleep(0.02)
         result = await broker.result_backend.get_result(bad.task_id)
         assert result.is_err and type(result.error).__name__ == "TooManyDeliveries", result
