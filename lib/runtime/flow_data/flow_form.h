@@ -1,4 +1,4 @@
-/* runtime/flow_form.h: the words of a flow written as data, and where each may stand. The one table that reader, writer and
+/* flow_form.h: the words of a flow written as data, and where each may stand. The one table that reader, writer and
  * tests share; docs/flow.schema.json says the same, and tests/unit/runtime/flow_schema_test.c holds the two together. */
 #ifndef MFI_FLOW_FORM_H
 #define MFI_FLOW_FORM_H

@@ -1,4 +1,4 @@
-/* runtime/flow_view.h: one way to look at a flow, whether it is still being made or stored and perhaps running. */
+/* flow_view.h: one way to look at a flow, whether it is still being made or stored and perhaps running. */
 #ifndef MFI_FLOW_VIEW_H
 #define MFI_FLOW_VIEW_H
 

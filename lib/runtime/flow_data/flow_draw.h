@@ -1,4 +1,4 @@
-/* runtime/flow_draw.h: what the parts that fill the model of a picture share: flow_graph.c walks, flow_graph_items.c chooses
+/* flow_draw.h: what the parts that fill the model of a picture share: flow_graph.c walks, flow_graph_items.c chooses
  * and looks at items, flow_graph_label.c writes what stands in a node. */
 #ifndef MFI_FLOW_DRAW_H
 #define MFI_FLOW_DRAW_H

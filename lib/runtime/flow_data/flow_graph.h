@@ -1,4 +1,4 @@
-/* runtime/flow_graph.h: a flow as nodes and edges, for whoever draws it.
+/* flow_graph.h: a flow as nodes and edges, for whoever draws it.
  *
  * flow_graph.c fills the model from a flow; flow_dot.c and flow_mermaid.c write it. A node that is a container is drawn around
  * the nodes that name it as their parent, which follow it at once: the order of the nodes is the order of writing. */

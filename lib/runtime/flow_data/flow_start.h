@@ -1,4 +1,4 @@
-/* runtime/flow_start.h: how a flow written as data is started, for run_flow.c. */
+/* flow_start.h: how a flow written as data is started, for run_flow.c. */
 #ifndef MFI_FLOW_START_H
 #define MFI_FLOW_START_H
 

@@ -1,4 +1,4 @@
-/* runtime/flow_reader.h: one map of a flow written as data, its keys and its values, and errors that name the place. */
+/* flow_reader.h: one map of a flow written as data, its keys and its values, and errors that name the place. */
 #ifndef MFI_FLOW_READER_H
 #define MFI_FLOW_READER_H
 

@@ -1,4 +1,4 @@
-/* runtime/flow_text.h: a text that grows. */
+/* flow_text.h: a text that grows. */
 #ifndef MFI_FLOW_TEXT_H
 #define MFI_FLOW_TEXT_H
 
