@@ -45,7 +45,7 @@ static bool sleep_helping(mf_pool_worker *self, mf_done_fn *done, void *arg, int
     /* H1, acquire: pairs with C2. */
     atomic_fetch_add_explicit(&pool->helpers, 1, memory_order_acq_rel);
     /* W2 of the doorbell, and H2. */
-    if (!mfi_pool_nothing_queued(pool, self->guard) || done(arg)) {
+    if (!mfi_worker_finds_nothing(self) || done(arg)) {
         mfi_doorbell_get_up(&pool->bell, &self->sleeper);
         why = MFI_WAKE_RUNG;
     } else {
@@ -71,7 +71,7 @@ mf_status mf_pool_help_until(mf_pool *pool, mf_done_fn *done, void *arg, int64_t
             st = MF_E_TIMEOUT;
             break;
         }
-        if (!mfi_pool_take(pool, self->guard, &job)) {
+        if (!mfi_worker_take(self, &job)) {
             in_time = sleep_helping(self, done, arg, deadline_ns, &searching);
             continue;
         }

@@ -1,4 +1,5 @@
 /* Made and destroyed. */
+#include "fork_join.h"
 #include "pool_impl.h"
 
 #include "memory.h"
@@ -90,6 +91,7 @@ static mf_status threads_init(mf_pool *pool, mf_error *err)
         w->index = i;
         mfi_sleeper_init(&w->sleeper);
         mfi_parker_init(&w->rest);
+        mfi_parker_init(&w->fork_bed);
         /* Among those made at init, so there is one. */
         w->guard = pool->when_full == MF_POOL_FULL_GROW ? mfi_segq_guard(&pool->segq) : NULL;
     }
@@ -121,6 +123,8 @@ static void pool_free(mf_pool *pool)
         mfi_doorbell_fini(&pool->bell);
     if (pool->lock_made && !forked)
         pthread_mutex_destroy(&pool->spares_lock);
+    for (unsigned i = 0; pool->threads != NULL && i < pool->workers + pool->max_spares; i++)
+        mfi_fork_free(&pool->threads[i]);
     if (pool->threads != NULL)
         mfi_release(pool->allocator, pool->threads, (pool->workers + pool->max_spares) * sizeof *pool->threads);
     if (pool->segq_made)

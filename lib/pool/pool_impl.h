@@ -8,9 +8,10 @@
  *         worker.c  the loop of a worker          idle.c    who is busy: drain and stop
  *         group.c   waiting for some jobs         help.c    a worker that waits runs other jobs
  *         spare.c   a stand-in for a blocked one  fork.c    a pool does not cross a fork
+ *         fork_join.c  tasks that spawn tasks: each worker has its own, others take some
  *
- * Rejected, for now: deques per worker, with stealing. One queue starts jobs in the order of their submission and is
- * honestly lock-free; the price is that all workers meet at its head.
+ * Rejected, for now: deques of jobs per worker, with stealing. One queue starts jobs in the order of their submission and is
+ * honestly lock-free; the price is that all workers meet at its head. Recursive work has fork_join.c.
  */
 #ifndef MFI_POOL_IMPL_H
 #define MFI_POOL_IMPL_H
@@ -46,6 +47,11 @@ struct mf_pool_worker {
     _Atomic uint32_t depth;          /* A  jobs on the stack, written by O; more than one when it helps */
     unsigned         blocked;        /* S  how often it was said to block and not yet taken back */
     mf_pool_worker  *replacement;    /* S  the spare that stands in for it */
+
+    _Atomic(struct mfi_fork_stack *) forks;        /* A  its tasks, written by O; NULL: it has run none yet */
+    mfi_parker                       fork_bed;     /* A  where it sleeps for a task that another took */
+    struct mfi_fork_stack           *fork_room;    /* O  for the job that mfi_fork_take gave: where it runs, */
+    struct mfi_fork_stack           *fork_victim;  /* O  and whose it was */
     MFI_APART(apart);
 };
 
@@ -61,6 +67,7 @@ struct mf_pool {
     uint32_t            fork_generation;  /* I */
     unsigned            spinning;         /* I  looks of a searching worker before it sleeps */
     mf_pool_worker     *threads;          /* I  workers + max_spares of them */
+    _Atomic uint32_t    forking;          /* A  1, for good: there was a task that may spawn tasks */
 
     mfi_ring            ring;             /* A  FAIL and WAIT; else without a block */
     mfi_segq            segq;             /* A  GROW */
@@ -94,6 +101,10 @@ mf_pool_worker *mfi_worker_of(const mf_pool *pool);
 void mfi_worker_forget(const mf_pool *pool);
 void *mfi_worker_main(void *worker);
 void mfi_worker_run(mf_pool_worker *worker, const mfi_item *job);
+/** Take something to run, from the queue or from another worker. */
+bool mfi_worker_take(mf_pool_worker *worker, mfi_item *job);
+/** Whether there is nothing to take. */
+bool mfi_worker_finds_nothing(mf_pool_worker *worker);
 /** A searching worker stops to search: F1 and F2 of the doorbell. */
 void mfi_worker_found(mf_pool_worker *worker);
 

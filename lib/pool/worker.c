@@ -1,4 +1,5 @@
 /* The loop of a worker: take a job, run it; find none, search a moment, sleep by the doorbell. */
+#include "fork_join.h"
 #include "pool_impl.h"
 
 #include <stdio.h>
@@ -46,10 +47,20 @@ void mfi_worker_run(mf_pool_worker *worker, const mfi_item *job)
         mfi_group_done((mf_group *)job->word[2], 1);
 }
 
+bool mfi_worker_take(mf_pool_worker *worker, mfi_item *job)
+{
+    return mfi_pool_take(worker->pool, worker->guard, job) || mfi_fork_take(worker, job);
+}
+
+bool mfi_worker_finds_nothing(mf_pool_worker *worker)
+{
+    return mfi_pool_nothing_queued(worker->pool, worker->guard) && !mfi_fork_stealable(worker);
+}
+
 void mfi_worker_found(mf_pool_worker *worker)
 {
     mf_pool *pool = worker->pool;
-    if (mfi_doorbell_found(&pool->bell) && !mfi_pool_nothing_queued(pool, worker->guard))
+    if (mfi_doorbell_found(&pool->bell) && !mfi_worker_finds_nothing(worker))
         mfi_doorbell_ring(&pool->bell);
 }
 
@@ -63,7 +74,7 @@ static bool search(mf_pool_worker *worker, mfi_item *job)
     for (unsigned i = 0; i < pool->spinning; i++) {
         for (unsigned pauses = 0; pauses < PAUSES_PER_LOOK; pauses++)
             mfi_pause();
-        if (mfi_pool_take(pool, worker->guard, job))
+        if (mfi_worker_take(worker, job))
             return true;
     }
     return false;
@@ -80,7 +91,7 @@ static bool sleep_idle(mf_pool_worker *worker, bool searching)
     mf_pool *pool = worker->pool;
     mfi_doorbell_lie_down(&pool->bell, &worker->sleeper, searching, false);
     /* W2, and the looks at what mfi_doorbell_call is used for. */
-    if (!mfi_pool_nothing_queued(pool, worker->guard) || must_leave(worker)) {
+    if (!mfi_worker_finds_nothing(worker) || must_leave(worker)) {
         mfi_doorbell_get_up(&pool->bell, &worker->sleeper);
         return true;
     }
@@ -94,13 +105,13 @@ static bool sleep_idle(mf_pool_worker *worker, bool searching)
 static bool next_job(mf_pool_worker *worker, mfi_item *job)
 {
     mf_pool *pool = worker->pool;
-    if (mfi_pool_take(pool, worker->guard, job))
+    if (mfi_worker_take(worker, job))
         return true;
     bool searching = mfi_doorbell_search(&pool->bell, pool->workers);
     bool got = searching && search(worker, job);
     while (!got && !must_leave(worker)) {
         searching = sleep_idle(worker, searching);
-        got = mfi_pool_take(pool, worker->guard, job) || (searching && search(worker, job));
+        got = mfi_worker_take(worker, job) || (searching && search(worker, job));
     }
     if (searching)
         mfi_worker_found(worker);
