@@ -31,17 +31,22 @@ static void forget_record(mfi_mailbox *box)
     memset(&box->record, 0, sizeof box->record);
 }
 
-/* A complete swarm's end needs its results: they are read before the transition, which reads nothing. */
-static void gather_for_fill(mf_client *client, mfi_mailbox *box, const mf_state *state, mfi_flow_event *event)
+/* A complete swarm's end needs its results: they are read before the transition, which reads nothing. So an end that shares
+ * its batch with outcomes, which the store will know only after the commit, is not for now (false): what completed the swarm
+ * asked for another fill, which finds them all. */
+static bool gather_for_fill(mf_client *client, mfi_mailbox *box, const mf_state *state, mfi_flow_event *event)
 {
     const mf_spec *spec = box->record.spec;
     if (event->kind != MFI_EV_FILL || event->value != NULL || !mfi_swarm_is_complete(spec, state))
-        return;
+        return true;
+    if (box->plan->outcome_count > 0)
+        return false;
     bool wanted = spec->on_success_count > 0 || mf_key_is_set(&spec->container);
     mf_error err;
     mf_status st = mfi_gather_end(client, spec, state, wanted, box->plan, &event->value, &err);
     if (st != MF_OK)
         mfi_plan_fail(box->plan, st, err.text);
+    return true;
 }
 
 /* Starts become entries now that the records they name can be read. */
@@ -107,8 +112,9 @@ static void apply_events(mf_client *client, mfi_mailbox *box, bool may_draw, mf_
         struct mfi_posted *p = &box->batch.at[i];
         if (p->stale)
             continue;
-        gather_for_fill(client, box, state, &p->event);
-        if (plan->status == MF_OK)
+        if (!gather_for_fill(client, box, state, &p->event))
+            mfi_plan_settle(plan, p->event.settle);
+        else if (plan->status == MF_OK)
             p->answer = mfi_flow_apply(box->record.spec, state, &p->event, now_ms, plan);
     }
     if (plan->status == MF_OK) {

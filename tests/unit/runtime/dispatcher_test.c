@@ -80,3 +80,45 @@ Test(runtime_dispatcher, the_room_of_a_very_large_plan_is_given_back)
     cr_assert(eq(sz, desks(), 1));
     cr_assert(zero(sz, b.client->dispatcher.desks->plan.entry_capacity));
 }
+
+/* ---- a swarm's end and its last outcome in one batch ---------------------------------------------------------------- */
+
+static void post(const mf_key *key, mfi_flow_event event)
+{
+    mfi_dispatch(b.client, key, &event, false, NULL);
+}
+
+static void lock(const mf_key *key, mfi_flow_event_kind kind)
+{
+    mfi_flow_event event = {.kind = kind, .lock = 7, .until_ms = mf_store_now_ms(b.store) + 600000};
+    cr_assert(eq(int, mfi_dispatch_wait(b.client, key, &event, false), MF_OK));
+}
+
+/* A message that asks for the end comes twice, and late, where a manager delivers so. */
+Test(runtime_dispatcher, an_end_that_comes_with_the_last_outcome_does_not_miss_it)
+{
+    mf_spec *spec = bench_spec(&b, MF_KIND_SWARM, "pair", 1);
+    mf_key key = spec->key;
+    spec->max_concurrency = 2;
+    spec->container = bench_key(MF_KIND_CHAIN, 2);      /* which receives the list */
+    cr_assert(eq(int, bench_put(&b, spec, &(mf_state){.status = MF_STATUS_ACTIVE, .closed = true, .total = 2, .next = 2,
+                                                      .running = 2}), MF_OK));
+    post(&key, (mfi_flow_event){.kind = MFI_EV_ITEM_DONE, .index = 0, .value = mf_msg("i", 10)});
+    lock(&key, MFI_EV_LOCK);
+    post(&key, (mfi_flow_event){.kind = MFI_EV_ITEM_DONE, .index = 1, .value = mf_msg("i", 11)});
+    post(&key, (mfi_flow_event){.kind = MFI_EV_FILL});
+    lock(&key, MFI_EV_UNLOCK);      /* both at once now */
+    fill(1);                        /* as the last outcome asked for */
+
+    mf_record record = {0};
+    mf_value results, second;
+    cr_assert(eq(int, mf_store_load(b.store, &key, 1, &record, NULL), MF_OK));
+    cr_assert(eq(int, record.state.status, MF_STATUS_DONE));
+    cr_assert(mf_value_get(mf_message_value(record.state.result), MF_STR_LIT("results"), &results));
+    cr_assert(eq(u64, mf_value_count(results), 2));
+    cr_assert(mf_value_at(results, 1, &second));
+    int64_t value = 0;
+    cr_assert(eq(int, mf_value_int(second, &value), MF_OK));
+    cr_assert(eq(i64, value, 11));
+    mf_record_release(&record);
+}
