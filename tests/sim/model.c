@@ -105,6 +105,8 @@ static expected settle(model *m, node *n, observed o, expected e, bool may_be_ca
         e.open = e.open || (mf_key_is_set(&n->key) && n->remove_tried);
         return e;
     }
+    if (n->ttl_ms > 0 && o.status == MF_STATUS_FAILED)
+        return (expected){MF_STATUS_FAILED, 0, true};      /* its time was over first, perhaps before it had its message */
     if (e.open)
         return (expected){o.status, o.hash, false};
     bool never = o.status == MF_STATUS_PENDING && !o.started;
@@ -112,8 +114,6 @@ static expected settle(model *m, node *n, observed o, expected e, bool may_be_ca
         return (expected){MF_STATUS_CANCELED, NIL_HASH, false};
     if ((n->cancel_tried || n->remove_tried) && o.status == MF_STATUS_CANCELED)
         return (expected){MF_STATUS_CANCELED, NIL_HASH, false};
-    if (n->ttl_ms > 0 && o.status == MF_STATUS_FAILED)
-        return (expected){MF_STATUS_FAILED, 0, true};      /* its time was over first, perhaps before it had its message */
     if (o.status != e.status)
         differ(m, n, what, o.status, e.status);
     else if (e.status == MF_STATUS_DONE && o.hash != e.hash)

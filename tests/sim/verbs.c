@@ -51,6 +51,7 @@ static bool run_flow(mf_client *client, void *arg)
 typedef struct verb_call {
     flow       *f;
     node       *n;
+    mf_key      key;            /* what was paused: the node may be built again meanwhile, under another key */
     mf_duration after, then;    /* when it begins; and how long it lets pass in the middle */
     unsigned    phase;          /* of a verb in two halves; and how many items were added */
     bool      (*verb)(mf_client *client, struct verb_call *call, mf_error *err);
@@ -87,10 +88,10 @@ static bool verb_remove(mf_client *client, verb_call *call, mf_error *err)
 static bool resume_again(mf_client *client, verb_call *call, mf_error *err)
 {
     mf_counts counts;
-    mf_status st = mf_resume(client, &call->n->key, err);
+    mf_status st = mf_resume(client, &call->key, err);
     if (st != MF_E_STATE)
         return st == MF_OK || st == MF_E_NOT_FOUND;
-    st = mf_count(client, &call->n->key, &counts, err);     /* a lock, or nothing to resume */
+    st = mf_count(client, &call->key, &counts, err);     /* a lock, or nothing to resume */
     return st == MF_E_NOT_FOUND ||
            (st == MF_OK && counts.status != MF_STATUS_SUSPENDED && counts.status != MF_STATUS_INTERRUPTED);
 }
@@ -99,7 +100,8 @@ static bool pause_and_resume(mf_client *client, verb_call *call, mf_error *err, 
 {
     if (call->phase == 0) {
         call->phase = 1;
-        mf_status st = interrupts ? mf_interrupt(client, &call->n->key, err) : mf_suspend(client, &call->n->key, err);
+        call->key = call->n->key;
+        mf_status st = interrupts ? mf_interrupt(client, &call->key, err) : mf_suspend(client, &call->key, err);
         if (st == MF_E_NOT_FOUND)
             return true;
         mfi_thread_sleep(call->then);
@@ -170,13 +172,13 @@ static bool may_still_come(const node *n)
 }
 
 /* Items are added to an open swarm one by one, and then it is closed. What went through before a crash is in its count. */
-static bool fill(mf_client *client, verb_call *call, mf_error *err)
+static bool fill(mf_client *client, verb_call *call, const mf_key *key, mf_error *err)
 {
     node *n = call->n;
     call->phase = 0;        /* it may be another one than at the last look: built again after a crash */
-    while (n->late + call->phase < n->child_count) {
+    while (n->late + call->phase < n->child_count && mf_key_eq(key, &n->key)) {
         mf_counts counts;
-        mf_status st = mf_count(client, &n->key, &counts, err);
+        mf_status st = mf_count(client, key, &counts, err);
         if (st != MF_OK)
             return st == MF_E_NOT_FOUND && !may_still_come(n);
         if (mf_signature_status_ended(counts.status))
@@ -188,17 +190,20 @@ static bool fill(mf_client *client, verb_call *call, mf_error *err)
         mf_signature *item = flow_build(call->f, n->children[n->late + call->phase], client, err);
         if (item == NULL)
             return false;
-        st = mf_items_add(client, &n->key, &item, 1, err);
+        st = mf_items_add(client, key, &item, 1, err);
         if (st != MF_OK)
             return is_over(client, call, st, err);
     }
-    mf_status st = mf_items_close(client, &n->key, err);
+    if (!mf_key_eq(key, &n->key))
+        return false;
+    mf_status st = mf_items_close(client, key, err);
     return st == MF_E_NOT_FOUND ? !may_still_come(n) : is_over(client, call, st, err);
 }
 
 static bool verb_fill(mf_client *client, verb_call *call, mf_error *err)
 {
-    bool over = (!mf_key_is_set(&call->n->key) || fill(client, call, err)) && !may_still_come(call->n);
+    mf_key key = call->n->key;
+    bool over = (!mf_key_is_set(&key) || fill(client, call, &key, err)) && !may_still_come(call->n) && mf_key_eq(&key, &call->n->key);
     call->n->filled = over;
     if (!over && err->status == MF_OK)
         err->status = MF_E_STATE;       /* later */
