@@ -58,6 +58,15 @@ void mfi_chain_start(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_p
     publish_step(spec, state, state->input, false, plan);
 }
 
+bool mfi_item_ahead(mf_state *state, const mfi_flow_event *event, mfi_plan *plan)
+{
+    if (event->index < state->next)
+        return false;
+    if (mf_key_is_set(&event->child) && !mf_signature_status_ended(state->status))
+        plan->changed = true;
+    return true;
+}
+
 void mfi_count_item(mf_state *state, const mfi_flow_event *event)
 {
     if (event->kind == MFI_EV_ITEM_DONE)
@@ -88,8 +97,8 @@ static void hold_end(mf_state *state, const mf_message *value)
 
 void mfi_chain_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
-    if (state->running == 0 || event->index != state->next - 1)
-        return;     /* comes twice, or too late */
+    if (mfi_item_ahead(state, event, plan) || state->running == 0 || event->index != state->next - 1)
+        return;     /* or comes twice, or too late */
     state->running = 0;
     plan->changed = true;
     mfi_count_item(state, event);

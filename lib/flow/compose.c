@@ -162,6 +162,20 @@ mf_status mfi_compose_pair(const char *first, const mf_message *a, const char *s
     return st;
 }
 
+mf_status mfi_compose_child_end(const mf_message *error, const mf_key *child, const mfi_plan *plan, mf_message **out, mf_error *err)
+{
+    mf_builder b;
+    mf_builder_init(&b, plan->allocator, NULL);
+    mf_build_map(&b, 2);
+    mf_build_key(&b, "error");
+    mf_build_message(&b, error);
+    mf_build_key(&b, "child");
+    mf_build_str(&b, mf_cstr(child->text));
+    mf_status st = mf_builder_finish(&b, out, err);
+    mf_builder_fini(&b);
+    return st;
+}
+
 mf_status mfi_compose_error(const mfi_failure *failure, const mf_allocator *allocator, mf_message **out)
 {
     mf_builder b;

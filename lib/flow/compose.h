@@ -41,6 +41,9 @@ bool mfi_compose_results_of(const mf_message *result, mf_value *out);
 mf_status mfi_compose_pair(const char *first, const mf_message *a, const char *second, const mf_message *b,
                            const mfi_plan *plan, mf_message **out, mf_error *err);
 
+/** {error: map or nil, child: key}: how an item with a record ended that had not started. */
+mf_status mfi_compose_child_end(const mf_message *error, const mf_key *child, const mfi_plan *plan, mf_message **out, mf_error *err);
+
 typedef struct mfi_failure {
     mf_str   type, text;
     uint32_t attempt;

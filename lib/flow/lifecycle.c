@@ -32,9 +32,10 @@ bool mfi_flow_should_run(mf_signature_status head, mf_signature_status above)
     return mf_signature_status_runs(head) && mf_signature_status_runs(above);
 }
 
-/* The end of a child is an event to its container, another record: it travels as a message of mageflow's own. */
+/* The end of a child is an event to its container, another record: it travels as a message of mageflow's own. child: it ended
+ * before it started, and says who it is; else NULL. */
 static void tell_container(const mf_key *container, uint64_t index, bool well, const mf_message *value,
-                           const mf_message *sent, mfi_plan *plan)
+                           const mf_message *sent, const mf_key *child, mfi_plan *plan)
 {
     const mf_spec *task = plan->framework->specs[mfi_framework_for_end(container, well)];
     mf_unit unit = {.key = *container, .index = index};
@@ -43,6 +44,8 @@ static void tell_container(const mf_key *container, uint64_t index, bool well, c
     mf_status st = MF_OK;
     if (well)
         message = mf_message_ref(value);
+    else if (child != NULL)
+        st = mfi_compose_child_end(value, child, plan, &message, &err);
     else
         st = mfi_compose_pair("error", value, "message", sent, plan, &message, &err);
     if (st != MF_OK) {
@@ -55,7 +58,7 @@ static void tell_container(const mf_key *container, uint64_t index, bool well, c
 void mfi_flow_ended_before(const mf_spec *spec, mfi_plan *plan)
 {
     if (mf_key_is_set(&spec->container))
-        tell_container(&spec->container, spec->index, false, NULL, NULL, plan);  /* before its start it can only be canceled */
+        tell_container(&spec->container, spec->index, false, NULL, NULL, &spec->key, plan);  /* before its start it can only be canceled */
 }
 
 /* An error of the flow itself, by no task. */
@@ -71,18 +74,18 @@ static mf_message *flow_error(const char *type, const char *text, const mf_key *
 }
 
 /* What waits for a signature that was removed takes that for its failure, whether it had started or not. */
-static void tell_removed(const mf_key *container, uint64_t index, const mf_key *key, const mf_message *sent, mfi_plan *plan)
+static void tell_removed(const mf_key *container, uint64_t index, const mf_key *key, bool started, const mf_message *sent, mfi_plan *plan)
 {
     mf_message *map = flow_error("Removed", "the signature was removed before it ended", key, index, plan);
     if (map != NULL)
-        tell_container(container, index, false, map, sent, plan);
+        tell_container(container, index, false, map, sent, started ? NULL : key, plan);
     mf_message_unref(map);
 }
 
 void mfi_flow_gone(const mfi_start *start, mfi_plan *plan)
 {
     if (mf_key_is_set(&start->container))
-        tell_removed(&start->container, start->index, &start->key, start->message, plan);
+        tell_removed(&start->container, start->index, &start->key, false, start->message, plan);
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------------------ */
@@ -134,7 +137,8 @@ void mfi_end(const mf_spec *spec, mf_state *state, mf_signature_status status, c
     else
         remove_branches(spec->on_error, spec->on_error_count, plan);
     if (mf_key_is_set(&spec->container))
-        tell_container(&spec->container, spec->index, status == MF_STATUS_DONE, value, sent, plan);
+        tell_container(&spec->container, spec->index, status == MF_STATUS_DONE, value, sent,
+                       state->started_ms == 0 ? &spec->key : NULL, plan);
 }
 
 /* Calls that run below a record are found by the way up from them: so it ends first, they are told, and then it goes. */
@@ -146,7 +150,7 @@ mf_status mfi_remove_record(const mf_spec *spec, mf_state *state, const mf_remov
     }
     end_state(spec, state, MF_STATUS_CANCELED, NULL, now_ms, plan);
     if (mf_key_is_set(&spec->container))
-        tell_removed(&spec->container, spec->index, &spec->key, state->input, plan);
+        tell_removed(&spec->container, spec->index, &spec->key, state->started_ms != 0, state->input, plan);
     return MF_E_AGAIN;
 }
 

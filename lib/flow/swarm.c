@@ -123,8 +123,8 @@ static void look_for_end(const mf_spec *spec, mf_state *state, const mf_message 
 
 void mfi_swarm_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
-    if (event->index >= state->next)
-        return;     /* never published */
+    if (mfi_item_ahead(state, event, plan))
+        return;
     mf_signature_status status = outcome_status(event);
     mfi_plan_outcome(plan, event->index, status, event->value);     /* refused as a whole if it has one already */
     state->running--;

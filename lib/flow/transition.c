@@ -16,16 +16,6 @@ void mfi_flow_event_release(mfi_flow_event *event)
     event->value = event->sent = event->inherited = NULL;
 }
 
-/* It was canceled before its start, and its start was under way then: its container, which was not waiting for it when it was
- * told, is waiting now. */
-static bool ended_before(const mf_spec *spec, const mf_state *state, mfi_plan *plan)
-{
-    if (state->started_ms != 0 || !mf_signature_status_ended(state->status))
-        return false;
-    mfi_flow_ended_before(spec, plan);
-    return true;
-}
-
 /* It was paused while its start was under way: the start waits with it, and is due at once should it go on meanwhile. */
 static bool start_waits(const mf_spec *spec, const mf_state *state, const mfi_flow_event *event, mfi_plan *plan)
 {
@@ -50,8 +40,8 @@ static void start(const mf_spec *spec, mf_state *state, const mfi_flow_event *ev
 {
     if (start_waits(spec, state, event, plan))
         return;
-    if (ended_before(spec, state, plan) || state->status != MF_STATUS_PENDING)
-        return;     /* started already */
+    if (state->status != MF_STATUS_PENDING)
+        return;     /* started already, or ended before */
     if (state->started_ms == 0)
         state->started_ms = now_ms;
     state->deadline_ms = mfi_deadline_ms(spec->ttl_ms, now_ms);
@@ -70,7 +60,7 @@ static void start(const mf_spec *spec, mf_state *state, const mfi_flow_event *ev
 
 static void task_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
-    if (ended_before(spec, state, plan) || mf_signature_status_ended(state->status))
+    if (mf_signature_status_ended(state->status))
         return;     /* a paused one that ran to its end has ended */
     static const mf_signature_status ends[] = {
         [MFI_EV_ITEM_DONE] = MF_STATUS_DONE,

@@ -15,8 +15,8 @@ typedef enum mfi_flow_event_kind {
     MFI_EV_START,           /* value: the message it receives; inherited; expected; priority */
     MFI_EV_FILL,            /* value: a complete swarm's results (see mfi_swarm_is_complete), else NULL */
     MFI_EV_ITEM_DONE,       /* value: the result */
-    MFI_EV_ITEM_FAILED,     /* value: the error map; sent: the message its task was sent */
-    MFI_EV_ITEM_CANCELED,   /* the item will not run, or ended as canceled; value: an error map or NULL */
+    MFI_EV_ITEM_FAILED,     /* value: the error map; sent: the message its task was sent; child */
+    MFI_EV_ITEM_CANCELED,   /* the item will not run, or ended as canceled; value: an error map or NULL; child */
     MFI_EV_CANCEL,          /* the whole signature */
     MFI_EV_FAIL,            /* the whole signature, by an error of the flow itself; value: the error map */
     MFI_EV_SUSPEND,         /* nothing of it starts until it is resumed */
@@ -43,6 +43,7 @@ typedef struct mfi_flow_event {
     uint64_t       lock;
     int64_t        until_ms;
     mf_removal     removal;
+    mf_key         child;       /* an item with a record that ended before it started; unset: it had started */
     const mf_item *items;       /* borrowed until the commit */
     size_t         item_count;
     uint64_t       from;        /* the index that the first one must get; UINT64_MAX: any */
@@ -81,7 +82,8 @@ bool mfi_swarm_is_complete(const mf_spec *spec, const mf_state *state);
 
 /* ---- starts ------------------------------------------------------------------------------------------------------ */
 
-/** A signature that is to be started has ended already: its container, which was not waiting for it then, is told now. */
+/** A signature that is to be started has ended already: its container, which was not waiting for it then, is told now. One that
+ * ends after this was looked at tells it while the start is committed: see mfi_item_ahead. */
 void mfi_flow_ended_before(const mf_spec *spec, mfi_plan *plan);
 /** A signature that is to be started was removed: so its container, if it has one, is told that it failed. */
 void mfi_flow_gone(const mfi_start *start, mfi_plan *plan);

@@ -52,10 +52,10 @@ static size_t draw_from_source(mf_client *client, const mf_spec *spec, mf_state 
 }
 
 /* Items that this very commit adds are not in the store yet. */
-static size_t read_planned(const mf_state *state, size_t want, mf_item *items, const mfi_plan *plan)
+static size_t read_planned(uint64_t from, size_t want, mf_item *items, const mfi_plan *plan)
 {
     size_t got = 0;
-    for (uint64_t at = state->next - plan->items_from; got < want && at < plan->item_count; at++) {
+    for (uint64_t at = from - plan->items_from; got < want && at < plan->item_count; at++) {
         items[got] = plan->items[at];
         mf_spec_ref(items[got].spec);
         mf_message_ref(items[got].message);
@@ -64,17 +64,29 @@ static size_t read_planned(const mf_state *state, size_t want, mf_item *items, c
     return got;
 }
 
-static size_t read_added(mf_client *client, const mf_spec *spec, const mf_state *state, size_t want, mf_item *items,
+static size_t read_added(mf_client *client, const mf_spec *spec, uint64_t from, size_t want, mf_item *items,
                          mfi_plan *plan)
 {
     size_t got = 0;
-    if (plan->item_count > 0 && state->next >= plan->items_from)
-        return read_planned(state, want, items, plan);
+    if (plan->item_count > 0 && from >= plan->items_from)
+        return read_planned(from, want, items, plan);
     mf_error err;
-    mf_status st = mf_store_items(client->store, &spec->key, state->next, want, items, &got, &err);
+    mf_status st = mf_store_items(client->store, &spec->key, from, want, items, &got, &err);
     if (st != MF_OK)
         mfi_plan_fail(plan, st, err.text);
     return got;
+}
+
+bool mfi_is_of_another_item(mf_client *client, const mf_spec *spec, const mf_state *state, const mfi_flow_event *event,
+                            mfi_plan *plan)
+{
+    mf_item item;
+    if (!mf_key_is_set(&event->child) || spec->kind != MF_KIND_SWARM || spec->source.len > 0 || event->index >= state->total ||
+        read_added(client, spec, event->index, 1, &item, plan) == 0)
+        return false;
+    bool another = !mf_key_eq(&item.spec->key, &event->child);
+    mfi_item_unref(&item);
+    return another;
 }
 
 void mfi_draw(mf_client *client, const mf_spec *spec, mf_state *state, bool may_draw, mfi_plan *plan)
@@ -92,7 +104,7 @@ void mfi_draw(mf_client *client, const mf_spec *spec, mf_state *state, bool may_
         bool exhausted = false;
         size_t want = room < MFI_DRAW_PAGE ? (size_t)room : MFI_DRAW_PAGE;
         size_t got = from_source ? draw_from_source(client, spec, state, want, items, &exhausted, plan)
-                                 : read_added(client, spec, state, want, items, plan);
+                                 : read_added(client, spec, state->next, want, items, plan);
         if (plan->status == MF_OK)
             mfi_swarm_publish(spec, state, items, got, exhausted, plan);
         for (size_t i = 0; i < got; i++) {

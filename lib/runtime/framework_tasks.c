@@ -20,6 +20,18 @@ static mf_message *part(mf_client *client, const mf_message *message, const char
     return copy;
 }
 
+/* Who ended before it started; unset: the message tells of another end. */
+static mf_key child_of(const mf_message *message)
+{
+    mf_value value;
+    mf_str text;
+    mf_key key = {{0}};
+    if (message == NULL || !mf_value_get(mf_message_value(message), MF_STR_LIT("child"), &value) ||
+        mf_value_str(value, &text) != MF_OK || mf_key_parse(text, &key, NULL) != MF_OK)
+        memset(&key, 0, sizeof key);
+    return key;
+}
+
 static uint64_t expected_items(mf_client *client, const mf_key *key, const mf_message *message)
 {
     mf_record record = mfi_load_record(client, key);
@@ -46,6 +58,7 @@ static mfi_flow_event event_of(mf_client *client, mfi_framework_task task, const
     case MFI_ON_SWARM_ITEM_ERROR:
         event.value = part(client, d->message, "error");
         event.sent = part(client, d->message, "message");
+        event.child = child_of(d->message);
         /* The child of a container ends as canceled without an error. */
         event.kind = event.value == NULL ? MFI_EV_ITEM_CANCELED : MFI_EV_ITEM_FAILED;
         break;

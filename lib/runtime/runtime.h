@@ -82,6 +82,10 @@ void mfi_dispatcher_fini(mf_client *client);
 
 /** Publish as many items of a swarm as there is room for. */
 void mfi_draw(mf_client *client, const mf_spec *spec, mf_state *state, bool may_draw, mfi_plan *plan);
+/** Whether the event tells of an item that is another one's: an addition that was cut short left a record that says it stands
+ * where another item stands by now. A failure is the plan's. */
+bool mfi_is_of_another_item(mf_client *client, const mf_spec *spec, const mf_state *state, const mfi_flow_event *event,
+                            mfi_plan *plan);
 /** A complete swarm's end: {mageflow.swarm_end, results}; with_results: read them, as far as they fit the payload bound. */
 mf_status mfi_gather_end(mf_client *client, const mf_spec *spec, const mf_state *state, bool with_results,
                          const mfi_plan *plan, mf_message **out, mf_error *err);

@@ -112,7 +112,8 @@ static void apply_events(mf_client *client, mfi_mailbox *box, bool may_draw, mf_
         struct mfi_posted *p = &box->batch.at[i];
         if (p->stale)
             continue;
-        if (!gather_for_fill(client, box, state, &p->event))
+        if (mfi_is_of_another_item(client, box->record.spec, state, &p->event, plan) ||
+            !gather_for_fill(client, box, state, &p->event))
             mfi_plan_settle(plan, p->event.settle);
         else if (plan->status == MF_OK)
             p->answer = mfi_flow_apply(box->record.spec, state, &p->event, now_ms, plan);

@@ -117,6 +117,11 @@ void apply(bench *b, mfi_flow_event_kind kind, uint64_t index, const char *value
     apply_event(b, &(mfi_flow_event){.kind = kind, .index = index, .value = json(b, value), .sent = json(b, sent)});
 }
 
+void apply_early(bench *b, mfi_flow_event_kind kind, uint64_t index, mf_key child)
+{
+    apply_event(b, &(mfi_flow_event){.kind = kind, .index = index, .child = child});
+}
+
 void start(bench *b, const char *message, const char *inherited)
 {
     apply_event(b, &(mfi_flow_event){.kind = MFI_EV_START, .value = json(b, message), .inherited = json(b, inherited)});

@@ -42,6 +42,8 @@ void add_callbacks(bench *b);       /* task-…71 when it ends well, task-…72 
 
 /* Apply an event over an empty plan, which it leaves to be looked at. Texts are JSON or NULL. */
 void apply(bench *b, mfi_flow_event_kind kind, uint64_t index, const char *value, const char *sent);
+/* An item's end as one tells it that ended before it started. */
+void apply_early(bench *b, mfi_flow_event_kind kind, uint64_t index, mf_key child);
 void start(bench *b, const char *message, const char *inherited);
 /* Publish n items with these messages (the same for all) as draw does. */
 void publish(bench *b, const char *name, size_t n, const char *message, bool exhausted);

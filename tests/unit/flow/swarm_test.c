@@ -113,6 +113,17 @@ Test(flow_swarm, an_outcome_never_published_is_not_believed)
     cr_assert(not(b.plan.changed));
 }
 
+Test(flow_swarm, an_item_that_ends_before_its_start_moves_the_record_on_and_counts_nothing)
+{
+    put_swarm(&b, 5, 2, 0);
+    start(&b, NULL, NULL);
+    publish(&b, "item", 2, NULL, false);
+    apply_early(&b, MFI_EV_ITEM_CANCELED, 2, key_of(MF_KIND_TASK, 5));
+    is_text(effects(&b), "settle 7\n");
+    cr_assert(b.plan.changed);
+    is_text(state_text(&b), "active 2/5 running 2 done 0 failed 0 canceled 0 epoch 0");
+}
+
 Test(flow_swarm, after_its_cancel_outcomes_are_counted_and_nothing_follows)
 {
     put_swarm(&b, 5, 2, 0);

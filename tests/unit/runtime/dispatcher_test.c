@@ -122,3 +122,32 @@ Test(runtime_dispatcher, an_end_that_comes_with_the_last_outcome_does_not_miss_i
     cr_assert(eq(i64, value, 11));
     mf_record_release(&record);
 }
+
+/* ---- whose end is it ----------------------------------------------------------------------------------------------------- */
+
+/* An addition that a crash cut short leaves the record of an item that was never added. Another one took its place. */
+Test(runtime_dispatcher, what_was_never_added_does_not_end_the_item_in_its_place)
+{
+    mf_spec *spec = bench_spec(&b, MF_KIND_SWARM, "open", 1);
+    mf_key key = spec->key;
+    spec->max_concurrency = 1;
+    cr_assert(eq(int, bench_put(&b, spec, &(mf_state){.status = MF_STATUS_ACTIVE}), MF_OK));
+    mf_spec *added = bench_spec(&b, MF_KIND_TASK, "work", 5);
+    added->container = key;
+    mf_item item = {.spec = added};
+    mf_key it = added->key, never_added = bench_key(MF_KIND_TASK, 4);
+    cr_assert(eq(int, bench_put(&b, mf_spec_ref(added), &(mf_state){.status = MF_STATUS_PENDING}), MF_OK));
+    mfi_flow_event add = {.kind = MFI_EV_ADD, .items = &item, .item_count = 1, .from = 0};
+    cr_assert(eq(int, mfi_dispatch_wait(b.client, &key, &add, false), MF_OK));
+    mf_spec_unref(added);
+
+    mf_record record = {0};
+    post(&key, (mfi_flow_event){.kind = MFI_EV_ITEM_CANCELED, .index = 0, .child = never_added});
+    cr_assert(eq(int, mf_store_load(b.store, &key, 1, &record, NULL), MF_OK));
+    cr_assert(all(eq(u64, record.state.running, 1), zero(u64, record.state.canceled)));
+    mf_record_release(&record);
+    post(&key, (mfi_flow_event){.kind = MFI_EV_ITEM_CANCELED, .index = 0, .child = it});
+    cr_assert(eq(int, mf_store_load(b.store, &key, 1, &record, NULL), MF_OK));
+    cr_assert(all(zero(u64, record.state.running), eq(u64, record.state.canceled, 1)));
+    mf_record_release(&record);
+}
