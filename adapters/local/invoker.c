@@ -126,7 +126,7 @@ static void job_fill(local_job *job, uint64_t mark)
     job->delivery = (mf_delivery){
         .id = number_text(job->id, sizeof job->id, e->id), .task = e->spec->name, .message = e->message, .error = e->error,
         .unit = e->unit, .attempt = e->attempt, .spec = e->spec, .claim = &job->taken.claim, .mark = mark,
-        .priority = e->priority,
+        .priority = e->priority, .gather = true,
         .native = job,
     };
 }
@@ -134,21 +134,38 @@ static void job_fill(local_job *job, uint64_t mark)
 static void job_run(void *arg);
 static void pump(local *l);
 
-/* With GROW only memory can be missing; then the thread that brought the job runs it. */
-static void job_submit(local_job *job)
+/* With GROW only memory can be missing; then the thread that brought the job runs it. It is counted as queued already. */
+static void job_queue(local_job *job)
 {
     if (mf_pool_submit(job->owner->pool, job_run, job) != MF_OK)
         job_run(job);
 }
 
+static void job_submit(local_job *job)
+{
+    atomic_fetch_add_explicit(&job->owner->queued, 1, memory_order_seq_cst);
+    job_queue(job);
+}
+
+/* Outcomes gather while jobs are queued, and are flushed when the last of those begins, or else by the job that ends after it:
+ *
+ *    a job that ends                a job that begins
+ *    E1  its outcome waits          B1  queued -= 1
+ *    E2  read queued: 0? flush      B2  it was the last one? flush, which reads what waits
+ *
+ * E2 sees B1, or B2 sees E1: all are seq_cst. So nothing waits once no job is queued. */
 static void job_run(void *arg)
 {
     local_job *job = arg;
     local *l = job->owner;
+    if (atomic_fetch_sub_explicit(&l->queued, 1, memory_order_seq_cst) == 1)
+        l->host->ops->flush(l->host);
     if (l->serving)
         l->host->ops->deliver(l->host, &job->delivery);
     else            /* the worker stops: what has not begun goes back, for whoever uses the store next */
         mf_store_give_back(l->store, &job->taken.claim.token, 1, NULL);
+    if (atomic_load_explicit(&l->queued, memory_order_seq_cst) == 0)
+        l->host->ops->flush(l->host);
     mf_entry_release(&job->taken.entry);
 
     mfi_mutex_lock(&l->lock);
@@ -215,9 +232,10 @@ static size_t fill_jobs(local *l, local_job **jobs, const mf_taken *taken, size_
 static void submit_jobs(local *l, const mf_job *jobs, size_t n)
 {
     size_t queued = 0;
+    atomic_fetch_add_explicit(&l->queued, (unsigned)n, memory_order_seq_cst);
     if (n > 0 && mf_pool_submit_batch(l->pool, jobs, n, &queued) != MF_OK)
         for (size_t i = queued; i < n; i++)
-            job_submit(jobs[i].arg);
+            job_queue(jobs[i].arg);
 }
 
 /* Gives how many were taken. The lock is held at both ends, and not in between. Without memory for a job its entry would stay

@@ -43,6 +43,7 @@ typedef struct local {
     bool                has_worker;     /* L */
     atomic_bool         serving;        /* A  changes under the lock */
     bool                pumping, again; /* L  somebody takes; and should look once more */
+    atomic_uint         queued;         /* A  jobs in the pool that have not begun; told to the host when there is none */
     atomic_bool         starved;        /* A  the last look ended for want of slots; changes under the lock */
     unsigned            slots;          /* L */
     unsigned            low;            /* L  slots in use at which it is looked again after that; see worker.c */

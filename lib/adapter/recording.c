@@ -201,6 +201,12 @@ static mf_status recording_refresh_timeout(mf_host *host, mf_context *ctx, mf_du
     return r->upper->ops->refresh_timeout(r->upper, ctx, more);
 }
 
+static void recording_flush(mf_host *host)
+{
+    struct recording *r = recording_of_host(host);
+    r->upper->ops->flush(r->upper);
+}
+
 static const mf_host_ops recording_host_ops = {
     .struct_size = sizeof(mf_host_ops),
     .deliver = recording_deliver,
@@ -209,6 +215,7 @@ static const mf_host_ops recording_host_ops = {
     .stop = recording_stop,
     .mark = recording_mark,
     .refresh_timeout = recording_refresh_timeout,
+    .flush = recording_flush,
 };
 
 static const mf_adapter_ops recording_ops = {

@@ -33,32 +33,33 @@ void mfi_dispatcher_init(mfi_dispatcher *d)
     d->count = 0;
     d->desks = NULL;
     d->held = 0;
+    atomic_init(&d->later_count, 0);
+    atomic_init(&d->later_rounds, 0);
 }
 
 /* ---- desks ------------------------------------------------------------------------------------------------------- */
 
 /* A new one has room for a page of a swarm's items, which is what a swarm begins with. The lock is held. */
-static mfi_plan *desk_take(mf_client *client)
+struct mfi_desk *mfi_desk_take(mf_client *client)
 {
     struct mfi_desk *desk = client->dispatcher.desks;
     if (desk != NULL) {
         client->dispatcher.desks = desk->next;
-        return &desk->plan;
+        return desk;
     }
     desk = mf_new(client->allocator, struct mfi_desk);
     if (desk == NULL)
         return NULL;
     mfi_plan_init(&desk->plan, client->allocator, &client->limits, &client->framework);
     if (mfi_plan_reserve_entries(&desk->plan, MFI_DRAW_PAGE))
-        return &desk->plan;
+        return desk;
     mf_delete(client->allocator, desk);
     return NULL;
 }
 
-/* The plan is empty. The lock is held. */
-static void desk_give(mfi_dispatcher *d, mfi_plan *plan)
+/* Its plan is empty. The lock is held. */
+static void desk_give(mfi_dispatcher *d, struct mfi_desk *desk)
 {
-    struct mfi_desk *desk = (struct mfi_desk *)(void *)plan;    /* its first member */
     desk->next = d->desks;
     d->desks = desk;
 }
@@ -95,7 +96,7 @@ static void list_free(mf_client *client, struct mfi_posted_list *list)
 static void mailbox_free(mf_client *client, mfi_mailbox *box)
 {
     list_free(client, &box->incoming);
-    list_free(client, &box->batch);
+    list_free(client, &box->taken);
     list_free(client, &box->held);
     mf_record_release(&box->record);
     mf_delete(client->allocator, box);
@@ -159,7 +160,7 @@ static bool unhold(mf_client *client, mfi_mailbox *box)
 
 /* ---- posting ----------------------------------------------------------------------------------------------------- */
 
-static mfi_mailbox *mailbox_of(mf_client *client, const mf_key *key)
+mfi_mailbox *mfi_mailbox_of(mf_client *client, const mf_key *key)
 {
     mfi_dispatcher *d = &client->dispatcher;
     mfi_mailbox *box = d->recent;
@@ -184,38 +185,61 @@ static mfi_mailbox *mailbox_of(mf_client *client, const mf_key *key)
 /* Worth keeping: more events will come, and the record is at hand. */
 static bool keeps(const mf_client *client, const mfi_mailbox *box)
 {
-    if (box->held.count > 0)
+    if (box->held.count > 0 || box->later > 0)
         return true;
     return box->record.spec != NULL && box->record.spec->kind != MF_KIND_TASK &&
            box->record.state.status == MF_STATUS_ACTIVE && client->dispatcher.count <= KEPT_MAILBOXES;
 }
 
-/* The lock is held at both ends, and box, made busy, has a plan. */
-static void process_until_idle(mf_client *client, mfi_mailbox *box, bool may_draw)
+/* What is processed next, in box->batch; false: nothing. The lock is held. */
+static bool next_batch(mfi_dispatcher *d, mfi_mailbox *box)
+{
+    if (box->flush && box->later > 0) {
+        box->batch = (struct mfi_posted_list){.at = box->desk->later, .count = mfi_later_collect(d, box, box->desk->later)};
+        box->flush = false;
+        return true;
+    }
+    if (box->incoming.count == 0)
+        return false;
+    box->batch = box->incoming;
+    box->incoming = box->taken;
+    box->incoming.count = 0;
+    box->taken = box->batch;
+    return true;
+}
+
+/* Give back what a batch holds. Tells whether a lock on the record ended with it. */
+static bool batch_release(struct mfi_posted_list *batch)
+{
+    bool unlocked = false;
+    for (size_t i = 0; i < batch->count; i++) {
+        unlocked = unlocked || batch->at[i].event.kind == MFI_EV_UNLOCK;
+        mfi_flow_event_release(&batch->at[i].event);
+    }
+    batch->count = 0;
+    return unlocked;
+}
+
+void mfi_mailbox_run(mf_client *client, mfi_mailbox *box, struct mfi_desk *desk, bool may_draw)
 {
     mfi_dispatcher *d = &client->dispatcher;
-    for (;;) {
-        if (box->incoming.count == 0)
-            break;
-        struct mfi_posted_list taken = box->incoming;
-        box->incoming = box->batch;
-        box->incoming.count = 0;
-        box->batch = taken;
+    box->desk = desk;
+    box->plan = &box->desk->plan;
+    box->busy = box->flush = true;
+    box->owner = mfi_thread_self();
+    while (next_batch(d, box)) {
         mfi_mutex_unlock(&d->lock);
         mfi_mailbox_process(client, box, may_draw);
         desk_clear(client, box->plan);
-        bool unlocked = false;
-        for (size_t i = 0; i < box->batch.count; i++) {
-            unlocked = unlocked || box->batch.at[i].event.kind == MFI_EV_UNLOCK;
-            mfi_flow_event_release(&box->batch.at[i].event);
-        }
-        box->batch.count = 0;
+        bool unlocked = batch_release(&box->batch);
         mfi_mutex_lock(&d->lock);
+        box->taken.count = 0;
         if (unlocked)
             unhold(client, box);
     }
-    box->busy = false;
-    desk_give(d, box->plan);
+    box->busy = box->flush = false;
+    desk_give(d, box->desk);
+    box->desk = NULL;
     box->plan = NULL;
     if (!keeps(client, box)) {
         HASH_DEL(d->boxes, box);
@@ -227,7 +251,7 @@ static void process_until_idle(mf_client *client, mfi_mailbox *box, bool may_dra
     }
 }
 
-static void pause_without_memory(mf_client *client, unsigned *tries)
+void mfi_pause_without_memory(mf_client *client, unsigned *tries)
 {
     mf_error none = {.status = MF_E_NOMEM, .text = "no memory for an event"};
     mfi_pause_before_retry(client, MF_E_NOMEM, &none, tries);
@@ -240,12 +264,13 @@ void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, b
     unsigned tries = 0;
     mfi_mutex_lock(&d->lock);
     mfi_mailbox *box;
-    while ((box = mailbox_of(client, key)) == NULL ||
+    struct mfi_desk *desk = NULL;
+    while ((box = mfi_mailbox_of(client, key)) == NULL ||
            !mfi_array_reserve(client->allocator, (void **)&box->incoming.at, &box->incoming.capacity,
                               box->incoming.count + 1, sizeof *box->incoming.at) ||
-           (!box->busy && (box->plan = desk_take(client)) == NULL)) {
+           (!box->busy && (desk = mfi_desk_take(client)) == NULL)) {
         mfi_mutex_unlock(&d->lock);
-        pause_without_memory(client, &tries);
+        mfi_pause_without_memory(client, &tries);
         mfi_mutex_lock(&d->lock);
     }
     /* From a source or an on_end callback, which runs while this thread processes the record: the event is next in turn,
@@ -259,11 +284,8 @@ void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, b
     posted->ticket = ticket;
     posted->answer = MF_OK;
     posted->stale = false;
-    if (!box->busy) {
-        box->busy = true;
-        box->owner = mfi_thread_self();
-        process_until_idle(client, box, may_draw);
-    }
+    if (!box->busy)
+        mfi_mailbox_run(client, box, desk, may_draw);
     mfi_mutex_unlock(&d->lock);
 }
 
@@ -272,6 +294,7 @@ int64_t mfi_dispatcher_tick(mf_client *client, int64_t now_ms)
     mfi_dispatcher *d = &client->dispatcher;
     int64_t next_ms;
     mfi_mailbox *box, *due;
+    struct mfi_desk *desk = NULL;
     mfi_mutex_lock(&d->lock);
     do {
         next_ms = INT64_MAX;
@@ -280,16 +303,14 @@ int64_t mfi_dispatcher_tick(mf_client *client, int64_t now_ms)
         for (; box != NULL; box = box->hh.next) {
             if (box->held.count == 0)
                 continue;
-            if (box->held_until_ms <= now_ms && due == NULL && !box->busy && (box->plan = desk_take(client)) != NULL)
+            if (box->held_until_ms <= now_ms && due == NULL && !box->busy && (desk = mfi_desk_take(client)) != NULL)
                 due = box;
             else if (box->held_until_ms < next_ms)
                 next_ms = box->held_until_ms;
         }
         if (due != NULL) {
             unhold(client, due);
-            due->busy = true;
-            due->owner = mfi_thread_self();
-            process_until_idle(client, due, false);
+            mfi_mailbox_run(client, due, desk, false);
         }
     } while (due != NULL);
     if (next_ms <= now_ms)      /* it is busy, or there is no memory */

@@ -16,6 +16,7 @@
 
 #define PUBLISH_RETRY mf_milliseconds(500)
 #define LOOK_AGAIN_MS 100                           /* at what could not be finished this time */
+#define GATHER_EVERY mf_milliseconds(5)              /* looks at outcomes that wait for others, while there are such */
 #define ELSEWHERE_EVERY mf_milliseconds(100)        /* looks at what others may have ended or stopped, at most */
 
 void mfi_keeper_init(mfi_keeper *k)
@@ -24,6 +25,9 @@ void mfi_keeper_init(mfi_keeper *k)
     k->delayed_ms = INT64_MAX;
     k->started = k->retry = k->elsewhere = k->stop = false;
     k->looked_ns = INT64_MIN;
+    atomic_init(&k->gathers, false);
+    k->rounds = 0;
+    k->gather_ns = INT64_MIN;
     atomic_init(&k->changed, 0);
 }
 
@@ -108,6 +112,36 @@ static int64_t tick_elsewhere(mf_client *client, int64_t now_ns)
     return INT64_MAX;
 }
 
+/* Outcomes that wait for a delivery to end, which may take any time, wait for one to two of these looks at most. Where none
+ * waited since the last look, there is no next one.
+ *
+ *    who keeps an outcome back          the keeper
+ *    G1  rounds += 1                    L1  gathers = false
+ *    G2  read gathers: wake if false    L2  read rounds: go on if there was another
+ *
+ * All four are seq_cst, so that one of the two sees the other. */
+static int64_t tick_gathered(mf_client *client, int64_t now_ns)
+{
+    mfi_keeper *k = &client->keeper;
+    mfi_dispatcher *d = &client->dispatcher;
+    if (!atomic_load_explicit(&k->gathers, memory_order_acquire))
+        return INT64_MAX;
+    if (now_ns < k->gather_ns)
+        return k->gather_ns;
+    uint32_t rounds = atomic_load_explicit(&d->later_rounds, memory_order_seq_cst);
+    if (rounds == k->rounds && atomic_load_explicit(&d->later_count, memory_order_acquire) > 0) {
+        mfi_dispatch_flush(client);
+    } else if (rounds == k->rounds) {
+        atomic_store_explicit(&k->gathers, false, memory_order_seq_cst);
+        if (atomic_load_explicit(&d->later_rounds, memory_order_seq_cst) == rounds)
+            return INT64_MAX;
+        atomic_store_explicit(&k->gathers, true, memory_order_seq_cst);
+    }
+    k->rounds = rounds;
+    k->gather_ns = now_ns + GATHER_EVERY;
+    return k->gather_ns;
+}
+
 bool mfi_keeper_is_here(void)
 {
     return mfi_here.on_keeper;
@@ -139,6 +173,8 @@ static void *keep(void *arg)
         next = at < next ? at : next;
         at = mfi_leases_tick(client, now);
         next = at < next ? at : next;
+        at = tick_gathered(client, now);
+        next = at < next ? at : next;
         at = tick_elsewhere(client, now);
         next = at < next ? at : next;
         at = tick_delayed(client, now);
@@ -166,6 +202,13 @@ static void changed(mf_client *client)
 void mfi_keeper_look(mf_client *client)
 {
     changed(client);
+}
+
+void mfi_keeper_gathers(mf_client *client)
+{
+    atomic_bool *gathers = &client->keeper.gathers;
+    if (!atomic_load_explicit(gathers, memory_order_seq_cst) && !atomic_exchange_explicit(gathers, true, memory_order_seq_cst))
+        changed(client);
 }
 
 void mfi_keeper_delayed(mf_client *client, int64_t due_ms)

@@ -4,7 +4,8 @@
  *   task_wrapper.c     the one path from a delivery to user code and its outcome
  *   framework_tasks.c  mageflow's own tasks: messages that are events
  *   run_flow.c         the one of them that others may call
- *   dispatcher.c       gathers the events of one record; step.c makes one commit of them; draw.c feeds swarms meanwhile
+ *   dispatcher.c       gathers the events of one record; step.c makes one commit of them; draw.c feeds swarms meanwhile;
+ *                      later.c keeps outcomes back for a moment, so that several are committed together
  *   outbox.c           hands committed messages to managers with a queue of their own
  *   control.c          the calls that run here: stop requests, timeouts; leases.c renews their claims
  *   keeper.c           one thread that sleeps until something is due
@@ -38,6 +39,15 @@
 
 typedef struct mfi_mailbox mfi_mailbox;
 
+#define MFI_LATER_MAX 64    /* outcomes that wait for others at once */
+
+/* The result of a swarm's item, which waits to be committed together with others. */
+typedef struct mfi_later {
+    mfi_mailbox *box;
+    uint64_t     index, token;
+    mf_message  *value;         /* a reference */
+} mfi_later;
+
 typedef struct mfi_dispatcher {
     mfi_mutex       lock;
     mfi_mailbox    *boxes;      /* L  by key */
@@ -45,6 +55,9 @@ typedef struct mfi_dispatcher {
     unsigned        count;      /* L */
     struct mfi_desk *desks;     /* L  free ones */
     unsigned        held;       /* L  events that wait for the end of a lock */
+    mfi_later       later[MFI_LATER_MAX];   /* L */
+    _Atomic uint32_t later_count;           /* A  changes under the lock */
+    _Atomic uint32_t later_rounds;          /* A  how often the first one came */
 } mfi_dispatcher;
 
 /** Where the end of an event's commit is told to somebody who waits for it. */
@@ -58,6 +71,11 @@ typedef struct mfi_ticket {
 void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw, mfi_ticket *ticket);
 /** Post and wait until it is committed. */
 mf_status mfi_dispatch_wait(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw);
+/** Keep the result of a swarm's item (value is borrowed) until mfi_dispatch_flush, another event of the record, or for some
+ * 10 ms. False: there is no room; nothing was done. */
+bool mfi_dispatch_later(mf_client *client, const mf_key *key, uint64_t index, uint64_t token, const mf_message *value);
+/** Process what was kept. */
+void mfi_dispatch_flush(mf_client *client);
 /** Commit a batch that touches no record, trying until it is done. MF_E_STALE: the settled token was no longer current;
  * nothing was done. */
 mf_status mfi_commit_plain(mf_client *client, const uint64_t *settle, const mf_entry *entry);
@@ -169,6 +187,9 @@ typedef struct mfi_keeper {
     bool             elsewhere;     /* L  somebody committed elsewhere: look at what is waited for and what runs */
     int64_t          looked_ns;     /* keeper: when it looked last */
     bool             stop;          /* L */
+    atomic_bool      gathers;       /* A  outcomes have waited for others lately */
+    uint32_t         rounds;        /* keeper: how often they had, at the last look */
+    int64_t          gather_ns;     /* keeper: when to look next */
     _Atomic uint32_t changed;       /* A  grows when there is something new to look at; the futex word */
 } mfi_keeper;
 
@@ -178,6 +199,8 @@ void mfi_keeper_delayed(mf_client *client, int64_t due_ms);
 void mfi_keeper_retry(mf_client *client);
 void mfi_keeper_elsewhere(mf_client *client);
 void mfi_keeper_look(mf_client *client);
+/** Outcomes wait: see to it that they do not for long. Costs a look while it is known. */
+void mfi_keeper_gathers(mf_client *client);
 void mfi_keeper_stop(mf_client *client);
 /** Whether the calling thread is a keeper, on which no source runs. */
 bool mfi_keeper_is_here(void);

@@ -47,6 +47,12 @@ static bool tell_by_message(mf_client *client, const mf_delivery *d, uint64_t to
     return true;
 }
 
+/* One of a swarm's many results, where the adapter has more to deliver. */
+static bool waits_for_others(const mf_delivery *d, uint64_t token, const mfi_flow_event *event)
+{
+    return d->gather && token != 0 && event->kind == MFI_EV_ITEM_DONE && mfi_key_kind(&d->unit.key) == MF_KIND_SWARM;
+}
+
 /* event is consumed. */
 static void tell(mf_client *client, const mf_delivery *d, uint64_t token, mfi_flow_event *event)
 {
@@ -60,6 +66,9 @@ static void tell(mf_client *client, const mf_delivery *d, uint64_t token, mfi_fl
             mfi_commit_plain(client, &token, NULL);
         mfi_flow_event_release(event);
     } else if (tell_by_message(client, d, token, event)) {
+        mfi_flow_event_release(event);
+    } else if (waits_for_others(d, token, event) &&
+               mfi_dispatch_later(client, &d->unit.key, event->index, token, event->value)) {
         mfi_flow_event_release(event);
     } else {
         event->settle = token;
@@ -393,6 +402,11 @@ static mf_status refresh_timeout(mf_host *host, mf_context *ctx, mf_duration mor
     return mfi_control_refresh(mfi_client_of_host(host), ctx->call, more);
 }
 
+static void flush(mf_host *host)
+{
+    mfi_dispatch_flush(mfi_client_of_host(host));
+}
+
 const mf_host_ops mfi_host_ops = {
     .struct_size = sizeof(mf_host_ops),
     .deliver = deliver,
@@ -401,4 +415,5 @@ const mf_host_ops mfi_host_ops = {
     .stop = stop,
     .mark = stops_so_far,
     .refresh_timeout = refresh_timeout,
+    .flush = flush,
 };

@@ -425,6 +425,8 @@ mf_status mfi_sim_create(const mfi_sim_config *config, mfi_sim **out, mf_error *
     sim->order = mfi_prng_of(config->seed, 1);
     sim->chance = mfi_prng_of(config->seed, 2);
     sim->bytes = mfi_prng_of(config->seed, 3);
+    sim->gather = mfi_prng_of(config->seed, 4);
+    sim->gathers = !config->in_order && mfi_prng_one_in(&sim->gather, 2);
     sim->now_ns = FIRST_NS;
     sim->parcels_end = &sim->parcels;
     sim->told.delayed_ms = INT64_MAX;

@@ -80,6 +80,8 @@ struct mfi_sim {
     mf_clock        clock;
     mfi_random      random;
     mfi_prng        order, chance, bytes;       /* who goes on; faults; keys */
+    mfi_prng        gather;                     /* when outcomes that wait for others are flushed */
+    bool            gathers;                    /* … in this schedule */
     int64_t         now_ns;
     uint64_t        steps;
     mfi_strand     *strands;

@@ -50,11 +50,14 @@ static void deliver_job(sim_adapter *a, sim_job *job)
     const mf_entry *e = &job->taken.entry;
     snprintf(id, sizeof id, "%llu", (unsigned long long)e->id);
     mf_delivery d = {.id = mf_cstr(id), .task = e->spec->name, .message = e->message, .error = e->error, .unit = e->unit,
-                     .attempt = e->attempt, .spec = e->spec, .claim = &job->taken.claim, .mark = job->mark, .native = job};
+                     .attempt = e->attempt, .spec = e->spec, .claim = &job->taken.claim, .mark = job->mark,
+                     .gather = a->sim->gathers, .native = job};
     s->met = job != a->jobs && a->jobs != NULL && a->jobs->taken.entry.id < e->id ? MFI_FAULT_BIT(MFI_FAULT_ORDER) : 0;
     deliver(a, &d);
     s->met = met;
     mf_entry_release(&job->taken.entry);
+    if (a->sim->gathers && mfi_prng_one_in(&a->sim->gather, a->jobs == NULL ? 2 : 4))
+        a->host->ops->flush(a->host);   /* else with a later one, or the keeper does */
 }
 
 static void deliver_parcel(sim_adapter *a, mfi_parcel *p, bool early)

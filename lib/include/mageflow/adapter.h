@@ -35,6 +35,7 @@ typedef struct mf_delivery {
     mf_duration       timeout;    /* of this call, as its message says; 0: as its task does */
     uint64_t          mark;       /* with a claim: what the host's mark answered before it was taken */
     int32_t           priority;   /* of the entry; 0 where the manager carries none */
+    bool              gather;     /* with a claim: flush is called soon, and until then the outcome may wait for others */
     void             *native;     /* the adapter's own view of the message */
 } mf_delivery;
 
@@ -63,6 +64,9 @@ typedef struct mf_host_ops {
     uint64_t (*mark)(mf_host *host);
     /* The call's timeout is moved; for contexts whose manager does not do it. */
     mf_status (*refresh_timeout)(mf_host *host, mf_context *ctx, mf_duration more);
+    /* Commit the outcomes that wait for others. Whoever sets `gather` calls it, on a thread of the worker, whenever the next
+     * delivery may be some time in coming; what is not flushed within some 10 ms the host commits by itself. */
+    void (*flush)(mf_host *host);
 } mf_host_ops;
 struct mf_host {
     const mf_host_ops *ops;
