@@ -5,6 +5,7 @@
  *     queens   n-queens(11): some work in each task, and uneven
  *
  * ns per spawn, of the whole machine's time: with two workers half of it is what each spends. */
+#include "external.h"
 #include "report.h"
 #include "shapes.h"
 
@@ -61,19 +62,30 @@ static double queens_round(const forker *f, void *pool)
 }
 
 static const struct {
-    const char *title;
+    const char *title, *name;
     double (*round)(const forker *, void *pool);
+    int spawns;
 } shapes[] = {
-    {"fib(32)", fib_round},
-    {"skynet, 1,000,000 leaves", skynet_round},
-    {"n-queens(11)", queens_round},
+    {"fib(32)", "fib", fib_round, FIB_SPAWNS},
+    {"skynet, 1,000,000 leaves", "skynet", skynet_round, SKYNET_SPAWNS},
+    {"n-queens(11)", "queens", queens_round, QUEENS_SPAWNS},
 };
+
+static external outside[EXTERNALS_MAX];
+static int outside_count;
+
+static double outside_round(const external *e, size_t shape, unsigned workers)
+{
+    char w[16];
+    snprintf(w, sizeof w, "%u", workers);
+    return external_round(e, "fork", shapes[shape].name, w) / shapes[shape].spawns;
+}
 
 static void bench(unsigned workers, size_t shape, int rounds)
 {
     report_row rows[REPORT_ROWS_MAX] = {{0}};
     char title[96];
-    for (int r = -1; r < rounds; r++)      /* the first one warms up */
+    for (int r = -1; r < rounds; r++) {    /* the first one warms up */
         for (int i = 0; i < FORKERS; i++) {
             const forker *f = forkers[i];
             void *pool = f->create(workers);
@@ -84,19 +96,29 @@ static void bench(unsigned workers, size_t shape, int rounds)
             if (r >= 0)
                 rows[i].value[r] = ns;
         }
+        for (int i = 0; i < outside_count; i++) {
+            double ns = outside_round(&outside[i], shape, workers);
+            rows[FORKERS + i].name = outside[i].name;
+            if (r >= 0)
+                rows[FORKERS + i].value[r] = ns;
+        }
+    }
     snprintf(title, sizeof title, "### %s, %u worker%s", shapes[shape].title, workers, workers == 1 ? "" : "s");
-    report_table(title, "ns per spawn", rows, FORKERS, rounds, 0);
+    report_table(title, "ns per spawn", rows, FORKERS + outside_count, rounds, 0);
 }
 
 int main(int argc, char **argv)
 {
     bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
-    int rounds = quick ? 7 : 15;
+    int rounds = quick ? 7 : 9;
+    outside_count = quick ? 0 : externals("fork", outside);
     printf("## Tasks that spawn tasks\n\n");
     report_machine(quick ? "script/bench --quick fork" : "script/bench fork");
     for (int i = 0; i < FORKERS; i++)
         printf("- %s %s%s\n", forkers[i]->name, forkers[i]->version(),
                forkers[i]->helps ? "; the thread that asks is one of the workers" : "");
+    for (int i = 0; i < outside_count; i++)
+        printf("- %s, a program of its own; the thread that asks is none of the workers\n", outside[i].name);
 #ifndef BENCH_TBB
     printf("- missing: oneTBB was not found when this was built\n");
 #endif

@@ -68,4 +68,4 @@ static const char *version(void)
     return text;
 }
 
-const contestant bench_glib = {"GThreadPool", version, create, submit, NULL, drain, destroy};
+const contestant bench_glib = {"GThreadPool", version, create, submit, NULL, drain, destroy, false};

@@ -111,4 +111,4 @@ static const char *version(void)
     return "written here";
 }
 
-const contestant bench_mutex = {"mutex + condition", version, create, submit, NULL, drain, destroy};
+const contestant bench_mutex = {"mutex + condition", version, create, submit, NULL, drain, destroy, false};

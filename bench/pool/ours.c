@@ -45,4 +45,4 @@ static void destroy(void *pool)
     mf_pool_destroy(pool);
 }
 
-const contestant bench_ours = {"mageflow", version, create, submit, submit_many, drain, destroy};
+const contestant bench_ours = {"mageflow", version, create, submit, submit_many, drain, destroy, false};

@@ -2,7 +2,7 @@
 #ifndef BENCH_REPORT_H
 #define BENCH_REPORT_H
 
-enum { REPORT_ROUNDS_MAX = 31, REPORT_ROWS_MAX = 8 };
+enum { REPORT_ROUNDS_MAX = 31, REPORT_ROWS_MAX = 24 };
 
 typedef struct report_row {
     const char *name;

@@ -52,4 +52,4 @@ void destroy(void *pool)
 
 }  // namespace
 
-extern "C" const contestant bench_tbb = {"oneTBB", version, create, submit, nullptr, wait, destroy};
+extern "C" const contestant bench_tbb = {"oneTBB", version, create, submit, nullptr, wait, destroy, false};

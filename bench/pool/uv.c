@@ -83,4 +83,4 @@ static const char *version(void)
     return uv_version_string();
 }
 
-const contestant bench_uv = {"libuv", version, create, submit, NULL, drain, destroy};
+const contestant bench_uv = {"libuv", version, create, submit, NULL, drain, destroy, true};
