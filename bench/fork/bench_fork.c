@@ -2,7 +2,7 @@
  *
  *     fib      fib(32) without a cutoff: nothing but spawns
  *     skynet   a sum over 1,000,000 leaves, ten spawns a node
- *     queens   n-queens(11): some work in each task, and uneven
+ *     queens   n-queens(11): some work in each, and uneven
  *
  * ns per spawn, of the whole machine's time: with two workers half of it is what each spends. */
 #include "external.h"
@@ -112,7 +112,7 @@ int main(int argc, char **argv)
     bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
     int rounds = quick ? 7 : 9;
     outside_count = quick ? 0 : externals("fork", outside);
-    printf("## Tasks that spawn tasks\n\n");
+    printf("## Recursive spawns\n\n");
     report_machine(quick ? "script/bench --quick fork" : "script/bench fork");
     for (int i = 0; i < FORKERS; i++)
         printf("- %s %s%s\n", forkers[i]->name, forkers[i]->version(),

@@ -22,44 +22,44 @@ static void destroy(void *pool)
     mf_pool_destroy(pool);
 }
 
-MF_TASK(uint64_t, fib_task, int, n)
+MF_SPAWNABLE(uint64_t, fib_call, int, n)
 {
     if (n < 2)
         return (uint64_t)n;
-    MF_SPAWN(fib_task, n - 1);
-    uint64_t b = MF_CALL(fib_task, n - 2);
-    return MF_SYNC(fib_task) + b;
+    MF_SPAWN(fib_call, n - 1);
+    uint64_t b = MF_CALL(fib_call, n - 2);
+    return MF_SYNC(fib_call) + b;
 }
 
 static uint64_t fib(void *pool, int n)
 {
     uint64_t value;
-    if (fib_task_run(pool, &value, n) != MF_OK)
+    if (fib_call_run(pool, &value, n) != MF_OK)
         abort();
     return value;
 }
 
-MF_TASK(int64_t, skynet_task, int64_t, first, int64_t, leaves)
+MF_SPAWNABLE(int64_t, skynet_call, int64_t, first, int64_t, leaves)
 {
     if (leaves == 1)
         return first;
     for (int i = 0; i < 10; i++)
-        MF_SPAWN(skynet_task, first + i * (leaves / 10), leaves / 10);
+        MF_SPAWN(skynet_call, first + i * (leaves / 10), leaves / 10);
     int64_t sum = 0;
     for (int i = 0; i < 10; i++)
-        sum += MF_SYNC(skynet_task);
+        sum += MF_SYNC(skynet_call);
     return sum;
 }
 
 static int64_t skynet(void *pool, int64_t first, int64_t leaves)
 {
     int64_t sum;
-    if (skynet_task_run(pool, &sum, first, leaves) != MF_OK)
+    if (skynet_call_run(pool, &sum, first, leaves) != MF_OK)
         abort();
     return sum;
 }
 
-MF_TASK(int, queens_task, board, before, int, row)
+MF_SPAWNABLE(int, queens_call, board, before, int, row)
 {
     if (row == QUEENS_N)
         return 1;
@@ -68,11 +68,11 @@ MF_TASK(int, queens_task, board, before, int, row)
         if (board_allows(&before, row, column)) {
             board b = before;
             b.column[row] = (signed char)column;
-            MF_SPAWN(queens_task, b, row + 1);
+            MF_SPAWN(queens_call, b, row + 1);
             spawned++;
         }
     for (int i = 0; i < spawned; i++)
-        ways += MF_SYNC(queens_task);
+        ways += MF_SYNC(queens_call);
     return ways;
 }
 
@@ -80,7 +80,7 @@ static int queens(void *pool)
 {
     board empty = {{0}};
     int ways;
-    if (queens_task_run(pool, &ways, empty, 0) != MF_OK)
+    if (queens_call_run(pool, &ways, empty, 0) != MF_OK)
         abort();
     return ways;
 }

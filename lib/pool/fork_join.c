@@ -1,19 +1,19 @@
-/* The half of mageflow/fork_join.h that is not inline: who may take whose tasks, and how to wait for one that was taken.
+/* The half of mageflow/fork_join.h that is not inline: who may take whose spawns, and how to wait for one that was taken.
  *
- * Each worker has a stack of tasks, an array that its own calls go up and down. It is split:
+ * Each worker has a stack of spawns, an array that its own calls go up and down. It is split:
  *
- *     tasks      tail            split             top
+ *     spawns    tail             split             top
  *       | taken   | for anybody    | the worker's    |  free
  *
- * Above `split` the worker works without atomics. tail and split are one word, `public`. A thief takes the oldest task by
+ * Above `split` the worker works without atomics. tail and split are one word, `public`. A thief takes the oldest spawn by
  * a compare-and-swap that moves tail up; the worker moves split up when it was asked (mf_fork_publish), and down when
- * its own calls have come down to it (mf_fork_take_back), each in one operation on that word. So a task is taken by one.
+ * its own calls have come down to it (mf_fork_take_back), each in one operation on that word. So a spawn is taken by one.
  *
  * Invariant  tail <= split <= top. A slot between tail and split is written before the operation that moved split past
  *            it (release), read after the one that moved tail past it (acquire), and written again only when its taker
  *            has said that it is done (state, below).
  *
- * A task's state, 0 in a slot that nobody has taken:
+ * A spawn's state, 0 in a slot that nobody has taken:
  *
  *     thief         stack of whoever runs it; written by the thief a moment after it took it
  *     thief|WAITING its owner sleeps, or is about to
@@ -21,19 +21,20 @@
  *
  * Sleeping. An idle worker is the doorbell's; it looks here, too, before it sleeps (W2, mfi_fork_stealable), and asks:
  *
- *     worker with tasks                         one that is idle, or waits for a task of its own
+ *     worker with spawns                        one that is idle, or waits for a spawn of its own
  *     P1  public: split up                      I1  counted by the doorbell / state |= WAITING
  *     P2  asked = 0                             I2  asked = 1
- *     P3  ring; wake the owner of the task      I3  look at public
+ *     P3  ring; wake the owner of the spawn     I3  look at public
  *         that runs here, if WAITING            I4  sleep
  *
- * Invariant  P3 sees the sleeper, or I3 sees the tasks; never neither: each side writes, then reads the other's, all seq_cst.
+ * Invariant  P3 sees the sleeper, or I3 sees the spawns; never neither: each side writes, then reads the other's,
+ *            all seq_cst.
  *            P2 may wipe out an I2 of the same moment: then I3 comes after P1, or P3 after I1.
  * Not kept   that a worker notices `asked` at once: it looks at its next spawn or sync. Before that it had nothing to give
  *            away but what lies above split already.
  *
- * A worker that waits takes tasks of its thief only (leapfrogging): these are, but for what its thief had begun before,
- * pieces of the task it waits for. Nobody can wait in a circle: whoever waits at the top of its stack waits for a task
+ * A worker that waits takes spawns of its thief only (leapfrogging): these are, but for what its thief had begun before,
+ * pieces of the spawn it waits for. Nobody can wait in a circle: whoever waits at the top of its stack waits for a spawn
  * spawned after everything beneath.
  *
  * Checked    tests/stress/fork_join_race.c, tests/model/fork_join.pml
@@ -48,13 +49,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { TASKS = 1 << 20 };
+enum { SPAWNS = 1 << 20 };
 
 #define DONE    ((uintptr_t)1)
 #define WAITING ((uintptr_t)2)
 #define FLAGS   (DONE | WAITING)
 
-/* The first page of a mapping; the tasks come behind it, and behind these a page that nobody may touch.
+/* The first page of a mapping; the spawns come behind it, and behind these a page that nobody may touch.
  * I set when made · O the worker that runs here · A atomic */
 struct mfi_fork_stack {
     mf_fork                 inline_half;   /* O, asked A. First: the inline half knows nothing else */
@@ -62,17 +63,17 @@ struct mfi_fork_stack {
     _Atomic uint64_t        public;        /* A  split << 32 | tail, as indexes */
     MFI_APART(apart_rest);
     mf_pool_worker         *worker;        /* I */
-    mf_fork_task           *tasks;         /* I */
+    mf_spawn               *spawns;        /* I */
     struct mfi_fork_stack  *below;         /* O  one in use already; see stack_enter */
     struct mfi_fork_stack  *above;         /* O  one more, made before and free now */
-    mf_fork_task           *serving;       /* O  the task of another stack that runs here; the innermost */
+    mf_spawn               *serving;       /* O  the spawn of another stack that runs here; the innermost */
     mf_pool_worker         *serving_whom;  /* O */
     bool                    used;          /* O */
 };
 
 typedef struct mfi_fork_stack stack;
 
-_Static_assert(sizeof(mf_fork_task) == MFI_CACHE_LINE, "a task is a cache line");
+_Static_assert(sizeof(mf_spawn) == MFI_CACHE_LINE, "a spawn is a cache line");
 
 static uint64_t word_of(uint64_t tail, uint64_t split)
 {
@@ -90,10 +91,10 @@ static uint64_t split_of(uint64_t word)
 }
 
 /* Plain in the public header, so that it is C++ too. */
-static _Atomic uintptr_t *state_of(mf_fork_task *task)
+static _Atomic uintptr_t *state_of(mf_spawn *spawn)
 {
-    _Static_assert(sizeof(_Atomic uintptr_t) == sizeof(uintptr_t), "the atomic word must fit into mf_fork_task");
-    return (_Atomic uintptr_t *)&task->state;
+    _Static_assert(sizeof(_Atomic uintptr_t) == sizeof(uintptr_t), "the atomic word must fit into mf_spawn");
+    return (_Atomic uintptr_t *)&spawn->state;
 }
 
 static _Atomic uint32_t *asked_of(stack *s)
@@ -117,7 +118,7 @@ static size_t header_size(void)
 
 static size_t mapping_size(void)
 {
-    return header_size() + TASKS * sizeof(mf_fork_task) + page_size();
+    return header_size() + SPAWNS * sizeof(mf_spawn) + page_size();
 }
 
 static stack *stack_make(mf_pool_worker *worker)
@@ -132,13 +133,13 @@ static stack *stack_make(mf_pool_worker *worker)
     }
     stack *s = (stack *)at;
     s->worker = worker;
-    s->tasks = (mf_fork_task *)(at + header_size());
-    s->inline_half.split = s->tasks;
+    s->spawns = (mf_spawn *)(at + header_size());
+    s->inline_half.split = s->spawns;
     return s;
 }
 
-/* The stack that a worker may use from its first slot on. It has one, and needs a second if a task runs a job, which runs a
- * task: how far the first is filled only its own calls know. NULL: no memory. */
+/* The stack that a worker may use from its first slot on. It has one, and needs a second if a spawn runs a job, which runs a
+ * spawn: how far the first is filled only its own calls know. NULL: no memory. */
 static stack *stack_enter(mf_pool_worker *worker)
 {
     /* Relaxed: written by this thread alone. */
@@ -180,7 +181,7 @@ void mfi_fork_free(mf_pool_worker *worker)
 
 /* ---- taking ------------------------------------------------------------------------------------------------------ */
 
-static mf_fork_task *take_from(stack *victim)
+static mf_spawn *take_from(stack *victim)
 {
     /* seq_cst: I3. */
     uint64_t word = atomic_load_explicit(&victim->public, memory_order_seq_cst);
@@ -188,35 +189,35 @@ static mf_fork_task *take_from(stack *victim)
         /* Acquire: pairs with the release in mf_fork_publish. Release: what later takes order themselves by. */
         if (atomic_compare_exchange_weak_explicit(&victim->public, &word, word + 1, memory_order_acq_rel,
                                                   memory_order_acquire))
-            return &victim->tasks[tail_of(word)];
+            return &victim->spawns[tail_of(word)];
     return NULL;
 }
 
 /* Take one, or ask for one. */
-static mf_fork_task *take_or_ask(stack *victim)
+static mf_spawn *take_or_ask(stack *victim)
 {
-    mf_fork_task *task = take_from(victim);
+    mf_spawn *spawn = take_from(victim);
     /* A load first: many may ask, and the line is the victim's. */
-    if (task == NULL && atomic_load_explicit(asked_of(victim), memory_order_relaxed) == 0)
+    if (spawn == NULL && atomic_load_explicit(asked_of(victim), memory_order_relaxed) == 0)
         atomic_store_explicit(asked_of(victim), 1, memory_order_seq_cst);
-    return task;
+    return spawn;
 }
 
-/* Run a task of victim on s, whose first free slot is top. */
-static void run_taken(stack *s, mf_fork_task *top, stack *victim, mf_fork_task *task)
+/* Run a spawn of victim on s, whose first free slot is top. */
+static void run_taken(stack *s, mf_spawn *top, stack *victim, mf_spawn *spawn)
 {
     mf_pool_worker *owner = victim->worker;
-    mf_fork_task *serving = s->serving;
+    mf_spawn *serving = s->serving;
     mf_pool_worker *whom = s->serving_whom;
-    s->serving = task;
+    s->serving = spawn;
     s->serving_whom = owner;
     /* Release: the owner reads this stack through it. */
-    atomic_store_explicit(state_of(task), (uintptr_t)s, memory_order_release);
-    task->steal(&s->inline_half, top, task);
+    atomic_store_explicit(state_of(spawn), (uintptr_t)s, memory_order_release);
+    spawn->steal(&s->inline_half, top, spawn);
     s->serving = serving;
     s->serving_whom = whom;
     /* Release: the value. From here on the slot is its owner's again. */
-    if (atomic_exchange_explicit(state_of(task), DONE, memory_order_acq_rel) & WAITING)
+    if (atomic_exchange_explicit(state_of(spawn), DONE, memory_order_acq_rel) & WAITING)
         mfi_parker_unpark(&owner->fork_bed);
 }
 
@@ -225,7 +226,7 @@ static void run_taken_job(void *arg)
 {
     mf_pool_worker *self = mfi_worker_current();
     stack *s = self->fork_room;
-    run_taken(s, s->tasks, self->fork_victim, arg);
+    run_taken(s, s->spawns, self->fork_victim, arg);
     stack_leave(s);
 }
 
@@ -244,12 +245,12 @@ bool mfi_fork_take(mf_pool_worker *self, mfi_item *job)
         /* Room first: what was taken has to be run. */
         if (room == NULL && (room = stack_enter(self)) == NULL)
             return false;
-        mf_fork_task *task = take_or_ask(victim);
-        if (task == NULL)
+        mf_spawn *spawn = take_or_ask(victim);
+        if (spawn == NULL)
             continue;
         self->fork_room = room;
         self->fork_victim = victim;
-        *job = (mfi_item){{(uintptr_t)run_taken_job, (uintptr_t)task, 0}};
+        *job = (mfi_item){{(uintptr_t)run_taken_job, (uintptr_t)spawn, 0}};
         return true;
     }
     if (room != NULL)
@@ -277,7 +278,7 @@ bool mfi_fork_stealable(mf_pool_worker *self)
 
 /* ---- giving ------------------------------------------------------------------------------------------------------ */
 
-void mf_fork_publish(mf_fork *self, mf_fork_task *end)
+void mf_fork_publish(mf_fork *self, mf_spawn *end)
 {
     stack *s = (stack *)self;
     size_t mine = (size_t)(end - self->split);
@@ -295,11 +296,11 @@ void mf_fork_publish(mf_fork *self, mf_fork_task *end)
 
 /* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
-/* Sleep until the task is done or its thief has something to give. */
-static void sleep_for(stack *s, mf_fork_task *task, uintptr_t seen)
+/* Sleep until the spawn is done or its thief has something to give. */
+static void sleep_for(stack *s, mf_spawn *spawn, uintptr_t seen)
 {
     /* I1; a thief that is done by now changes the word first, and there is no sleep. */
-    if (!atomic_compare_exchange_strong_explicit(state_of(task), &seen, seen | WAITING, memory_order_seq_cst,
+    if (!atomic_compare_exchange_strong_explicit(state_of(spawn), &seen, seen | WAITING, memory_order_seq_cst,
                                                  memory_order_acquire))
         return;
     stack *thief = (stack *)seen;
@@ -309,26 +310,26 @@ static void sleep_for(stack *s, mf_fork_task *task, uintptr_t seen)
         mfi_parker_park(&s->worker->fork_bed, INT64_MAX);
     seen |= WAITING;
     /* Awake; unless it is done, which nobody takes back. */
-    atomic_compare_exchange_strong_explicit(state_of(task), &seen, seen & ~WAITING, memory_order_acq_rel,
+    atomic_compare_exchange_strong_explicit(state_of(spawn), &seen, seen & ~WAITING, memory_order_acq_rel,
                                             memory_order_acquire);
 }
 
-static void await(stack *s, mf_fork_task *task)
+static void await(stack *s, mf_spawn *spawn)
 {
     mfi_backoff wait = MFI_BACKOFF;
     for (;;) {
         /* Acquire: pairs with run_taken. */
-        uintptr_t state = atomic_load_explicit(state_of(task), memory_order_acquire);
+        uintptr_t state = atomic_load_explicit(state_of(spawn), memory_order_acquire);
         if (state == DONE)
             return;
         stack *thief = (stack *)(state & ~FLAGS);
-        mf_fork_task *piece = thief != NULL ? take_or_ask(thief) : NULL;
+        mf_spawn *piece = thief != NULL ? take_or_ask(thief) : NULL;
         if (piece != NULL) {
-            run_taken(s, task + 1, thief, piece);
+            run_taken(s, spawn + 1, thief, piece);
             wait = MFI_BACKOFF;
         } else if (!mfi_backoff_once(&wait)) {
             if (thief != NULL)
-                sleep_for(s, task, state);
+                sleep_for(s, spawn, state);
             else
                 sched_yield();      /* taken, but its thief has not written its name yet */
             wait = MFI_BACKOFF;
@@ -336,14 +337,14 @@ static void await(stack *s, mf_fork_task *task)
     }
 }
 
-bool mf_fork_take_back(mf_fork *self, mf_fork_task *task)
+bool mf_fork_take_back(mf_fork *self, mf_spawn *spawn)
 {
     stack *s = (stack *)self;
     if (atomic_load_explicit(asked_of(s), memory_order_relaxed) != 0)
-        mf_fork_publish(self, task);
-    if (task >= self->split)
+        mf_fork_publish(self, spawn);
+    if (spawn >= self->split)
         return true;
-    uint64_t index = (uint64_t)(task - s->tasks);
+    uint64_t index = (uint64_t)(spawn - s->spawns);
     uint64_t word = atomic_load_explicit(&s->public, memory_order_relaxed);
     while (tail_of(word) <= index) {
         /* Half of what nobody took stays for others: somebody wanted it. */
@@ -351,23 +352,23 @@ bool mf_fork_take_back(mf_fork *self, mf_fork_task *task)
         /* Acquire: what thieves did before with slots that are ours now. */
         if (atomic_compare_exchange_weak_explicit(&s->public, &word, word_of(tail_of(word), split), memory_order_acq_rel,
                                                   memory_order_relaxed)) {
-            self->split = s->tasks + split;
+            self->split = s->spawns + split;
             return true;
         }
     }
-    await(s, task);
-    atomic_store_explicit(state_of(task), 0, memory_order_relaxed);
+    await(s, spawn);
+    atomic_store_explicit(state_of(spawn), 0, memory_order_relaxed);
     /* It was the last that others could take: tail and split are behind it. A thief that still looks at the old word finds it
      * changed. */
     atomic_store_explicit(&s->public, word_of(index, index), memory_order_release);
-    self->split = task;
+    self->split = spawn;
     return false;
 }
 
 /* ---- from outside ------------------------------------------------------------------------------------------------ */
 
 struct root {
-    mf_fork_task *task;
+    mf_spawn *spawn;
     mf_status     st;
 };
 
@@ -380,15 +381,15 @@ static void run_root(void *arg)
         return;
     /* Whoever sleeps asked nobody yet. */
     atomic_store_explicit(asked_of(s), 1, memory_order_relaxed);
-    root->task->steal(&s->inline_half, s->tasks, root->task);
+    root->spawn->steal(&s->inline_half, s->spawns, root->spawn);
     stack_leave(s);
 }
 
-mf_status mf_fork_run(mf_pool *pool, mf_fork_task *task)
+mf_status mf_fork_run(mf_pool *pool, mf_spawn *spawn)
 {
     if (mfi_pool_forked(pool))
         return MF_E_FORKED;
-    struct root root = {task, MF_OK};
+    struct root root = {spawn, MF_OK};
     if (mfi_worker_of(pool) != NULL) {
         run_root(&root);
         return root.st;

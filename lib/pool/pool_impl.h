@@ -8,7 +8,7 @@
  *         worker.c  the loop of a worker          idle.c    who is busy: drain and stop
  *         group.c   waiting for some jobs         help.c    a worker that waits runs other jobs
  *         spare.c   a stand-in for a blocked one  fork.c    a pool does not cross a fork
- *         fork_join.c  tasks that spawn tasks: each worker has its own, others take some
+ *         fork_join.c  recursive calls: each worker has its own, others take some
  *
  * Rejected, for now: deques of jobs per worker, with stealing. One queue starts jobs in the order of their submission and is
  * honestly lock-free; the price is that all workers meet at its head. Recursive work has fork_join.c.
@@ -48,8 +48,8 @@ struct mf_pool_worker {
     unsigned         blocked;        /* S  how often it was said to block and not yet taken back */
     mf_pool_worker  *replacement;    /* S  the spare that stands in for it */
 
-    _Atomic(struct mfi_fork_stack *) forks;        /* A  its tasks, written by O; NULL: it has run none yet */
-    mfi_parker                       fork_bed;     /* A  where it sleeps for a task that another took */
+    _Atomic(struct mfi_fork_stack *) forks;        /* A  its spawns, written by O; NULL: it has run none yet */
+    mfi_parker                       fork_bed;     /* A  where it sleeps for a spawn that another took */
     struct mfi_fork_stack           *fork_room;    /* O  for the job that mfi_fork_take gave: where it runs, */
     struct mfi_fork_stack           *fork_victim;  /* O  and whose it was */
     MFI_APART(apart);
@@ -67,7 +67,7 @@ struct mf_pool {
     uint32_t            fork_generation;  /* I */
     unsigned            spinning;         /* I  looks of a searching worker before it sleeps */
     mf_pool_worker     *threads;          /* I  workers + max_spares of them */
-    _Atomic uint32_t    forking;          /* A  1, for good: there was a task that may spawn tasks */
+    _Atomic uint32_t    forking;          /* A  1, for good: somebody has called a spawnable function */
 
     mfi_ring            ring;             /* A  FAIL and WAIT; else without a block */
     mfi_segq            segq;             /* A  GROW */

@@ -1,14 +1,14 @@
-/* model/fork_join.pml: the split deque of lib/pool/fork_join.c: one worker with tasks, two that take some and sleep.
+/* model/fork_join.pml: the split deque of lib/pool/fork_join.c: one worker with spawns, two that take some and sleep.
  *
- * The worker spawns TASKS tasks, then stays until somebody took one (nobody but a thief can run it meanwhile), and only then
+ * The worker spawns SPAWNS spawns, then stays until somebody took one (nobody but a thief can run it meanwhile), and only then
  * syncs; twice, so that slots are used again. Thieves sleep by the doorbell, of which one flag each is left here. Properties:
- * every task ran once before its sync is over; a thief that found a task is told neither too early nor twice that the slot is
+ * every spawn ran once before its sync is over; a thief that found a spawn is told neither too early nor twice that the slot is
  * its own; nobody sleeps for ever, the worker neither.
  * Variants  NO_I3: no look before the sleep. ASK_FIRST: I2 and I3 before I1. PLAIN_P1: split is moved up by a load and a
  *           store. PLAIN_BACK: it is moved down so. EARLY_DONE: a thief says DONE before the value is there. NO_WAITING: it
  *           does not look for WAITING.
  */
-#define TASKS 3
+#define SPAWNS 3
 #define THIEVES 2
 #define FREE 0
 #define TAKEN 1
@@ -16,9 +16,9 @@
 
 byte tail, split_public;           /* one word in the code: always written in one step here, but by variants */
 bool asked, over;
-byte state[TASKS];
-bool waiting[TASKS];               /* state's second bit */
-byte ran[TASKS];
+byte state[SPAWNS];
+bool waiting[SPAWNS];               /* state's second bit */
+byte ran[SPAWNS];
 bool listed[THIEVES];
 bool token;                        /* in the worker's bed */
 
@@ -59,8 +59,8 @@ proctype worker()
     :: round == 2 -> break
     :: round < 2 ->
        do
-       :: top == TASKS -> break
-       :: top < TASKS ->
+       :: top == SPAWNS -> break
+       :: top < SPAWNS ->
           ran[top] = 0;
           top++;
           if
@@ -112,7 +112,7 @@ proctype worker()
                     fi
                 };
                 if
-                :: waiting[top] -> token -> token = false   /* its thief has no tasks here: I2, I3 are the thieves' */
+                :: waiting[top] -> token -> token = false   /* its thief has no spawns here: I2, I3 are the thieves' */
                 :: else -> skip
                 fi;
                 waiting[top] = false

@@ -1,4 +1,4 @@
-/* Tasks that spawn tasks, on few workers and on more than there are CPUs, so that each is halted anywhere. */
+/* Recursive spawns, on few workers and on more than there are CPUs, so that each is halted anywhere. */
 #include "scenario.h"
 
 #include <mageflow/fork_join.h>
@@ -16,8 +16,8 @@ static void make(unsigned workers)
 
 /* ---- trees: fine, and so that thieves come at any moment --------------------------------------------------------- */
 
-/* `seen` is plain: a task writes its own part, its parent reads it after the sync. ThreadSanitizer judges. */
-MF_TASK(long, tree, int, depth, int, width, long *, seen)
+/* `seen` is plain: a spawn writes its own part, its parent reads it after the sync. ThreadSanitizer judges. */
+MF_SPAWNABLE(long, tree, int, depth, int, width, long *, seen)
 {
     if (depth == 0) {
         *seen = 1;
@@ -51,15 +51,15 @@ static void trees(void)
     }
 }
 
-/* ---- one big task among small ones: the owner waits, is woken, takes pieces, waits again -------------------------- */
+/* ---- one big spawn among small ones: the owner waits, is woken, takes pieces, waits again -------------------------- */
 
-MF_VOID_TASK(yields, int, times)
+MF_VOID_SPAWNABLE(yields, int, times)
 {
     for (int i = 0; i < times; i++)
         sched_yield();
 }
 
-MF_TASK(long, lopsided, int, depth)
+MF_SPAWNABLE(long, lopsided, int, depth)
 {
     if (depth == 0)
         return 1;
@@ -84,7 +84,7 @@ static void waits(void)
     }
 }
 
-/* ---- starting and ending: a sleeper must hear of the first tasks, and of nothing afterwards ------------------------ */
+/* ---- starting and ending: a sleeper must hear of the first spawns, and of nothing afterwards ------------------------ */
 
 static void short_ones(void)
 {
@@ -137,8 +137,8 @@ static void many_roots(void)
 }
 
 const scenario scenarios[] = {
-    {"trees of tasks are counted right", trees},
-    {"who waits for a task is woken", waits},
+    {"trees of spawns are counted right", trees},
+    {"who waits for a spawn is woken", waits},
     {"short ones come and go", short_ones},
     {"several at once, next to jobs", many_roots},
     {NULL, NULL},

@@ -1,6 +1,6 @@
 /* mageflow/fork_join.h: functions that call themselves twice, at the price of a call. For recursive work inside a pool.
  *
- *     MF_TASK(uint64_t, fib, int, n)
+ *     MF_SPAWNABLE(uint64_t, fib, int, n)
  *     {
  *         if (n < 2)
  *             return (uint64_t)n;
@@ -12,28 +12,28 @@
  *     uint64_t result;
  *     mf_status st = fib_run(pool, &result, 40);     from any thread
  *
- * MF_TASK(type, NAME, type1, arg1, …) is the head of a function with up to six arguments; MF_VOID_TASK(NAME, …) of one
- * that returns nothing. It also defines NAME_run, which is how the outside starts one. Inside of tasks:
+ * MF_SPAWNABLE(type, NAME, type1, arg1, …) is the head of a function with up to six arguments; MF_VOID_SPAWNABLE(NAME, …) of
+ * one that returns nothing. It also defines NAME_run, which is how the outside starts one. Inside of spawnable functions:
  *
  *     MF_SPAWN(NAME, …)   let it run now or later, here or on another worker; arguments are copied
- *     MF_SYNC(NAME)       the value of the last spawn that was not synced. As parentheses: each spawn of a task is synced
- *                         by that task, before it returns, the last one first, by the name it was spawned with
- *     MF_CALL(NAME, …)    an ordinary call of a task
+ *     MF_SYNC(NAME)       the value of the last spawn that was not synced. As parentheses: what a function spawned it syncs
+ *                         before it returns, the last one first, by the name it was spawned with
+ *     MF_CALL(NAME, …)    an ordinary call of a spawnable function
  *
- * MF_TASK_DECLARE(type, NAME, …) announces a task that is written further down, as MF_TASK_BODY(type, NAME, …): for two
- * that spawn each other; MF_VOID_TASK_DECLARE and MF_VOID_TASK_BODY likewise.
+ * MF_SPAWNABLE_DECLARE(type, NAME, …) announces one that is written further down, as MF_SPAWNABLE_BODY(type, NAME, …): for two
+ * that spawn each other; MF_VOID_SPAWNABLE_DECLARE and MF_VOID_SPAWNABLE_BODY likewise.
  *
- * Cost      a spawn writes its arguments and a function pointer to the worker's own stack of tasks, without an atomic
+ * Cost      a spawn writes its arguments and a function pointer to the worker's own stack of spawns, without an atomic
  *           read-modify-write, a lock or an allocation, and a sync of what nobody took is a direct call, which the
  *           compiler may inline. Others take from the end that is the oldest, the largest pieces first, and only
  *           after they have asked for some.
- * Threads   NAME_run may be called from any thread, inside of jobs and of tasks too. What a task wrote is visible to
+ * Threads   NAME_run may be called from any thread, inside of jobs and of spawns too. What a spawn wrote is visible to
  *           whoever synced it.
  * Waiting   a worker whose spawn was taken runs pieces of its taker meanwhile, then sleeps. It runs no other job of the pool.
  * Limits    the arguments together, and the value, take at most 48 bytes (checked by the compiler): pass a pointer to
  *           more, it stays valid until the sync. 1,048,575 spawns not yet synced in one worker: one more ends the
- *           program with SIGSEGV, as any stack that is too deep. Tasks cannot be left by longjmp or a C++ exception.
- * Memory    64 MiB of address space per worker that has run tasks, used page by page as spawns become deeper, kept
+ *           program with SIGSEGV, as any stack that is too deep. No longjmp and no C++ exception may leave a spawnable function.
+ * Memory    64 MiB of address space per worker that has run some, used page by page as spawns become deeper, kept
  *           until the pool is destroyed. It comes from mmap, not from the pool's allocator.
  * Source    the direct task stack of Wool and the split deque of Lace: van Dijk and van de Pol, "Lace: non-blocking
  *           split deque for work-stealing", MuCoCoS 2014.
@@ -50,12 +50,12 @@ extern "C" {
 /* ---- what the macros stand on; private ------------------------------------------------------------------------- */
 
 typedef struct mf_fork mf_fork;
-typedef struct mf_fork_task mf_fork_task;
+typedef struct mf_spawn mf_spawn;
 
 #define MF_FORK_DATA 48
 
-struct mf_fork_task {
-    void    (*steal)(mf_fork *self, mf_fork_task *top, mf_fork_task *task);   /* call it with the arguments in data */
+struct mf_spawn {     /* a call that was put off: a cache line */
+    void    (*steal)(mf_fork *self, mf_spawn *top, mf_spawn *spawn);   /* call it with the arguments in data */
     uintptr_t state;                                                          /* atomic; pool/fork_join.c */
     union {
         unsigned char bytes[MF_FORK_DATA];                                    /* the arguments, afterwards the value */
@@ -63,9 +63,9 @@ struct mf_fork_task {
     } data;
 };
 
-/* The part of a worker's task stack that the inline half reads. */
+/* The part of a worker's stack of spawns that the inline half reads. */
 struct mf_fork {
-    mf_fork_task *split;      /* tasks from here on are the worker's alone; below, others may take them */
+    mf_spawn *split;      /* spawns from here on are the worker's alone; below, others may take them */
     uint32_t      asked;      /* atomic; not 0: somebody looks for work */
 };
 
@@ -78,23 +78,23 @@ struct mf_fork {
 #define MF_FORK_UNUSED __attribute__((unused))
 
 /** Let others have half of what is the worker's alone; `end` is behind the last spawn. */
-void mf_fork_publish(mf_fork *self, mf_fork_task *end);
-/** The sync of a task that others may have taken, or while somebody asks. True: it is the worker's; it has to call it.
+void mf_fork_publish(mf_fork *self, mf_spawn *end);
+/** The sync of a spawn that others may have taken, or while somebody asks. True: it is the worker's; it has to call it.
  * False: another has run it, and its value is in data. */
-bool mf_fork_take_back(mf_fork *self, mf_fork_task *task);
+bool mf_fork_take_back(mf_fork *self, mf_spawn *spawn);
 /** Run one on some worker of the pool and wait for it. */
-mf_status mf_fork_run(mf_pool *pool, mf_fork_task *task);
+mf_status mf_fork_run(mf_pool *pool, mf_spawn *spawn);
 
-static inline void mf_fork_spawned(mf_fork *self, mf_fork_task *end)
+static inline void mf_fork_spawned(mf_fork *self, mf_spawn *end)
 {
     if (MF_FORK_RARE(__atomic_load_n(&self->asked, __ATOMIC_RELAXED) != 0))
         mf_fork_publish(self, end);
 }
 
-static inline bool mf_fork_mine(mf_fork *self, mf_fork_task *task)
+static inline bool mf_fork_mine(mf_fork *self, mf_spawn *spawn)
 {
-    if (MF_FORK_RARE(self->split > task || __atomic_load_n(&self->asked, __ATOMIC_RELAXED) != 0))
-        return mf_fork_take_back(self, task);
+    if (MF_FORK_RARE(self->split > spawn || __atomic_load_n(&self->asked, __ATOMIC_RELAXED) != 0))
+        return mf_fork_take_back(self, spawn);
     return true;
 }
 
@@ -152,12 +152,12 @@ static inline bool mf_fork_mine(mf_fork *self, mf_fork_task *task)
 #define MF_FORK_FIRST_(name, ...) name
 #define MF_FORK_ANY(...) MF_FORK_PICK(__VA_ARGS__, N, N, N, N, N, N, N, N, N, N, N, N, 0, 0)
 
-/* ---- macros: a task --------------------------------------------------------------------------------------------- */
+/* ---- macros: a function ------------------------------------------------------------------------------------------- */
 
-/* The functions of a task. mf_fork_self is the worker's stack, mf_fork_top its first free slot: parameters, so that they
+/* What there is of one. mf_fork_self is the worker's stack, mf_fork_top its first free slot: parameters, so that they
  * live in registers, and nothing of the stack is in memory that others look at. */
 #define MF_FORK_HEAD(type, name, n, ...)                                                                               \
-    static type name(MF_FORK_UNUSED mf_fork *mf_fork_self, MF_FORK_UNUSED mf_fork_task *mf_fork_top                     \
+    static type name(MF_FORK_UNUSED mf_fork *mf_fork_self, MF_FORK_UNUSED mf_spawn *mf_fork_top                     \
                      MF_FORK_PARAMS(n, __VA_ARGS__))
 
 #define MF_FORK_COMMON(type, name, n, ...)                                                                             \
@@ -166,15 +166,15 @@ static inline bool mf_fork_mine(mf_fork *self, mf_fork_task *task)
     };                                                                                                                 \
     MF_FORK_ASSERT(sizeof(struct name##_fork_args) <= MF_FORK_DATA, #name ": more than 48 bytes of arguments");        \
     MF_FORK_HEAD(type, name, n, __VA_ARGS__);                                                                          \
-    static void name##_steal(mf_fork *, mf_fork_task *, mf_fork_task *);                                               \
-    MF_FORK_UNUSED static inline void name##_fork_fill(mf_fork_task *mf_fork_top MF_FORK_PARAMS(n, __VA_ARGS__))       \
+    static void name##_steal(mf_fork *, mf_spawn *, mf_spawn *);                                               \
+    MF_FORK_UNUSED static inline void name##_fork_fill(mf_spawn *mf_fork_top MF_FORK_PARAMS(n, __VA_ARGS__))       \
     {                                                                                                                  \
         struct name##_fork_args mf_fork_args;                                                                          \
         MF_FORK_SET(n, mf_fork_args, __VA_ARGS__)                                                                      \
         mf_fork_top->steal = name##_steal;                                                                             \
         memcpy(mf_fork_top->data.bytes, &mf_fork_args, sizeof mf_fork_args);                                           \
     }                                                                                                                  \
-    MF_FORK_UNUSED static inline void name##_spawn(mf_fork *mf_fork_self, mf_fork_task *mf_fork_top                    \
+    MF_FORK_UNUSED static inline void name##_spawn(mf_fork *mf_fork_self, mf_spawn *mf_fork_top                    \
                                                    MF_FORK_PARAMS(n, __VA_ARGS__))                                     \
     {                                                                                                                  \
         name##_fork_fill(mf_fork_top MF_FORK_NAMES(n, __VA_ARGS__));                                                   \
@@ -184,28 +184,28 @@ static inline bool mf_fork_mine(mf_fork *self, mf_fork_task *task)
 #define MF_FORK_DECLARE(type, name, n, ...)                                                                            \
     MF_FORK_ASSERT(sizeof(type) <= MF_FORK_DATA, #name ": a value of more than 48 bytes");                             \
     MF_FORK_COMMON(type, name, n, __VA_ARGS__)                                                                         \
-    MF_FORK_UNUSED static void name##_steal(mf_fork *self, mf_fork_task *top, mf_fork_task *task)                      \
+    MF_FORK_UNUSED static void name##_steal(mf_fork *self, mf_spawn *top, mf_spawn *spawn)                      \
     {                                                                                                                  \
         struct name##_fork_args args;                                                                                  \
-        memcpy(&args, task->data.bytes, sizeof args);                                                                  \
+        memcpy(&args, spawn->data.bytes, sizeof args);                                                                  \
         type value = name(self, top MF_FORK_OF(n, args, __VA_ARGS__));                                                 \
-        memcpy(task->data.bytes, &value, sizeof value);                                                                \
+        memcpy(spawn->data.bytes, &value, sizeof value);                                                                \
     }                                                                                                                  \
-    MF_FORK_UNUSED static inline type name##_sync(mf_fork *self, mf_fork_task *task)                                   \
+    MF_FORK_UNUSED static inline type name##_sync(mf_fork *self, mf_spawn *spawn)                                   \
     {                                                                                                                  \
-        if (mf_fork_mine(self, task)) {                                                                                \
+        if (mf_fork_mine(self, spawn)) {                                                                                \
             struct name##_fork_args args;                                                                              \
-            memcpy(&args, task->data.bytes, sizeof args);                                                              \
-            return name(self, task MF_FORK_OF(n, args, __VA_ARGS__));                                                  \
+            memcpy(&args, spawn->data.bytes, sizeof args);                                                              \
+            return name(self, spawn MF_FORK_OF(n, args, __VA_ARGS__));                                                  \
         }                                                                                                              \
         type value;                                                                                                    \
-        memcpy(&value, task->data.bytes, sizeof value);                                                                \
+        memcpy(&value, spawn->data.bytes, sizeof value);                                                                \
         return value;                                                                                                  \
     }                                                                                                                  \
     MF_FORK_UNUSED MF_NODISCARD static inline mf_status name##_run(mf_pool *mf_fork_pool, type *mf_fork_value          \
                                                                    MF_FORK_PARAMS(n, __VA_ARGS__))                     \
     {                                                                                                                  \
-        mf_fork_task mf_fork_root;                                                                                     \
+        mf_spawn mf_fork_root;                                                                                     \
         name##_fork_fill(&mf_fork_root MF_FORK_NAMES(n, __VA_ARGS__));                                                 \
         mf_status mf_fork_status = mf_fork_run(mf_fork_pool, &mf_fork_root);                                           \
         if (mf_fork_status == MF_OK)                                                                                   \
@@ -215,23 +215,23 @@ static inline bool mf_fork_mine(mf_fork *self, mf_fork_task *task)
 
 #define MF_FORK_VOID_DECLARE(name, n, ...)                                                                             \
     MF_FORK_COMMON(void, name, n, __VA_ARGS__)                                                                         \
-    MF_FORK_UNUSED static void name##_steal(mf_fork *self, mf_fork_task *top, mf_fork_task *task)                      \
+    MF_FORK_UNUSED static void name##_steal(mf_fork *self, mf_spawn *top, mf_spawn *spawn)                      \
     {                                                                                                                  \
         struct name##_fork_args args;                                                                                  \
-        memcpy(&args, task->data.bytes, sizeof args);                                                                  \
+        memcpy(&args, spawn->data.bytes, sizeof args);                                                                  \
         name(self, top MF_FORK_OF(n, args, __VA_ARGS__));                                                              \
     }                                                                                                                  \
-    MF_FORK_UNUSED static inline void name##_sync(mf_fork *self, mf_fork_task *task)                                   \
+    MF_FORK_UNUSED static inline void name##_sync(mf_fork *self, mf_spawn *spawn)                                   \
     {                                                                                                                  \
-        if (!mf_fork_mine(self, task))                                                                                 \
+        if (!mf_fork_mine(self, spawn))                                                                                 \
             return;                                                                                                    \
         struct name##_fork_args args;                                                                                  \
-        memcpy(&args, task->data.bytes, sizeof args);                                                                  \
-        name(self, task MF_FORK_OF(n, args, __VA_ARGS__));                                                             \
+        memcpy(&args, spawn->data.bytes, sizeof args);                                                                  \
+        name(self, spawn MF_FORK_OF(n, args, __VA_ARGS__));                                                             \
     }                                                                                                                  \
     MF_FORK_UNUSED MF_NODISCARD static inline mf_status name##_run(mf_pool *mf_fork_pool MF_FORK_PARAMS(n, __VA_ARGS__)) \
     {                                                                                                                  \
-        mf_fork_task mf_fork_root;                                                                                     \
+        mf_spawn mf_fork_root;                                                                                     \
         name##_fork_fill(&mf_fork_root MF_FORK_NAMES(n, __VA_ARGS__));                                                 \
         return mf_fork_run(mf_fork_pool, &mf_fork_root);                                                               \
     }
@@ -240,37 +240,37 @@ static inline bool mf_fork_mine(mf_fork *self, mf_fork_task *task)
 #define MF_FORK_VOID_DECLARE_N(name, n, ...) MF_FORK_VOID_DECLARE(name, n, __VA_ARGS__)
 #define MF_FORK_HEAD_N(type, name, n, ...) MF_FORK_HEAD(type, name, n, __VA_ARGS__)
 
-/* Call op of the task in front: with its arguments if there are any. */
+/* Call op of the function in front: with its arguments if there are any. */
 #define MF_FORK_OP(op, top, ...) MF_FORK_JOIN(MF_FORK_OP_, MF_FORK_ANY(__VA_ARGS__))(op, top, __VA_ARGS__)
 #define MF_FORK_OP_0(op, top, name) name##op(mf_fork_self, top)
 #define MF_FORK_OP_N(op, top, name, ...) name##op(mf_fork_self, top, __VA_ARGS__)
 
 /* ---- the words --------------------------------------------------------------------------------------------------- */
 
-/** A task that is written further down. To be used outside of functions, as all five that follow. */
-#define MF_TASK_DECLARE(type, ...)                                                                                     \
+/** A spawnable function that is written further down. To be used outside of functions, as all five that follow. */
+#define MF_SPAWNABLE_DECLARE(type, ...)                                                                                     \
     MF_FORK_DECLARE_N(type, MF_FORK_FIRST(__VA_ARGS__), MF_FORK_PAIRS(__VA_ARGS__), __VA_ARGS__)
-#define MF_VOID_TASK_DECLARE(...)                                                                                      \
+#define MF_VOID_SPAWNABLE_DECLARE(...)                                                                                      \
     MF_FORK_VOID_DECLARE_N(MF_FORK_FIRST(__VA_ARGS__), MF_FORK_PAIRS(__VA_ARGS__), __VA_ARGS__)
-/** The head of a declared task. */
-#define MF_TASK_BODY(type, ...)                                                                                        \
+/** The head of a declared one. */
+#define MF_SPAWNABLE_BODY(type, ...)                                                                                        \
     MF_FORK_HEAD_N(type, MF_FORK_FIRST(__VA_ARGS__), MF_FORK_PAIRS(__VA_ARGS__), __VA_ARGS__)
-#define MF_VOID_TASK_BODY(...) MF_TASK_BODY(void, __VA_ARGS__)
-/** The head of a task, MF_TASK(type, NAME, type1, arg1, …); of one without a value, MF_VOID_TASK(NAME, type1, arg1, …).
- * Defines also
- *     mf_status NAME_run(mf_pool *pool, type *value, type1 arg1, …)     (without `value` for MF_VOID_TASK)
+#define MF_VOID_SPAWNABLE_BODY(...) MF_SPAWNABLE_BODY(void, __VA_ARGS__)
+/** The head of a spawnable function, MF_SPAWNABLE(type, NAME, type1, arg1, …); of one without a value, MF_VOID_SPAWNABLE(NAME,
+ * type1, arg1, …). Defines also
+ *     mf_status NAME_run(mf_pool *pool, type *value, type1 arg1, …)     (without `value` for MF_VOID_SPAWNABLE)
  * which runs it on a worker of the pool and waits. On a worker of the pool it runs right there; another thread queues a
  * job and sleeps. *value is written with MF_OK only; pool, value and what arguments point to are borrowed for the call.
- * MF_OK; MF_E_NOMEM: no memory for the stack of tasks, nothing ran; and, where it has to be queued, all that
+ * MF_OK; MF_E_NOMEM: no memory for the stack of spawns, nothing ran; and, where it has to be queued, all that
  * mf_group_submit answers. */
-#define MF_TASK(type, ...)                                                                                             \
-    MF_TASK_DECLARE(type, __VA_ARGS__)                                                                                 \
-    MF_TASK_BODY(type, __VA_ARGS__)
-#define MF_VOID_TASK(...)                                                                                              \
-    MF_VOID_TASK_DECLARE(__VA_ARGS__)                                                                                  \
-    MF_VOID_TASK_BODY(__VA_ARGS__)
+#define MF_SPAWNABLE(type, ...)                                                                                             \
+    MF_SPAWNABLE_DECLARE(type, __VA_ARGS__)                                                                                 \
+    MF_SPAWNABLE_BODY(type, __VA_ARGS__)
+#define MF_VOID_SPAWNABLE(...)                                                                                              \
+    MF_VOID_SPAWNABLE_DECLARE(__VA_ARGS__)                                                                                  \
+    MF_VOID_SPAWNABLE_BODY(__VA_ARGS__)
 
-/** Spawn a task, sync the last one spawned, call one: in the body of tasks only. Threads: the task's own. */
+/** Spawn, sync the last spawn, call: in the body of spawnable functions only, on the thread that runs it. */
 #define MF_SPAWN(...) (MF_FORK_OP(_spawn, mf_fork_top, __VA_ARGS__), (void)mf_fork_top++)
 #define MF_SYNC(name) (mf_fork_top--, name##_sync(mf_fork_self, mf_fork_top))
 #define MF_CALL(...) MF_FORK_OP(, mf_fork_top, __VA_ARGS__)

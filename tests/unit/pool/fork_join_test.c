@@ -4,6 +4,7 @@
 #include "gate.h"
 
 #include <mageflow/fork_join.h>
+#include <mageflow/mageflow.h>      /* both at once: no word of the one is the other's */
 
 #include <sched.h>
 #include <sys/wait.h>
@@ -18,7 +19,7 @@ static void make(unsigned workers)
 
 /* ---- shapes ------------------------------------------------------------------------------------------------------ */
 
-MF_TASK(uint64_t, fib, int, n)
+MF_SPAWNABLE(uint64_t, fib, int, n)
 {
     if (n < 2)
         return (uint64_t)n;
@@ -27,7 +28,7 @@ MF_TASK(uint64_t, fib, int, n)
     return MF_SYNC(fib) + b;
 }
 
-Test(fork_join, a_task_that_calls_itself_twice)
+Test(fork_join, one_that_calls_itself_twice)
 {
     for (unsigned workers = 1; workers <= 4; workers++) {
         make(workers);
@@ -38,13 +39,13 @@ Test(fork_join, a_task_that_calls_itself_twice)
     }
 }
 
-MF_VOID_TASK(mark, unsigned char *, at)
+MF_VOID_SPAWNABLE(mark, unsigned char *, at)
 {
     (*at)++;
 }
 
 /* Spawns in a loop: `n` are there at once, and synced the last one first. */
-MF_VOID_TASK(mark_all, unsigned char *, marks, int, n)
+MF_VOID_SPAWNABLE(mark_all, unsigned char *, marks, int, n)
 {
     for (int i = 0; i < n; i++)
         MF_SPAWN(mark, &marks[i]);
@@ -59,18 +60,18 @@ Test(fork_join, each_of_many_spawned_in_a_loop_runs_once)
     make(4);
     cr_assert(eq(int, mark_all_run(pool, marks, N), MF_OK));
     for (int i = 0; i < N; i++)
-        cr_assert(eq(int, marks[i], 1), "task %d", i);
+        cr_assert(eq(int, marks[i], 1), "spawn %d", i);
     mf_pool_destroy(pool);
 }
 
-/* Two tasks that spawn each other, with a struct as value and six arguments. */
+/* Two that spawn each other, with a struct as value and six arguments. */
 struct sums {
     long even, odd;
 };
 
-MF_TASK_DECLARE(struct sums, odd_level, long, a, long, b, int, depth, char, c, short, d, double, e)
+MF_SPAWNABLE_DECLARE(struct sums, odd_level, long, a, long, b, int, depth, char, c, short, d, double, e)
 
-MF_TASK(struct sums, even_level, long, a, long, b, int, depth, char, c, short, d, double, e)
+MF_SPAWNABLE(struct sums, even_level, long, a, long, b, int, depth, char, c, short, d, double, e)
 {
     if (depth == 0)
         return (struct sums){a + b + c + d + (long)e, 0};
@@ -80,7 +81,7 @@ MF_TASK(struct sums, even_level, long, a, long, b, int, depth, char, c, short, d
     return (struct sums){left.even + right.even, left.odd + right.odd + 1};
 }
 
-MF_TASK_BODY(struct sums, odd_level, long, a, long, b, int, depth, char, c, short, d, double, e)
+MF_SPAWNABLE_BODY(struct sums, odd_level, long, a, long, b, int, depth, char, c, short, d, double, e)
 {
     if (depth == 0)
         return (struct sums){a + b + c + d + (long)e, 0};
@@ -101,11 +102,11 @@ Test(fork_join, two_that_spawn_each_other_with_many_arguments)
     mf_pool_destroy(pool);
 }
 
-MF_VOID_TASK(nothing)
+MF_VOID_SPAWNABLE(nothing)
 {
 }
 
-MF_TASK(int, spawns_nothing_much)
+MF_SPAWNABLE(int, spawns_nothing_much)
 {
     MF_SPAWN(nothing);
     MF_CALL(nothing);
@@ -113,7 +114,7 @@ MF_TASK(int, spawns_nothing_much)
     return 7;
 }
 
-Test(fork_join, a_task_without_arguments)
+Test(fork_join, one_without_arguments)
 {
     make(2);
     int value = 0;
@@ -126,14 +127,14 @@ Test(fork_join, a_task_without_arguments)
 /* ---- others take some -------------------------------------------------------------------------------------------- */
 
 /* Stands still until all of `n` do: needs n workers at once. */
-MF_VOID_TASK(meet, atomic_int *, here, int, n)
+MF_VOID_SPAWNABLE(meet, atomic_int *, here, int, n)
 {
     atomic_fetch_add(here, 1);
     while (atomic_load(here) < n)
         sched_yield();
 }
 
-MF_VOID_TASK(meet_all, atomic_int *, here, int, n)
+MF_VOID_SPAWNABLE(meet_all, atomic_int *, here, int, n)
 {
     for (int i = 1; i < n; i++)
         MF_SPAWN(meet, here, n);
@@ -185,8 +186,8 @@ Test(fork_join, may_be_started_inside_of_jobs)
     mf_pool_destroy(pool);
 }
 
-/* A task that waits for jobs which run tasks: these need a stack of their own, for ours is in use. */
-MF_TASK(uint64_t, fib_by_jobs, int, n)
+/* A function that waits for jobs which spawn: these need a stack of their own, for ours is in use. */
+MF_SPAWNABLE(uint64_t, fib_by_jobs, int, n)
 {
     MF_SPAWN(fib, n);
     struct in_job jobs[2] = {{0}};
@@ -199,7 +200,7 @@ MF_TASK(uint64_t, fib_by_jobs, int, n)
     return MF_SYNC(fib) + jobs[0].value + jobs[1].value;
 }
 
-Test(fork_join, a_task_may_wait_for_jobs_that_run_tasks)
+Test(fork_join, a_spawn_may_wait_for_jobs_that_spawn)
 {
     for (unsigned workers = 1; workers <= 3; workers++) {
         make(workers);
