@@ -100,8 +100,9 @@ static void stop_after(const mf_spec *spec, mf_state *state, const mf_message *e
     if (error != NULL && mf_value_get(mf_message_value(error), MF_STR_LIT("text"), &last) &&
         mf_value_str(last, &last_text) != MF_OK)
         last_text = mf_str_of(NULL, 0);
-    int len = snprintf(text, sizeof text, "%llu items failed, stop_after_failures is %llu; the last: %.*s",
-                       (unsigned long long)state->failed, (unsigned long long)spec->stop_after_failures,
+    int len = snprintf(text, sizeof text, "%llu item%s failed, stop_after_failures is %llu; the last: %.*s",
+                       (unsigned long long)state->failed, state->failed == 1 ? "" : "s",
+                       (unsigned long long)spec->stop_after_failures,
                        (int)(last_text.len < 80 ? last_text.len : 80), last_text.at == NULL ? "" : last_text.at);
     failure.text = mf_str_of(text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
     mf_message *map = NULL;

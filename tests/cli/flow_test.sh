@@ -93,7 +93,7 @@ case_run_bounds_depth_and_size() {
 
 case_run_failing_flow_tells_type_and_text() {
     flow 1 '' 'flow.json: Failed: out of paint$' '{"chain": [{"task": "fail", "kwargs": {"message": "out of paint"}}, {"task": "echo"}]}' --wait
-    flow 1 '' 'TooManyFailures: 1 items failed' '{"swarm": [{"task": "fail"}], "stop_after_failures": 1}' --wait
+    flow 1 '' 'TooManyFailures: 1 item failed' '{"swarm": [{"task": "fail"}], "stop_after_failures": 1}' --wait
     expect 1 '' '^mageflow: the flow: Failed: ' run --load "$TASKS" --wait - <<< '{"task": "fail"}'
 }
 

@@ -52,7 +52,7 @@ FLOW_TEST(flow_data, a_failing_item_stops_the_swarm_as_written)
         "{\"swarm\": [{\"task\": \"fail\"}, {\"task\": \"fail\"}], \"max_concurrency\": 1, \"stop_after_failures\": 1,"
         " \"on_error\": [{\"task\": \"note\", \"kwargs\": {\"told\": true}}]}", NULL);
     mf_key key = mf_run_key(run);
-    ends_failed(f, run, "TooManyFailures: 1 items failed, stop_after_failures is 1; the last: it broke");
+    ends_failed(f, run, "TooManyFailures: 1 item failed, stop_after_failures is 1; the last: it broke");
     wait_calls(f, "note", 1);
     settle_down(f);
     called(f, "fail", 1);

@@ -134,7 +134,7 @@ FLOW_TEST(flow_swarm, what_still_runs_when_it_fails_is_told_to_stop)
     wait_calls(f, "linger", 2);
     wait_calls(f, "gate", 2);
     open_gate(f);
-    ends_failed(f, run, "TooManyFailures: 1 items failed, stop_after_failures is 1; the last: it broke");
+    ends_failed(f, run, "TooManyFailures: 1 item failed, stop_after_failures is 1; the last: it broke");
     settle_down(f);     /* comes to an end, for linger sleeps until it is asked to stop */
 }
 
