@@ -115,6 +115,14 @@ static mf_status end_by(const mf_spec *spec, mf_state *state, mf_signature_statu
     return MF_OK;
 }
 
+static mf_status remove_record(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
+{
+    mf_status st = mfi_remove_record(spec, state, &event->removal, now_ms, plan);
+    for (size_t i = 0; i < event->note_count && st == MF_OK; i++)
+        mfi_plan_note(plan, &event->note[i]);
+    return st;
+}
+
 mf_status mfi_flow_apply(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
     plan->now_ms = now_ms;
@@ -145,7 +153,7 @@ mf_status mfi_flow_apply(const mf_spec *spec, mf_state *state, const mfi_flow_ev
     case MFI_EV_RESUME:
         return resume(spec, state, now_ms, plan);
     case MFI_EV_REMOVE:
-        return mfi_remove_record(spec, state, &event->removal, now_ms, plan);
+        return remove_record(spec, state, event, now_ms, plan);
     case MFI_EV_ADD:
         return mfi_swarm_add(spec, state, event, plan);
     case MFI_EV_CLOSE:

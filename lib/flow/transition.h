@@ -22,7 +22,8 @@ typedef enum mfi_flow_event_kind {
     MFI_EV_SUSPEND,         /* nothing of it starts until it is resumed */
     MFI_EV_INTERRUPT,       /* the same, and what runs is asked to stop */
     MFI_EV_RESUME,
-    MFI_EV_REMOVE,          /* the record goes, in two steps if it is alive; removal says which callbacks go along */
+    MFI_EV_REMOVE,          /* the record goes, in two steps if it is alive; removal says which callbacks go along, note what
+                               changes with it */
     MFI_EV_ADD,             /* a swarm: items, from */
     MFI_EV_CLOSE,           /* a swarm: nothing will be added any more */
     MFI_EV_EXPIRE,          /* its deadline may have passed */
@@ -48,6 +49,7 @@ typedef struct mfi_flow_event {
     size_t         item_count;
     uint64_t       from;        /* the index that the first one must get; UINT64_MAX: any */
     const mf_note *note;        /* borrowed until the commit */
+    size_t         note_count;  /* of a removal */
     mf_message    *value;
     mf_message    *sent;
     mf_message    *inherited;

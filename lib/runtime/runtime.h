@@ -11,7 +11,7 @@
  *   keeper.c           one thread that sleeps until something is due
  *   observers.c        who waits for an end
  *   sign.c, signature.c, draft.c signatures being made
- *   start.c, run.c               starting one, and waiting for its end
+ *   start.c, unique.c, run.c     starting one, once under a name, and waiting for its end
  *   stored.c, duplicate.c        signatures that are stored: saved, loaded, copied
  *   definitions.c                what other processes on the store declared
  *   verbs.c, edit.c, durable.c   what is done to them by key, and what durable tasks do
@@ -243,8 +243,28 @@ extern const mf_host_ops mfi_host_ops;
 void mfi_attempt_failed(mf_client *client, const mf_delivery *delivery, uint64_t token, const mfi_task *task,
                         const char *type, const char *text, bool final);
 
-/** The run that was started under a unique name. MF_E_NOT_FOUND: none was, or its window is over. */
+/* ---- unique runs ------------------------------------------------------------------------------------------------- */
+
+/** Notes for one batch; their texts are borrowed. Zeroed: none. */
+typedef struct mfi_unique {
+    mf_note     notes[2];
+    size_t      count;
+    mf_message *held;
+} mfi_unique;
+
+#define MFI_CALLED "run_flow:"      /* and the id of a call: the unique name of what that started */
+
+/** The run that was started under a unique name. MF_E_NOT_FOUND: none was, it was removed, or its window is over. */
 mf_status mfi_find_unique(mf_client *client, const char *name, mf_key *out, mf_error *err);
+/** The notes by which the run takes the name: name and key are borrowed until the commit, which is refused (MF_GUARD_NOTE) where
+ * somebody else took it. */
+mf_status mfi_unique_take(mf_client *client, const char *name, const mf_key *key, mf_duration window, mfi_unique *out, mf_error *err);
+/** The notes by which the name that the run has, if any, is free again. */
+mf_status mfi_unique_free(mf_client *client, const mf_key *key, mfi_unique *out, mf_error *err);
+void mfi_unique_release(mfi_unique *unique);
+
+/* ------------------------------------------------------------------------------------------------------------------- */
+
 
 /** `mageflow.run_flow` called from outside, without mageflow's metadata; user is the client. */
 mf_status mfi_run_flow(mf_context *ctx, const mf_message *in, mf_message **out, void *user);

@@ -65,10 +65,10 @@ mf_status mfi_signature_freeze(mf_signature *sig, mf_error *err);
 
 /** Store every record of it but its own, which is stored last, when it starts or is saved. MF_E_EXISTS: one is stored already. */
 mf_status mfi_store_below(mf_signature *sig, mf_error *err);
-/** Store one record with its items, which leave the draft, and with the last commit the entries and the note (NULL: none). MF_E_EXISTS: it is there, or
- * the note's name is taken. */
+/** Store one record with its items, which leave the draft, and with the last commit the entries and the notes. MF_E_EXISTS: it is there, or
+ * a note's name is taken. */
 mf_status mfi_store_draft(mf_client *client, mfi_draft *draft, const mf_state *state, const mf_entry *entries,
-                          size_t entry_count, const mf_note *note, mf_error *err);
+                          size_t entry_count, const mf_note *notes, size_t note_count, mf_error *err);
 /** The state that a record is stored with. sent: its beginning goes with it. */
 mf_state mfi_draft_state(mf_client *client, const mfi_draft *draft, bool sent);
 /** Take away what was stored of it below, after a failure. */

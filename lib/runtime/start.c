@@ -6,15 +6,13 @@
 #include "record.h"
 #include "sign.h"
 
-#define UNIQUE_SPACE "unique"
-#define UNIQUE_WINDOW_MS (24 * INT64_C(3600) * 1000)
 #define START_TRIES 16          /* against others who write the same record */
 
 struct start {
     mf_signature    *sig;
     mf_message      *message;
     mf_start_options options;
-    mf_note          unique;    /* space empty: none */
+    mfi_unique       unique;    /* count 0: none */
     mfi_plan         plan;      /* its one entry is the beginning (with a foreign task's end of its timeout) */
     bool             joined;    /* `key` is the run that is there */
     mf_key           key;
@@ -57,19 +55,6 @@ static mf_state sent_state(const struct start *s, const mf_spec *spec, mf_state 
 
 /* ---- unique runs --------------------------------------------------------------------------------------------------- */
 
-mf_status mfi_find_unique(mf_client *client, const char *name, mf_key *out, mf_error *err)
-{
-    mf_message *there = NULL;
-    mf_str text = {NULL, 0};
-    mf_status st = mf_store_read_note(client->store, MF_STR_LIT(UNIQUE_SPACE), mf_cstr(name), &there, err);
-    if (st != MF_OK)
-        return st;
-    if (mf_value_str(mf_message_value(there), &text) != MF_OK || mf_key_parse(text, out, err) != MF_OK)
-        st = mf_fail(err, MF_E_MALFORMED, "unique run \"%s\": the note about it holds no key", name);
-    mf_message_unref(there);
-    return st;
-}
-
 /* The run that is there under the name: joined, or an error that names it. MF_E_NOT_FOUND: none is. */
 static mf_status meet_unique(struct start *s, mf_error *err)
 {
@@ -88,19 +73,8 @@ static mf_status prepare_unique(struct start *s, mf_error *err)
     size_t len = strlen(name);
     if (len == 0 || len > 255)
         return mf_fail(err, MF_E_INVALID, "unique run: expected a name of 1 to 255 bytes, got %zu", len);
-    mf_client *client = s->sig->client;
-    s->unique = (mf_note){.space = MF_STR_LIT(UNIQUE_SPACE), .name = mf_str_of(name, len), .fresh = true};
     mf_status st = meet_unique(s, err);
-    if (st != MF_E_NOT_FOUND)
-        return st;
-    int64_t window_ms = mfi_span_ms(s->options.unique_window, UNIQUE_WINDOW_MS);
-    s->unique.expires_ms = mfi_deadline_ms(window_ms, mf_store_now_ms(client->store));
-    mf_builder b;
-    mf_builder_init(&b, client->allocator, NULL);
-    mf_build_str(&b, mf_cstr(s->sig->own.spec->key.text));
-    st = mf_builder_finish(&b, &s->unique.value, err);
-    mf_builder_fini(&b);
-    return st;
+    return st == MF_E_NOT_FOUND ? mfi_unique_take(s->sig->client, name, &s->sig->own.spec->key, s->options.unique_window, &s->unique, err) : st;
 }
 
 /* ---- three ways to start --------------------------------------------------------------------------------------------- */
@@ -147,8 +121,8 @@ static mf_status start_new(struct start *s, mf_error *err)
     state = sent_state(s, sig->own.spec, state);
     if (st == MF_OK)
         st = mfi_store_draft(sig->client, &sig->own, &state, s->plan.entries, s->plan.entry_count,
-                             s->unique.value != NULL ? &s->unique : NULL, err);
-    if (st == MF_E_EXISTS && s->unique.value != NULL) {     /* somebody else was faster */
+                             s->unique.notes, s->unique.count, err);
+    if (st == MF_E_EXISTS && s->unique.count > 0) {     /* somebody else was faster */
         mfi_unstore_below(sig);
         st = meet_unique(s, err);
     }
@@ -174,8 +148,8 @@ static mf_status start_stored(struct start *s, mf_error *err)
         if (st == MF_OK) {
             mf_state state = sent_state(s, record.spec, record.state);
             mf_batch batch = {.key = *key, .version = record.state.version, .state = &state, .entries = s->plan.entries,
-                              .entry_count = s->plan.entry_count, .notes = &s->unique,
-                              .note_count = s->unique.value != NULL ? 1 : 0};
+                              .entry_count = s->plan.entry_count, .notes = s->unique.notes,
+                              .note_count = s->unique.count};
             st = mf_store_commit(client->store, &batch, &refusal, err);
         }
         mf_record_release(&record);
@@ -245,7 +219,7 @@ mf_run *mf_start_with(mf_signature *sig, mf_message *message, const mf_start_opt
         mfi_plan_init(&s.plan, sig->client->allocator, &sig->client->limits, &sig->client->framework);
         run = start(&s, err);
         mfi_plan_fini(&s.plan);
-        mf_message_unref(s.unique.value);
+        mfi_unique_release(&s.unique);
     }
     mf_message_unref(s.message);
     return run;

@@ -32,7 +32,7 @@ static mf_status refused(const mfi_draft *draft, const mf_refusal *refusal, mf_e
 /* A swarm's items are stored page by page, and each page leaves the draft: from the first commit on there is no second
  * start. */
 mf_status mfi_store_draft(mf_client *client, mfi_draft *draft, const mf_state *state, const mf_entry *entries,
-                          size_t entry_count, const mf_note *note, mf_error *err)
+                          size_t entry_count, const mf_note *notes, size_t note_count, mf_error *err)
 {
     bool swarm = draft->spec->kind == MF_KIND_SWARM;
     size_t count = swarm ? draft->item_count : 0;
@@ -47,8 +47,8 @@ mf_status mfi_store_draft(mf_client *client, mfi_draft *draft, const mf_state *s
         if (batch.items_from + batch.item_count == count) {
             batch.entries = entries;
             batch.entry_count = entry_count;
-            batch.notes = note;
-            batch.note_count = note != NULL ? 1 : 0;
+            batch.notes = notes;
+            batch.note_count = note_count;
         }
         st = mf_store_commit(client->store, &batch, &refusal, err);
         if (swarm && st == MF_OK)
@@ -64,7 +64,7 @@ mf_status mfi_store_below(mf_signature *sig, mf_error *err)
     mf_status st = MF_OK;
     for (size_t i = 0; st == MF_OK && i < sig->below_count; i++) {
         mf_state state = mfi_draft_state(sig->client, &sig->below[i], false);
-        st = mfi_store_draft(sig->client, &sig->below[i], &state, NULL, 0, NULL, err);
+        st = mfi_store_draft(sig->client, &sig->below[i], &state, NULL, 0, NULL, 0, err);
     }
     return st;
 }
@@ -99,7 +99,7 @@ mf_status mf_signature_save(mf_signature *sig, mf_error *err)
     }
     if (st == MF_OK) {
         mf_state state = mfi_draft_state(sig->client, &sig->own, false);
-        st = mfi_store_draft(sig->client, &sig->own, &state, NULL, 0, NULL, err);
+        st = mfi_store_draft(sig->client, &sig->own, &state, NULL, 0, NULL, 0, err);
     }
     pthread_mutex_unlock(&sig->lock);
     return st;

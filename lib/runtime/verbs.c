@@ -67,14 +67,19 @@ mf_status mf_cancel(mf_client *client, const mf_key *key, mf_error *err)
 /* A live record ends first, so that what runs below it is found and told; see mfi_remove_record. */
 mf_status mf_remove(mf_client *client, const mf_key *key, mf_removes what, mf_error *err)
 {
+    mfi_unique unique = {.count = 0};
     mf_status st = mfi_client_check(client, err);
+    if (st == MF_OK)
+        st = mfi_unique_free(client, key, &unique, err);
     if (st != MF_OK)
         return st;
     do {
-        mfi_flow_event event = {.kind = MFI_EV_REMOVE, .removal = {.key = *key, .on_success = (what & MF_REMOVE_SUCCESS) != 0,
-                                                                   .on_error = (what & MF_REMOVE_ERROR) != 0}};
+        mfi_flow_event event = {.kind = MFI_EV_REMOVE, .note = unique.notes, .note_count = unique.count,
+                                .removal = {.key = *key, .on_success = (what & MF_REMOVE_SUCCESS) != 0,
+                                            .on_error = (what & MF_REMOVE_ERROR) != 0}};
         st = mfi_dispatch_wait(client, key, &event, false);
     } while (st == MF_E_AGAIN);
+    mfi_unique_release(&unique);
     return explain(client, key, st, "remove", err);
 }
 

@@ -134,7 +134,7 @@ typedef struct mf_start_options {
     mf_duration delay;          /* begins this much later, and its time to live counts from then; 0: at once */
     int32_t     priority;       /* of everything it sends: greater goes first; 0: the default */
     const char *unique;         /* at most one run under this name (1 to 255 bytes) within unique_window; NULL: any number */
-    mf_duration unique_window;  /* from this start on; 0: 24 hours */
+    mf_duration unique_window;  /* from this start on, unless the run is removed before; 0: 24 hours */
     bool        join;           /* a second one is given the run that is there, instead of MF_E_EXISTS that names it */
 } mf_start_options;
 #define MF_START_OPTIONS(...) (&(const mf_start_options){ .struct_size = sizeof(mf_start_options), __VA_ARGS__ })

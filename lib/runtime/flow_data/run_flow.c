@@ -14,15 +14,14 @@
 
 #include "flow_start.h"
 
-#define CALLED     "run_flow:"
 #define LOOK_AGAIN mf_milliseconds(100)     /* where too many calls wait on this thread for another to wait */
 
 /* The unique name of what a call starts; an id that is too long for one gives none. */
 static const char *name_of(mf_str id, char name[256])
 {
-    if (id.len == 0 || id.len + sizeof CALLED > 256)
+    if (id.len == 0 || id.len + sizeof MFI_CALLED > 256)
         return NULL;
-    snprintf(name, 256, CALLED "%.*s", (int)id.len, id.at);
+    snprintf(name, 256, MFI_CALLED "%.*s", (int)id.len, id.at);
     return name;
 }
 

@@ -109,6 +109,35 @@ FLOW_TEST(flow_start, a_unique_run_is_there_once)
     mf_signature_destroy(third);
 }
 
+static mf_run *start_once(fixture *f, mf_signature *sig)
+{
+    mf_run *run = mf_start_with(sig, NULL, MF_START_OPTIONS(.unique = "nightly"), &f->err);
+    mf_signature_destroy(sig);
+    return run;
+}
+
+/* Whether it has ended or not: it is the removal that gives the name back. */
+FLOW_TEST(flow_start, the_name_of_a_unique_run_that_was_removed_is_free_at_once)
+{
+    mf_run *first = start_once(f, sign(f, "gate", NULL));
+    cr_assert(ne(ptr, first, NULL), "%s", f->err.text);
+    mf_key key = mf_run_key(first);
+    wait_calls(f, "gate", 1);
+    cr_assert(eq(ptr, start_once(f, sign(f, "note", NULL)), NULL));
+    is_status(mf_remove(f->mage, &key, MF_REMOVE_ALL, &f->err), MF_OK);
+    mf_run_destroy(first);
+    for (int i = 0; i < 2; i++) {
+        mf_run *next = start_once(f, sign(f, "note", NULL));
+        cr_assert(ne(ptr, next, NULL), "%s", f->err.text);
+        key = mf_run_key(next);
+        ends_done(f, next, "null");
+        cr_assert(eq(ptr, start_once(f, sign(f, "note", NULL)), NULL));
+        is_status(f->err.status, MF_E_EXISTS);
+        is_status(mf_remove(f->mage, &key, MF_REMOVE_ALL, &f->err), MF_OK);
+    }
+    open_gate(f);
+}
+
 FLOW_TEST(flow_start, what_is_more_urgent_goes_first)
 {
     /* Four gates hold every thread; what waits behind them is started in the wrong order. */
