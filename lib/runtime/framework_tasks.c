@@ -162,7 +162,9 @@ void mfi_framework_deliver(mf_client *client, mfi_framework_task task, const mf_
     if (park(client, task, delivery, above, &blocker))
         return;
     mfi_flow_event event = event_of(client, task, delivery);
-    if (mf_signature_status_ended(above)) {     /* so does it, before it could start or end otherwise */
+    /* So does it, before it could start or end otherwise. But a child that ended before its start may tell so while the flow
+     * is still being stored: what is not there above it comes last. */
+    if (mf_signature_status_ended(above) && !mf_key_is_set(&event.child)) {
         mfi_flow_event cancel = {.kind = MFI_EV_CANCEL};
         mfi_dispatch(client, &delivery->unit.key, &cancel, true, NULL);
     }

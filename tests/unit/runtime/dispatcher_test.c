@@ -151,3 +151,21 @@ Test(runtime_dispatcher, what_was_never_added_does_not_end_the_item_in_its_place
     cr_assert(all(zero(u64, record.state.running), eq(u64, record.state.canceled, 1)));
     mf_record_release(&record);
 }
+
+/* Children are stored before what they stand in: a program that knows their keys may cancel one meanwhile. */
+Test(runtime_dispatcher, a_step_that_ends_while_its_flow_is_being_stored_does_not_end_its_chain)
+{
+    mf_spec *chain = bench_spec(&b, MF_KIND_CHAIN, "inner", 1);
+    mf_key key = chain->key, step = bench_key(MF_KIND_TASK, 4);
+    chain->container = bench_key(MF_KIND_SWARM, 9);     /* which comes last */
+    cr_assert(eq(int, bench_put(&b, chain, &(mf_state){.status = MF_STATUS_PENDING}), MF_OK));
+    mf_message *told = mf_msg("{s:n, s:s}", "error", "child", step.text);
+    mf_delivery d = {.id = MF_STR_LIT("1"), .task = MF_STR_LIT("mageflow.on_chain_error"), .unit = {.key = key, .index = 1},
+                     .attempt = 1, .message = told};
+    b.mute.host->ops->deliver(b.mute.host, &d);
+    mf_message_unref(told);
+    mf_record record = {0};
+    cr_assert(eq(int, mf_store_load(b.store, &key, 1, &record, NULL), MF_OK));
+    cr_assert(eq(int, record.state.status, MF_STATUS_PENDING));
+    mf_record_release(&record);
+}
