@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 
-#define TIMEOUT mf_milliseconds(40)
+#define TIMEOUT         mf_milliseconds(40)
+#define DURABLE_RETRIES 9       /* a store that does not answer one is an attempt less; there are not so many faults */
 
 uint64_t int_hash(int64_t value)
 {
@@ -200,7 +201,7 @@ mf_status declare_tasks(mf_client *client, void *user, mf_error *err)
         st = mf_task(client, MF_TASK_DEF(.name = "timed", .run = work, .user = user, .retries = 1,
                                          .backoff = mf_milliseconds(3), .timeout = TIMEOUT), err);
     if (st == MF_OK)
-        st = mf_durable_task(client, MF_TASK_DEF(.name = "durable", .run = durable, .user = user, .retries = 2,
+        st = mf_durable_task(client, MF_TASK_DEF(.name = "durable", .run = durable, .user = user, .retries = DURABLE_RETRIES,
                                                  .backoff = mf_milliseconds(3)), err);
     return st == MF_OK ? declare_sources(client, user, err) : st;
 }
