@@ -61,16 +61,14 @@ struct Pool {
     }
 };
 
-// A token belongs to one producer and one queue.
+// A token belongs to one producer and one queue, and must go before the queue does: producers end before the pool, but for the
+// thread that destroys it.
+thread_local std::unique_ptr<moodycamel::ProducerToken> token;
+
 moodycamel::ProducerToken &token_of(Pool *pool)
 {
-    thread_local Pool *owner = nullptr;
-    thread_local std::unique_ptr<moodycamel::ProducerToken> token;
-    if (owner != pool) {
-        token.reset();
+    if (!token)
         token = std::make_unique<moodycamel::ProducerToken>(pool->queue);
-        owner = pool;
-    }
     return *token;
 }
 
@@ -116,6 +114,7 @@ void destroy(void *at)
         pool->queue.enqueue(Job{nullptr, nullptr});
     for (std::thread &thread : pool->threads)
         thread.join();
+    token.reset();
     delete pool;
 }
 
