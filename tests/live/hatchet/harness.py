@@ -11,22 +11,33 @@ from hatchet_sdk import EmptyModel
 VALUE = {"a": [1, -2, 2.5, None, True, "h\u00e9\U0001f600"], "m": {"x": {"y": []}}}
 
 
+async def raised(call):
+    """The text of what the SDK raises for a failed run."""
+    try:
+        return await call
+    except Exception as error:     # noqa: B902  (the SDK has several)
+        return str(error)
+
+
 async def a_client_gets_what_a_worker_returns(engine):
     with PythonWorker(engine):
-        assert python_call(engine, "py_echo", VALUE) == VALUE
-        assert python_call(engine, "py_add", {"a": 5}) == {"sum": 15}
-        assert python_call(engine, "py_dag", {"a": 1, "b": 2}) == {"first": {"value": 1}, "second": {"value": 3}}
-        assert python_call(engine, "py_third", {}) == {"attempt": 3}
-        assert "ValueError: bad, 42" in python_call(engine, "py_fail", {})
+        assert python_call(engine, "py_add", {"a": 5}) == {"sum": 15}      # as a program that is not asynchronous waits
+        hatchet = engine.client()
+
+        async def run(name, **message):
+            return await hatchet.stubs.workflow(name=name).aio_run(EmptyModel(**message))
+        assert await run("py_echo", **VALUE) == {"py_echo": VALUE}
+        assert await run("py_dag", a=1, b=2) == {"first": {"value": 1}, "second": {"value": 3}}
+        assert await run("py_third") == {"py_third": {"attempt": 3}}
+        assert "ValueError: bad, 42" in await raised(run("py_fail"))
         with tempfile.NamedTemporaryFile() as file:
-            assert "no more" in python_call(engine, "py_final", {"path": file.name})
+            assert "no more" in await raised(run("py_final", path=file.name))
             assert file.read() == b"attempt 1\n"
-        task = engine.client().stubs.task(name="py_echo")
+        task = hatchet.stubs.task(name="py_echo")
         items = [task.create_bulk_run_item(input=EmptyModel(i=i)) for i in range(100)]
         assert [r.model_dump() for r in await task.aio_run_many(items)] == [{"i": i} for i in range(100)]
-        parent = await engine.client().stubs.task(name="py_parent").aio_run(
-            EmptyModel(task="py_echo", input={"x": 1}, times=3))
-        assert parent.model_dump() == {"children": [{"x": 1, "index": i} for i in range(3)]}
+        parent = await run("py_parent", task="py_echo", input={"x": 1}, times=3)
+        assert parent == {"py_parent": {"children": [{"x": 1, "index": i} for i in range(3)]}}
 
 
 @own_engine

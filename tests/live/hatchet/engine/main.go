@@ -188,11 +188,11 @@ func (s *supervisor) report() {
 }
 
 func report(now state) {
-	line, err := json.Marshal(now)
-	if err != nil {
-		panic(err) // a struct of strings and numbers
+	line := json.NewEncoder(os.Stdout)
+	line.SetEscapeHTML(false) // no escapes in a URL, for readers that know none
+	if err := line.Encode(now); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
-	fmt.Println(string(line))
 }
 
 // A port that was free a moment ago. The engine keeps it over restarts, as a real one keeps its address.
