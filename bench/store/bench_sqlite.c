@@ -1,7 +1,7 @@
-/* What an item costs in one SQLite file: a swarm of ours, and a queue written by hand.
+/* What an item costs in one SQLite file: a swarm of ours, as it comes and with more at once, and a queue written by hand.
  *
  *     bench_sqlite [--quick] [DIRECTORY]     the tables; the files lie in DIRECTORY (default: the current one), whose disk counts
- *     bench_sqlite --one ours|hand ITEMS DIRECTORY
+ *     bench_sqlite --one default|wide|hand ITEMS DIRECTORY
  *
  * Each run is a process of its own on a new file. Both wait for the disk (WAL, synchronous=FULL). Syncs and bytes written are
  * counted by a file system between SQLite and the real one, in ours and in the other alike. */
@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { THREADS = 16, CONCURRENCY = 256, ROUNDS_MAX = 5, SIZES = 3 };
+enum { WIDE_THREADS = 16, WIDE_CONCURRENCY = 256, ROUNDS_MAX = 5, SIZES = 3 };
 static const unsigned long long sizes[SIZES] = {1000, 10000, 100000};
 
 typedef struct figures {
@@ -63,7 +63,7 @@ static mf_status next_number(const mf_message *message, mf_cursor *cursor, mf_me
     return MF_OK;
 }
 
-static mf_status run_swarm(mf_client *client, numbers *source, figures *out, mf_error *err)
+static mf_status run_swarm(mf_client *client, numbers *source, unsigned concurrency, figures *out, mf_error *err)
 {
     mf_counts counts = {.done = 0};
     mf_status st = mf_task(client, MF_TASK_DEF(.name = "nothing", .run = nothing), err);
@@ -74,7 +74,7 @@ static mf_status run_swarm(mf_client *client, numbers *source, figures *out, mf_
     long syncs = atomic_load(&shim.syncs);
     double begin = read_ns(CLOCK_MONOTONIC), cpu = read_ns(CLOCK_PROCESS_CPUTIME_ID);
     mf_signature *map = mf_map(client, "map", "numbers", mf_sign(client, "nothing", NULL, err),
-                               MF_SWARM_OPTIONS(.max_concurrency = CONCURRENCY), err);
+                               MF_SWARM_OPTIONS(.max_concurrency = concurrency), err);
     mf_run *run = mf_start(map, NULL, err);
     mf_signature_destroy(map);
     if (run == NULL)
@@ -93,22 +93,36 @@ static mf_status run_swarm(mf_client *client, numbers *source, figures *out, mf_
     return st;
 }
 
-static bool run_ours(const char *path, unsigned long long items, figures *out)
+/* 0 threads, 0 at once: as they are by default, one thread a CPU and 30. */
+static bool run_ours(const char *path, unsigned threads, unsigned concurrency, unsigned long long items, figures *out)
 {
     char url[512];
     mf_client *client = NULL;
     mf_error err = {.text = ""};
     mf_message *item = mf_msg("{s:i, s:s}", "width", 640, "owner", "alice");
     numbers source = {.total = items, .item = item};
-    snprintf(url, sizeof url, "local:?threads=%d&store=sqlite:%s", THREADS, path);
+    if (threads > 0)
+        snprintf(url, sizeof url, "local:?threads=%u&store=sqlite:%s", threads, path);
+    else
+        snprintf(url, sizeof url, "local:?store=sqlite:%s", path);
     mf_status st = mf_open(url, NULL, &client, &err);
     if (st == MF_OK)
-        st = run_swarm(client, &source, out, &err);
+        st = run_swarm(client, &source, concurrency, out, &err);
     mf_client_destroy(client);
     mf_message_unref(item);
     if (st != MF_OK)
         fprintf(stderr, "bench_sqlite: ours, %llu items: %s\n", items, err.text);
     return st == MF_OK;
+}
+
+static bool run_default(const char *path, unsigned long long items, figures *out)
+{
+    return run_ours(path, 0, 0, items, out);
+}
+
+static bool run_wide(const char *path, unsigned long long items, figures *out)
+{
+    return run_ours(path, WIDE_THREADS, WIDE_CONCURRENCY, items, out);
 }
 
 /* ---- the other ---------------------------------------------------------------------------------------------------- */
@@ -134,13 +148,15 @@ static bool run_hand(const char *path, unsigned long long items, figures *out)
 typedef bool run_fn(const char *path, unsigned long long items, figures *out);
 
 static const struct {
-    const char *name;
+    const char *word, *name;
     run_fn     *run;
+    bool        all_sizes;
 } contestants[] = {
-    {"mageflow, a swarm", run_ours},
-    {"a queue by hand, one transaction an item", run_hand},
+    {"default", "mageflow, a swarm, nothing set", run_default, true},
+    {"wide", "mageflow, 16 threads, 256 at once", run_wide, true},
+    {"hand", "a queue by hand, one transaction an item", run_hand, false},   /* its cost is the disk's, the same at every size */
 };
-enum { CONTESTANTS = 2 };
+enum { CONTESTANTS = 3 };
 
 static void remove_files(const char *path)
 {
@@ -196,13 +212,14 @@ static double median(double *values, int n)
     return values[n / 2];
 }
 
-/* The other one's cost is the disk's, the same at every size: it runs the smallest alone. */
 static bool table(const char *directory, int rounds, int size_count)
 {
     printf("\n| contestant | items | items/s | min | max | CPU, µs an item | syncs an item | bytes an item in the file |\n"
            "|---|---|---|---|---|---|---|---|\n");
     for (int s = 0; s < size_count; s++)
-        for (int which = 0; which < CONTESTANTS && (which == 0 || sizes[s] <= 1000); which++) {
+        for (int which = 0; which < CONTESTANTS; which++) {
+            if (!contestants[which].all_sizes && sizes[s] > 1000)
+                continue;
             double rate[ROUNDS_MAX], cpu[ROUNDS_MAX], syncs[ROUNDS_MAX], bytes[ROUNDS_MAX], n = (double)sizes[s];
             for (int r = 0; r < rounds; r++) {
                 figures f = {0};
@@ -225,7 +242,10 @@ int main(int argc, char **argv)
     if (argc == 5 && strcmp(argv[1], "--one") == 0) {
         figures f = {0};
         unsigned long long items = strtoull(argv[3], NULL, 10);
-        if (!run_here(strcmp(argv[2], "hand") == 0, argv[4], items, &f))
+        int which = 0;
+        while (which < CONTESTANTS - 1 && strcmp(argv[2], contestants[which].word) != 0)
+            which++;
+        if (!run_here(which, argv[4], items, &f))
             return 1;
         printf("%.0f items/s, CPU %.1f µs an item, %.4f syncs an item, %.0f bytes an item\n", (double)items / (f.ns / 1e9),
                f.cpu_ns / 1e3 / (double)items, f.syncs / (double)items, f.file_bytes / (double)items);
@@ -234,11 +254,11 @@ int main(int argc, char **argv)
     bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
     const char *directory = argc > 1 + quick ? argv[1 + quick] : ".";
     if (argc > 2 + quick || directory[0] == '-') {
-        fprintf(stderr, "usage: bench_sqlite [--quick] [DIRECTORY] | bench_sqlite --one ours|hand ITEMS DIRECTORY\n");
+        fprintf(stderr, "usage: bench_sqlite [--quick] [DIRECTORY] | bench_sqlite --one default|wide|hand ITEMS DIRECTORY\n");
         return 2;
     }
     printf("## Items in one SQLite file\n\n");
     report_machine(quick ? "script/bench --quick sqlite" : "script/bench sqlite");
-    printf("- %d worker threads, max_concurrency %d; items and results of 20 bytes that do nothing\n", THREADS, CONCURRENCY);
+    printf("- nothing set: one worker thread a CPU, max_concurrency 30; items and results of 20 bytes that do nothing\n");
     return table(directory, quick ? 3 : ROUNDS_MAX, quick ? 2 : SIZES) ? 0 : 1;
 }
