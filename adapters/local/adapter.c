@@ -110,6 +110,7 @@ static mf_status local_replace_thread(mf_adapter *base, void *thread_mark, bool 
     bool room = !replace || l->replaced < MAX_REPLACED;
     if (room) {     /* the stuck call keeps its slot; its stand-in brings another */
         l->replaced += replace ? 1u : -1u;
+        l->least += replace ? 1u : -1u;
         l->slots += replace ? 1u : -1u;
         l->low += replace ? 1u : -1u;
     }

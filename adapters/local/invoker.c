@@ -172,6 +172,7 @@ static void job_run(void *arg)
     local_job *waiting = leave_gate(l, job);
     job->next = l->free_jobs;
     l->free_jobs = job;
+    l->ended++;
     if (--l->in_flight == 0)
         mfi_event_notify(&l->changed, UINT32_MAX);
     if (waiting != NULL) {
@@ -272,6 +273,7 @@ static void pump(local *l)
         return;
     l->pumping = true;
     l->starved = false;
+    local_restock(l);
     while (l->again && l->serving) {
         l->again = false;
         unsigned room = l->in_flight < l->slots ? l->slots - l->in_flight : 0;

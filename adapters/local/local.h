@@ -46,6 +46,11 @@ typedef struct local {
     atomic_uint         queued;         /* A  jobs in the pool that have not begun; told to the host when there is none */
     atomic_bool         starved;        /* A  the last look ended for want of slots; changes under the lock */
     unsigned            slots;          /* L */
+    unsigned            least;          /* L  of them: as many there are at least */
+    bool                stocks;         /* L  there may be more, see local_restock */
+    unsigned            threads;        /* L  of the pool */
+    unsigned            ended;          /* L  jobs since the number of slots was last thought about, */
+    int64_t             stocked_ns;     /* L  which was then; CLOCK_MONOTONIC */
     unsigned            low;            /* L  slots in use at which it is looked again after that; see worker.c */
     unsigned            in_flight;      /* L  taken, and neither ended nor gated */
     unsigned            helping;        /* L  calls that wait inside, without a slot */
@@ -74,6 +79,9 @@ bool      local_wait(local *l, int64_t deadline_ns);
 /* worker.c */
 mf_status local_worker(mf_adapter *base, const char *const *names, size_t n, const mf_worker_options *options,
                        mf_worker **out, mf_error *err);
+
+/* How many slots there are from now on. The lock is held. */
+void      local_restock(local *l);
 
 /* workflow.c */
 mf_status local_workflow(mf_adapter *base, mf_str name, mf_workflow **out, mf_error *err);

@@ -14,6 +14,27 @@ static unsigned low_mark(unsigned slots, unsigned threads)
     return slots > threads ? threads + (slots - threads) / 2 : slots - 1;
 }
 
+#define STOCK_NS  1000000   /* of work that is taken ahead, */
+#define STOCK_MAX 64        /* or that many deliveries */
+
+/* Where nobody chose a number, small jobs get more slots than four a thread: as many as end within a millisecond, so that a take
+ * and a commit serve many of them. Long jobs do not: what this process holds, another one on the same store cannot take, and what is
+ * urgent waits behind it. */
+void local_restock(local *l)
+{
+    if (!l->stocks)
+        return;
+    int64_t now = mfi_now_ns(NULL), passed = now - l->stocked_ns;
+    if (l->ended < l->slots && passed < STOCK_NS)
+        return;
+    uint64_t fits = passed > 0 ? (uint64_t)l->ended * STOCK_NS / (uint64_t)passed : STOCK_MAX;
+    unsigned slots = fits < STOCK_MAX ? (unsigned)fits : STOCK_MAX;
+    l->slots = slots > l->least ? slots : l->least;
+    l->low = low_mark(l->slots, l->threads);
+    l->ended = 0;
+    l->stocked_ns = now;
+}
+
 static local *local_of_worker(mf_worker *worker)
 {
     return (local *)(void *)((char *)worker - offsetof(local, worker));
@@ -30,8 +51,12 @@ static mf_status worker_start(mf_worker *worker, mf_error *err)
     mf_pool_counts counts;
     (void)mf_pool_stats(l->pool, &counts);
     mfi_mutex_lock(&l->lock);
-    l->slots = l->options.slots != 0 ? l->options.slots : counts.workers * SLOTS_PER_THREAD;
+    l->threads = counts.workers;
+    l->stocks = l->options.slots == 0;
+    l->slots = l->least = l->stocks ? counts.workers * SLOTS_PER_THREAD : l->options.slots;
     l->low = low_mark(l->slots, counts.workers);
+    l->ended = 0;
+    l->stocked_ns = mfi_now_ns(NULL);
     mfi_mutex_unlock(&l->lock);
     if (l->options.on_start != NULL)
         l->options.on_start(l->options.user);

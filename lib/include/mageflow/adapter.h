@@ -104,7 +104,7 @@ typedef struct mf_worker_options {
     size_t      struct_size;
     const char *name;               /* as the manager shows it; NULL: "mageflow" */
     unsigned    threads;            /* 0: one per online CPU */
-    unsigned    slots;              /* deliveries held at once; 0: four per thread */
+    unsigned    slots;              /* deliveries held at once; 0: four per thread, on local threads more while they are small */
     void      (*on_start)(void *user);   /* before the first delivery, on the thread that starts; NULL: nothing */
     void      (*on_stop)(void *user);    /* after the last one, on the thread that stops */
     void       *user;
