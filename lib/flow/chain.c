@@ -12,10 +12,8 @@ static mf_message *call_message(const mf_item *item, const mf_message *handed, b
     mf_status st = MF_OK;
     if (is_result)
         st = mfi_compose_handed(handed, item->spec->return_field, plan, &first, &err);
-    else
-        first = mf_message_ref(handed);
     if (st == MF_OK)
-        st = mfi_compose_call(first, item->spec->kwargs, item->message, containers, plan, &message, &err);
+        st = mfi_compose_call(is_result ? first : handed, item->spec->kwargs, item->message, containers, plan, &message, &err);
     mf_message_unref(first);
     if (st != MF_OK)
         mfi_plan_fail(plan, st, err.text);

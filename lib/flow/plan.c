@@ -17,12 +17,27 @@ static void start_release(mfi_start *start)
     mf_message_unref(start->error);
 }
 
+/* Neighbours are mostly calls of the same task: such a run holds its spec once, with its first entry. */
+static bool is_first_of_run(const mfi_plan *plan, size_t i)
+{
+    return i == 0 || plan->entries[i].spec != plan->entries[i - 1].spec;
+}
+
+static void entries_release(mfi_plan *plan)
+{
+    for (size_t i = 0; i < plan->entry_count; i++) {
+        const mf_entry *entry = &plan->entries[i];
+        if (is_first_of_run(plan, i))
+            mf_spec_unref(entry->spec);
+        mf_message_unref(entry->message);
+        if (entry->error != NULL)
+            mf_message_unref(entry->error);
+    }
+}
+
 void mfi_plan_reset(mfi_plan *plan)
 {
-    for (size_t i = 0; i < plan->entry_count; i++)
-        mf_entry_release(&plan->entries[i]);
-    for (size_t i = 0; i < plan->outcome_count; i++)
-        mf_message_unref(plan->outcomes[i].value);
+    entries_release(plan);
     for (size_t i = 0; i < plan->start_count; i++)
         start_release(&plan->starts[i]);
     plan->entry_count = plan->outcome_count = plan->settle_count = plan->start_count = 0;
@@ -77,9 +92,10 @@ void mfi_plan_entry(mfi_plan *plan, const mf_spec *spec, const mf_unit *unit, ui
         mf_message_unref(message);
         return;
     }
-    plan->entries[plan->entry_count++] =
-        (mf_entry){.spec = mf_spec_ref(spec), .unit = *unit, .attempt = attempt, .message = message,
-                   .priority = plan->priority};
+    plan->entries[plan->entry_count] = (mf_entry){.spec = (mf_spec *)(uintptr_t)spec, .unit = *unit, .attempt = attempt,
+                                                  .message = message, .priority = plan->priority};
+    if (is_first_of_run(plan, plan->entry_count++))
+        mf_spec_ref(spec);
 }
 
 void mfi_plan_outcome(mfi_plan *plan, uint64_t index, mf_signature_status status, const mf_message *value)
@@ -87,7 +103,7 @@ void mfi_plan_outcome(mfi_plan *plan, uint64_t index, mf_signature_status status
     if (!HAS_ROOM(plan, outcomes, outcome_count, outcome_capacity))
         return;
     plan->outcomes[plan->outcome_count++] =
-        (mf_outcome){.index = index, .status = status, .value = mf_message_ref(value)};
+        (mf_outcome){.index = index, .status = status, .value = (mf_message *)(uintptr_t)value};
 }
 
 void mfi_plan_settle(mfi_plan *plan, uint64_t token)

@@ -1,6 +1,6 @@
 /* flow/plan.h: what a transition wants done: the effects that are committed together with the new state.
  *
- * A plan owns a reference to every message and spec in it. It is filled by transitions, completed by whoever runs them
+ * A plan owns a reference to every message and spec in it, but for what it borrows from the events: items, outcomes, notes. It is filled by transitions, completed by whoever runs them
  * (the starts are turned into entries once their records are read), committed, and reset for the next use; in steady
  * state it allocates nothing. The first failure sticks. */
 #ifndef MFI_PLAN_H
@@ -61,7 +61,7 @@ mf_status mfi_plan_fail(mfi_plan *plan, mf_status st, const char *what);
 bool mfi_plan_reserve_entries(mfi_plan *plan, size_t n);
 
 /* Each adds one effect and takes references of its own, but for the message of mfi_plan_entry, which is consumed, on
- * failure too. */
+ * failure too, and the value of mfi_plan_outcome, which is borrowed until the commit. */
 void mfi_plan_entry(mfi_plan *plan, const mf_spec *spec, const mf_unit *unit, uint32_t attempt, mf_message *message);
 void mfi_plan_outcome(mfi_plan *plan, uint64_t index, mf_signature_status status, const mf_message *value);
 void mfi_plan_settle(mfi_plan *plan, uint64_t token);

@@ -66,11 +66,11 @@ bool mfi_control_leave(mf_client *client, mfi_running *running)
         c->running = running->next;
     if (running->next != NULL)
         running->next->prev = running->prev;
+    bool ours = running->owner == MFI_CALL_RUNNING;
+    if (ours)
+        running->owner = MFI_CALL_RETURNED;
     mfi_mutex_unlock(&c->lock);
-
-    uint32_t expected = MFI_CALL_RUNNING;
-    if (atomic_compare_exchange_strong_explicit(&running->owner, &expected, MFI_CALL_RETURNED, memory_order_acq_rel,
-                                                memory_order_acquire))
+    if (ours)
         return true;
     while (atomic_load_explicit(&running->released, memory_order_acquire) == 0)
         mfi_futex_wait(&running->released, 0, INT64_MAX);
@@ -336,10 +336,10 @@ int64_t mfi_control_tick(mf_client *client, int64_t now_ns)
                 asked = true;
             } else if (r->deadline_ns <= now_ns) {
                 r->deadline_ns = INT64_MAX;
-                uint32_t expected = MFI_CALL_RUNNING;
-                if (atomic_compare_exchange_strong_explicit(&r->owner, &expected, MFI_CALL_VOIDED, memory_order_acq_rel,
-                                                            memory_order_acquire))
+                if (r->owner == MFI_CALL_RUNNING) {
+                    r->owner = MFI_CALL_VOIDED;
                     voided = r;
+                }
             }
             if (r->deadline_ns < next)
                 next = r->deadline_ns;

@@ -9,19 +9,23 @@
  * wait for long, whatever the next deliveries do: the keeper looks while something gathers (keeper.c). */
 #include "mailbox.h"
 
-bool mfi_dispatch_later(mf_client *client, const mf_key *key, uint64_t index, uint64_t token, const mf_message *value)
+bool mfi_dispatch_later(mf_client *client, const mf_key *key, uint64_t index, uint64_t token, mf_message *value)
 {
     mfi_dispatcher *d = &client->dispatcher;
     mfi_mutex_lock(&d->lock);
     uint32_t count = atomic_load_explicit(&d->later_count, memory_order_relaxed);
     mfi_mailbox *box = count < MFI_LATER_MAX ? mfi_mailbox_of(client, key) : NULL;
     if (box != NULL) {
-        d->later[count] = (mfi_later){.box = box, .index = index, .token = token, .value = mf_message_ref(value)};
+        d->later[count] = (mfi_later){.box = box, .index = index, .token = token, .value = value};
         box->later++;
-        /* seq_cst: what an adapter writes, reads next and then flushes by is ordered with it, see its invoker. */
-        atomic_store(&d->later_count, count + 1);
-        if (count == 0)
-            atomic_fetch_add(&d->later_rounds, 1);
+        /* The first one is told with seq_cst: what an adapter reads next, and then flushes by, is ordered with it, see its
+         * invoker. Those after it meet in the lock whoever found the first one. */
+        if (count == 0) {
+            atomic_store_explicit(&d->later_count, 1, memory_order_seq_cst);
+            atomic_fetch_add_explicit(&d->later_rounds, 1, memory_order_seq_cst);
+        } else {
+            atomic_store_explicit(&d->later_count, count + 1, memory_order_relaxed);
+        }
     }
     mfi_mutex_unlock(&d->lock);
     if (box != NULL && count == 0)

@@ -71,9 +71,10 @@ typedef struct mfi_ticket {
 void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw, mfi_ticket *ticket);
 /** Post and wait until it is committed. */
 mf_status mfi_dispatch_wait(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw);
-/** Keep the result of a swarm's item (value is borrowed) until mfi_dispatch_flush, another event of the record, or for some
- * 10 ms. False: there is no room; nothing was done. */
-bool mfi_dispatch_later(mf_client *client, const mf_key *key, uint64_t index, uint64_t token, const mf_message *value);
+/** Keep the result of a swarm's item (value is consumed) until mfi_dispatch_flush, another event of the record, or for some
+ * 10 ms. False: there is no room; nothing was done, and value is
+ * the caller's still. */
+bool mfi_dispatch_later(mf_client *client, const mf_key *key, uint64_t index, uint64_t token, mf_message *value);
 /** Process what was kept. */
 void mfi_dispatch_flush(mf_client *client);
 /** Commit a batch that touches no record, trying until it is done. MF_E_STALE: the settled token was no longer current;
@@ -121,7 +122,7 @@ typedef struct mfi_running {
     const mfi_task     *task;
     uint64_t            token;          /* of its claim; 0: none */
     uint64_t            mark;           /* the stops there had been before its claim */
-    _Atomic uint32_t    owner;          /* A  one of the above */
+    uint32_t            owner;          /* L  one of the above */
     _Atomic uint32_t    released;       /* A  1: the keeper is through with a voided call; a futex word */
     int64_t             deadline_ns;    /* L  INT64_MAX: none */
     bool                out_of_time;    /* L  asked to stop by its timeout; deadline_ns is then the end of the grace */

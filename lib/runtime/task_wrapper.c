@@ -16,10 +16,15 @@
 
 /* ---- telling the outcome ----------------------------------------------------------------------------------------- */
 
+/* What the bound store delivered, for a flow. */
+static bool is_settled_by_commit(const mf_delivery *d)
+{
+    return d->claim != NULL && mf_key_is_set(&d->unit.key);
+}
+
 static void settle_with_manager(mf_client *client, const mf_delivery *d, mf_signature_status status, const mf_message *value)
 {
-    /* What the bound store delivered, for a flow, was settled by the commit. */
-    if (d->claim != NULL && mf_key_is_set(&d->unit.key))
+    if (is_settled_by_commit(d))
         return;
     mf_error err = {0};
     mf_settlement settlement = {.delivery = d, .status = status, .value = value};
@@ -60,7 +65,8 @@ static void tell(mf_client *client, const mf_delivery *d, uint64_t token, mfi_fl
                                                [MFI_EV_ITEM_CANCELED] = MF_STATUS_CANCELED,
                                                [MFI_EV_SETTLE] = MF_STATUS_CANCELED};
     mf_signature_status status = ends[event->kind];
-    mf_message *value = mf_message_ref(event->value);
+    bool settled = is_settled_by_commit(d);
+    mf_message *value = settled ? NULL : mf_message_ref(event->value);
     if (!mf_key_is_set(&d->unit.key)) {
         if (token != 0)
             mfi_commit_plain(client, &token, NULL);
@@ -69,7 +75,7 @@ static void tell(mf_client *client, const mf_delivery *d, uint64_t token, mfi_fl
         mfi_flow_event_release(event);
     } else if (waits_for_others(d, token, event) &&
                mfi_dispatch_later(client, &d->unit.key, event->index, token, event->value)) {
-        mfi_flow_event_release(event);
+        ;   /* event held nothing else */
     } else {
         event->settle = token;
         if (d->claim != NULL)
@@ -77,7 +83,8 @@ static void tell(mf_client *client, const mf_delivery *d, uint64_t token, mfi_fl
         else
             mfi_dispatch_wait(client, &d->unit.key, event, true);
     }
-    settle_with_manager(client, d, status, value);
+    if (!settled)
+        settle_with_manager(client, d, status, value);
     mf_message_unref(value);
 }
 
@@ -232,7 +239,8 @@ static void finish(mf_client *client, const mf_delivery *d, uint64_t token, mfi_
         if (!check_result(client, d, token, task, r->value))
             return;
         event.kind = MFI_EV_ITEM_DONE;
-        event.value = mf_message_ref(r->value);
+        event.value = r->value;
+        r->value = NULL;
         tell(client, d, token, &event);
     } else if ((r->stop & MFI_STOP_INTERRUPT) != 0) {
         mf_key blocker;

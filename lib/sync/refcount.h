@@ -28,6 +28,9 @@ static inline void mfi_refcount_ref(mfi_refcount *r)
  * Release: what this holder wrote is done. Acquire: the last one sees what all the others wrote. */
 static inline bool mfi_refcount_unref(mfi_refcount *r)
 {
+    /* The only holder: nobody else can take or give one meanwhile, and the locked instruction is saved. */
+    if (atomic_load_explicit(&r->holders, memory_order_acquire) == 1)
+        return true;
     uint32_t before = atomic_fetch_sub_explicit(&r->holders, 1, memory_order_acq_rel);
     assert(before > 0);
     return before == 1;

@@ -15,6 +15,7 @@ void bench_init(bench *b)
 void bench_fini(bench *b)
 {
     mfi_plan_fini(&b->plan);
+    mfi_flow_event_release(&b->event);
     mf_state_unref(&b->state);
     mf_spec_unref(b->spec);
     mfi_framework_fini(&b->framework);
@@ -108,8 +109,9 @@ static void apply_event(bench *b, mfi_flow_event *event)
 {
     event->settle = 7;
     mfi_plan_reset(&b->plan);
-    mfi_flow_apply(b->spec, &b->state, event, NOW, &b->plan);
-    mfi_flow_event_release(event);
+    mfi_flow_event_release(&b->event);
+    b->event = *event;
+    mfi_flow_apply(b->spec, &b->state, &b->event, NOW, &b->plan);
 }
 
 void apply(bench *b, mfi_flow_event_kind kind, uint64_t index, const char *value, const char *sent)

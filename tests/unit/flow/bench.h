@@ -19,6 +19,7 @@ typedef struct bench {
     mf_limits          limits;
     mfi_framework      framework;
     mfi_plan           plan;
+    mfi_flow_event     event;       /* applied last: the plan borrows from it */
     mf_spec           *spec;        /* the record */
     mf_state           state;
 } bench;

@@ -136,7 +136,7 @@ Test(runtime_control, a_stop_between_claim_and_call_is_noticed)
     cr_assert(mfi_control_leave(b.client, &running));
     mf_error err;
     cr_assert(eq(int, mf_cancel(b.client, &key, &err), MF_OK));
-    atomic_store(&running.owner, MFI_CALL_RUNNING);
+    running.owner = MFI_CALL_RUNNING;
     enter(0);
     cr_assert(mfi_control_overtaken(b.client, &running));
     cr_assert(mfi_control_leave(b.client, &running));
