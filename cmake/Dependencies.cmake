@@ -24,6 +24,21 @@ add_feature_info(openssl OPENSSL_FOUND "TLS for the bridges, version ${OPENSSL_V
 add_feature_info(hiredis HIREDIS_FOUND "RESP for the bridges on Redis, version ${HIREDIS_VERSION}")
 add_feature_info(taskiq MAGEFLOW_TASKIQ "the TaskIQ bridge")
 
+pkg_search_module(NGHTTP2 IMPORTED_TARGET libnghttp2>=1.50)
+pkg_search_module(PROTOBUF_C IMPORTED_TARGET libprotobuf-c>=1.4)
+find_program(PROTOC_C protoc-c)
+set(bridge_on_grpc OFF)
+if(OPENSSL_FOUND AND NGHTTP2_FOUND AND PROTOBUF_C_FOUND AND PROTOC_C)
+    set(bridge_on_grpc ON)
+endif()
+option(MAGEFLOW_HATCHET "Build the Hatchet bridge (needs nghttp2, protobuf-c with protoc-c, and OpenSSL 3)" ${bridge_on_grpc})
+if(MAGEFLOW_HATCHET AND NOT bridge_on_grpc)
+    message(FATAL_ERROR "MAGEFLOW_HATCHET needs nghttp2 1.50, protobuf-c 1.4 with its compiler protoc-c, and OpenSSL 3")
+endif()
+add_feature_info(nghttp2 NGHTTP2_FOUND "HTTP/2 for the bridge on gRPC, version ${NGHTTP2_VERSION}")
+add_feature_info(protobuf-c PROTOBUF_C_FOUND "its messages, version ${PROTOBUF_C_VERSION}")
+add_feature_info(hatchet MAGEFLOW_HATCHET "the Hatchet bridge")
+
 # So is the store that keeps flows in a file.
 pkg_search_module(SQLITE IMPORTED_TARGET sqlite3>=3.37)
 option(MAGEFLOW_SQLITE "Build the SQLite store (needs SQLite 3.37)" ${SQLITE_FOUND})
