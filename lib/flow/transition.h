@@ -39,6 +39,7 @@ typedef struct mfi_flow_event {
     uint64_t       index;       /* of the item; 0 for a task's own record */
     uint64_t       expected;
     uint64_t       settle;      /* the token of the delivery that is settled with it; 0: none */
+    const struct mf_delivery *delivery;     /* which that is, where its manager may want to acknowledge it with the commit */
     int32_t        priority;
     uint32_t       attempt;
     uint64_t       lock;

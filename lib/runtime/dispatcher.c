@@ -98,6 +98,7 @@ static void mailbox_free(mf_client *client, mfi_mailbox *box)
     list_free(client, &box->incoming);
     list_free(client, &box->taken);
     list_free(client, &box->held);
+    mfi_release(client->allocator, box->deliveries, box->delivery_capacity * sizeof *box->deliveries);
     mf_record_release(&box->record);
     mf_delete(client->allocator, box);
 }
@@ -278,6 +279,7 @@ void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, b
     if (ticket != NULL && box->busy && box->owner == mfi_thread_self()) {
         mfi_ticket_done(ticket, MF_OK);
         ticket = NULL;
+        event->delivery = NULL;     /* nobody keeps it until then */
     }
     struct mfi_posted *posted = &box->incoming.at[box->incoming.count++];
     posted->event = *event;
@@ -333,13 +335,13 @@ mf_status mfi_dispatch_wait(mf_client *client, const mf_key *key, mfi_flow_event
     return ticket.status;
 }
 
-mf_status mfi_commit_plain(mf_client *client, const uint64_t *settle, const mf_entry *entry)
+mf_status mfi_commit_plain(mf_client *client, const mf_delivery *d, const uint64_t *settle, const mf_entry *entry)
 {
     mf_error err = {0};
     mf_refusal refusal = {0};
     unsigned tries = 0;
     mf_batch batch = {.settles = settle, .settle_count = settle != NULL ? 1 : 0, .entries = entry,
-                      .entry_count = entry != NULL ? 1 : 0};
+                      .entry_count = entry != NULL ? 1 : 0, .deliveries = &d, .delivery_count = d != NULL ? 1 : 0};
     for (;;) {
         mf_status st = mf_store_commit(client->store, &batch, &refusal, &err);
         if (st == MF_OK)

@@ -56,7 +56,7 @@ static mf_status commit_wait(mf_client *client, mfi_running *running, mf_error *
                           .message = (mf_message *)(uintptr_t)d->message, .error = (mf_message *)(uintptr_t)d->error,
                           .priority = d->priority};
         mf_batch batch = {.key = d->unit.key, .outcomes = &outcome, .outcome_count = durable->known ? 0 : 1,
-                          .settles = &running->token, .settle_count = 1,
+                          .settles = &running->token, .settle_count = 1, .deliveries = &d, .delivery_count = 1,
                           .entries = &again, .entry_count = durable->until_ms == INT64_MAX ? 0 : 1,
                           .notes = &n.note, .note_count = n.note.value != NULL ? 1 : 0};
         mf_refusal refusal;
@@ -78,7 +78,7 @@ void mfi_durable_wait(mf_client *client, mfi_running *running)
     while ((st = commit_wait(client, running, &err)) != MF_OK && st != MF_E_CONFLICT && st != MF_E_NOT_FOUND)
         mfi_pause_before_retry(client, st, &err, &tries);
     if (st != MF_OK)    /* another call has gone on, or the record is gone: the message alone is left */
-        mfi_commit_plain(client, &running->token, NULL);
+        mfi_commit_plain(client, running->call.delivery, &running->token, NULL);
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */

@@ -103,7 +103,7 @@ static bool park(mf_client *client, mfi_framework_task task, const mf_delivery *
         return false;
     mf_entry entry = {.spec = client->framework.specs[task], .unit = d->unit, .attempt = d->attempt, .parked = at,
                       .message = (mf_message *)(uintptr_t)d->message, .priority = d->priority};
-    mfi_commit_plain(client, d->claim != NULL ? &d->claim->token : NULL, &entry);
+    mfi_commit_plain(client, d, d->claim != NULL ? &d->claim->token : NULL, &entry);
     if (d->claim == NULL)
         mf_adapter_settle(client->adapter, &(mf_settlement){.delivery = d, .status = MF_STATUS_PENDING}, 1, NULL);
     return true;
@@ -175,6 +175,7 @@ void mfi_framework_deliver(mf_client *client, mfi_framework_task task, const mf_
         mfi_dispatch(client, &delivery->unit.key, &event, true, NULL);
         return;
     }
+    event.delivery = delivery;
     mfi_dispatch_wait(client, &delivery->unit.key, &event, true);
     mf_adapter_settle(client->adapter, &(mf_settlement){.delivery = delivery, .status = MF_STATUS_DONE}, 1, NULL);
 }

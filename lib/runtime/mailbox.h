@@ -34,6 +34,8 @@ struct mfi_mailbox {
     struct mfi_posted_list taken;   /* what incoming was: they change places */
     struct mfi_posted_list batch;   /* while busy: what is processed, in `taken` or on the desk */
     struct mfi_posted_list held;    /* L  wait for the end of a lock on the record */
+    const mf_delivery **deliveries;     /* of the batch, for its commit */
+    size_t             delivery_capacity;
     int64_t            held_until_ms;   /* L  when to look again, on the store's clock */
     mf_record          record;      /* spec NULL: not read yet */
     struct mfi_desk   *desk;        /* while busy: the processing thread's */

@@ -77,9 +77,9 @@ mf_status mfi_dispatch_wait(mf_client *client, const mf_key *key, mfi_flow_event
 bool mfi_dispatch_later(mf_client *client, const mf_key *key, uint64_t index, uint64_t token, mf_message *value);
 /** Process what was kept. */
 void mfi_dispatch_flush(mf_client *client);
-/** Commit a batch that touches no record, trying until it is done. MF_E_STALE: the settled token was no longer current;
- * nothing was done. */
-mf_status mfi_commit_plain(mf_client *client, const uint64_t *settle, const mf_entry *entry);
+/** Commit a batch that touches no record, trying until it is done. d: the delivery that ends with it; NULL: none.
+ * MF_E_STALE: the settled token was no longer current; nothing was done. */
+mf_status mfi_commit_plain(mf_client *client, const mf_delivery *d, const uint64_t *settle, const mf_entry *entry);
 
 /** A record that a flow's fate hangs on: asked for until the store answers, since to guess would cancel what nobody canceled,
  * or run on. spec NULL: it is gone. */

@@ -6,6 +6,7 @@
 
 #include "compose.h"
 #include "here.h"
+#include "memory.h"
 #include "record.h"
 #include "thread.h"
 
@@ -178,6 +179,22 @@ static mf_status dead_letter(mf_client *client, const mfi_mailbox *box, const mf
     return st;
 }
 
+/* The deliveries that the batch ends. Without memory for the list their manager is asked for each later on. */
+static size_t gather_deliveries(mf_client *client, mfi_mailbox *box)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < box->batch.count; i++) {
+        const struct mfi_posted *p = &box->batch.at[i];
+        if (p->stale || p->event.delivery == NULL)
+            continue;
+        if (!mfi_array_reserve(client->allocator, (void **)&box->deliveries, &box->delivery_capacity, n + 1,
+                               sizeof *box->deliveries))
+            break;
+        box->deliveries[n++] = p->event.delivery;
+    }
+    return n;
+}
+
 static mf_status commit(mf_client *client, mfi_mailbox *box, const mf_state *state, mf_refusal *refusal, mf_error *err)
 {
     mfi_plan *plan = box->plan;
@@ -200,6 +217,8 @@ static mf_status commit(mf_client *client, mfi_mailbox *box, const mf_state *sta
         .items = plan->items, .item_count = plan->item_count, .items_from = plan->items_from,
         .notes = plan->notes, .note_count = plan->note_count,
     };
+    batch.delivery_count = gather_deliveries(client, box);
+    batch.deliveries = box->deliveries;
     if (plan->resumes)
         batch.resume = box->key;
     if (plan->changed || batch.settle_count > 0 || batch.entry_count > 0 || batch.removal_count > 0 || batch.note_count > 0)
@@ -267,8 +286,9 @@ static void remember(mfi_mailbox *box, mf_state *state)
 static void settle_only(mf_client *client, mfi_mailbox *box)
 {
     for (size_t i = 0; i < box->batch.count; i++) {
-        if (box->batch.at[i].event.settle != 0)
-            mfi_commit_plain(client, &box->batch.at[i].event.settle, NULL);
+        const mfi_flow_event *event = &box->batch.at[i].event;
+        if (event->settle != 0)
+            mfi_commit_plain(client, event->delivery, &event->settle, NULL);
         mfi_ticket_done(box->batch.at[i].ticket, MF_E_NOT_FOUND);
     }
 }

@@ -47,7 +47,7 @@ static bool tell_by_message(mf_client *client, const mf_delivery *d, uint64_t to
         return false;
     mf_entry entry = {.spec = client->framework.specs[mfi_framework_for_end(&d->unit.key, well)], .unit = d->unit,
                       .attempt = 1, .message = message};
-    mfi_commit_plain(client, token != 0 ? &token : NULL, &entry);
+    mfi_commit_plain(client, d, token != 0 ? &token : NULL, &entry);
     mf_message_unref(message);
     return true;
 }
@@ -69,7 +69,7 @@ static void tell(mf_client *client, const mf_delivery *d, uint64_t token, mfi_fl
     mf_message *value = settled ? NULL : mf_message_ref(event->value);
     if (!mf_key_is_set(&d->unit.key)) {
         if (token != 0)
-            mfi_commit_plain(client, &token, NULL);
+            mfi_commit_plain(client, d, &token, NULL);
         mfi_flow_event_release(event);
     } else if (tell_by_message(client, d, token, event)) {
         mfi_flow_event_release(event);
@@ -78,10 +78,12 @@ static void tell(mf_client *client, const mf_delivery *d, uint64_t token, mfi_fl
         ;   /* event held nothing else */
     } else {
         event->settle = token;
-        if (d->claim != NULL)
+        if (d->claim != NULL) {
             mfi_dispatch(client, &d->unit.key, event, true, NULL);
-        else
+        } else {
+            event->delivery = d;        /* it stays until the commit is done: it is waited for */
             mfi_dispatch_wait(client, &d->unit.key, event, true);
+        }
     }
     if (!settled)
         settle_with_manager(client, d, status, value);
@@ -117,7 +119,7 @@ static void send_again(mf_client *client, const mf_delivery *d, uint64_t token, 
     entry.message = (mf_message *)(uintptr_t)d->message;
     entry.error = (mf_message *)(uintptr_t)d->error;
     entry.priority = d->priority;
-    mfi_commit_plain(client, token != 0 ? &token : NULL, &entry);
+    mfi_commit_plain(client, d, token != 0 ? &token : NULL, &entry);
     mf_spec_unref(entry.spec);
     /* A call without a signature has no record to wait for: its manager keeps waiting for the last attempt. */
     settle_with_manager(client, d, MF_STATUS_PENDING, NULL);

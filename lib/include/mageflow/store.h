@@ -249,6 +249,8 @@ typedef struct mf_note {
     bool        fresh;          /* in a batch, guard: there is none of that name when its turn comes */
 } mf_note;
 
+struct mf_delivery;     /* mageflow/adapter.h */
+
 /** Everything one step changes, committed together or not at all. Zero-initialise and fill what is needed.
  *
  * Guards look at what was there before the batch, but for a second one of the same batch. Then states, items and outcomes
@@ -280,6 +282,10 @@ typedef struct mf_batch {
     /* Claims that end here, with the messages they stand for; each token must still be the current one. */
     const uint64_t *settles;
     size_t          settle_count;
+    /* The manager's deliveries that end with this batch. A store that lies where the manager's queues do may have them
+     * acknowledged in the same step; every other passes over them. The manager is told of their ends in any case. */
+    const struct mf_delivery *const *deliveries;
+    size_t                           delivery_count;
     /* Claims that must still be current, and stay. */
     const uint64_t *holds;
     size_t          hold_count;
