@@ -31,6 +31,8 @@ typedef struct maker {
     /* Where flows are kept when nobody says; before create. NULL: in memory. */
     mf_status (*store)(void *state, const mf_options *options, mf_store **out, mf_error *err);
     mf_status (*create)(void *state, const mf_options *options, mf_adapter **out, mf_error *err);
+    /* What .store made and what .create made, together. NULL: they need not know of each other. */
+    void (*join)(mf_adapter *adapter, mf_store *store);
     void (*abandon)(void *state);
 } maker;
 
@@ -101,7 +103,8 @@ static mf_status taskiq_create(void *state, const mf_options *options, mf_adapte
 static const maker managers[MFI_MANAGERS] = {
     [MFI_MANAGER_LOCAL] = {"local threads", .create = local_create},
 #ifdef MFI_WITH_TASKIQ
-    [MFI_MANAGER_TASKIQ] = {"TaskIQ", taskiq_begin, taskiq_set, mfi_taskiq_parameter, taskiq_store, taskiq_create, taskiq_abandon},
+    [MFI_MANAGER_TASKIQ] = {"TaskIQ", taskiq_begin, taskiq_set, mfi_taskiq_parameter, taskiq_store, taskiq_create, mfi_taskiq_shares,
+                            taskiq_abandon},
 #else
     [MFI_MANAGER_TASKIQ] = {"TaskIQ", .create = NULL},
 #endif
@@ -395,12 +398,17 @@ static mf_status detect(const char *text, mf_options *o, mf_error *err)
         st = find_parameters(&url, manager, state, &setting, err);
     if (st == MF_OK && setting.threads != 0)
         o->threads = setting.threads;
-    if (st == MF_OK && o->store == NULL && setting.store == NULL && managers[manager].store != NULL)
+    bool own_store = o->store == NULL && setting.store == NULL && managers[manager].store != NULL;
+    if (st == MF_OK && own_store)
         st = managers[manager].store(state, o, &o->store, err);
     else if (st == MF_OK && o->store == NULL)
         st = make_store(setting.store, o, &o->store, err);
-    if (st == MF_OK)
-        return managers[manager].create(state, o, &o->adapter, err);
+    if (st == MF_OK) {
+        st = managers[manager].create(state, o, &o->adapter, err);
+        if (st == MF_OK && own_store && managers[manager].join != NULL)
+            managers[manager].join(o->adapter, o->store);
+        return st;
+    }
     if (managers[manager].abandon != NULL)
         managers[manager].abandon(state);
     return st;

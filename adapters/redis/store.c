@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "store_lua.h"
 
+#define CLOCK_GOOD_FOR mf_seconds(1)
 #define ARGUMENTS_MAX (1024u * 1024u)    /* of one command, in every Redis */
 
 static const mf_store_ops redis_ops;     /* filled in below the functions it names */
@@ -21,6 +22,11 @@ struct mfi_rs *mfi_rs_of(mf_store *base)
 mfi_redis *mfi_redis_store_link(mf_store *store)
 {
     return mfi_rs_of(store)->link;
+}
+
+void mfi_redis_store_carry(mf_store *store, const mfi_redis_courier *courier)
+{
+    mfi_rs_of(store)->courier = *courier;
 }
 
 /* ---- running ---------------------------------------------------------------------------------------------------- */
@@ -104,6 +110,8 @@ void mfi_rs_key(const mfi_redis_reply *r, mf_key *out)
 
 /* ---- the clock -------------------------------------------------------------------------------------------------- */
 
+/* Asked for once a second at most: between, it goes on as this machine's does. It is never ahead of the server, and behind by the
+ * time that the answer took. */
 static int64_t now_ms(mf_store *base)
 {
     struct mfi_rs *s = mfi_rs_of(base);
@@ -111,10 +119,23 @@ static int64_t now_ms(mf_store *base)
     int64_t now = mfi_wall_ms(s->clock);      /* near enough while the server cannot be asked */
     if (s->clock != NULL)
         return now;
+    int64_t here_ns = mfi_now_ns(NULL), since_ns;
+    pthread_mutex_lock(&s->lock);
+    since_ns = s->asked_ns == 0 ? INT64_MAX : here_ns - s->asked_ns;
+    int64_t then_us = s->asked_us;
+    pthread_mutex_unlock(&s->lock);
+    if (since_ns < CLOCK_GOOD_FOR)
+        return (then_us + since_ns / 1000) / 1000;
     mfi_redis_request *rq = mfi_redis_request_create(s->link);
     mfi_redis_add(rq, MF_STR_LIT("TIME"));
-    if (mfi_rs_ask(s, rq, &r, NULL) == MF_OK && r->at[0].type == MFI_REDIS_ARRAY && r->at[0].count == 2)
-        now = mfi_rs_int(&r->at[0].items[0]) * 1000 + mfi_rs_int(&r->at[0].items[1]) / 1000;
+    if (mfi_rs_ask(s, rq, &r, NULL) == MF_OK && r->at[0].type == MFI_REDIS_ARRAY && r->at[0].count == 2) {
+        int64_t us = mfi_rs_int(&r->at[0].items[0]) * 1000000 + mfi_rs_int(&r->at[0].items[1]);
+        now = us / 1000;
+        pthread_mutex_lock(&s->lock);
+        s->asked_us = us;
+        s->asked_ns = mfi_now_ns(NULL);
+        pthread_mutex_unlock(&s->lock);
+    }
     mfi_redis_replies_destroy(r);
     return now;
 }

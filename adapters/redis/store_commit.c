@@ -1,5 +1,10 @@
-/* One batch: written down in the order in which lua/commit.lua reads it, and what its answer means. */
+/* One batch: written down in the order in which lua/commit.lua reads it, and what its answer means.
+ *
+ * Where the manager's queues lie on the same server, what is to be sent now goes into them with the script: such an entry has
+ * no row. The parcels are the courier's, and given back when the script has run. */
 #include "store_impl.h"
+
+#include <stdio.h>
 
 #include "record.h"
 #include "record_codec.h"
@@ -101,9 +106,31 @@ static void add_item(struct mfi_rs_args *a, const mf_item *item, mf_error *err)
     add_items_keys(a, item, 1, NULL);
 }
 
+/* What goes with the script. */
+struct carried {
+    mfi_redis_parcel *parcels;
+    size_t            count, capacity;
+    size_t            receipts;
+};
+
+/* With the script, past the outbox? */
+static bool goes_along(const struct mfi_rs *s, const mf_entry *entry)
+{
+    return s->courier.pack != NULL && entry->due_ms == 0 && !mf_key_is_set(&entry->parked);
+}
+
+static void add_parcel(struct mfi_rs_args *a, const mfi_redis_parcel *parcel)
+{
+    mfi_rs_add(a, parcel->list ? MF_STR_LIT("l") : MF_STR_LIT("s"));
+    mfi_rs_add(a, parcel->queue);
+    mfi_rs_add(a, parcel->payload);
+    mfi_rs_add(a, parcel->forget);
+}
+
 static void add_entry(struct mfi_rs_args *a, const mf_entry *entry, mf_error *err)
 {
     mf_message *bytes = NULL;
+    mfi_rs_add(a, mf_str_of("", 0));
     mfi_rs_add_int(a, entry->priority);
     mfi_rs_add_int(a, entry->due_ms);
     mfi_rs_add_key(a, &entry->unit.key);
@@ -160,7 +187,69 @@ static void add_outcomes(struct mfi_rs_args *a, const mf_batch *b, mf_error *err
     }
 }
 
-static void add_batch(struct mfi_rs_args *a, const mf_batch *b, mf_error *err)
+static void add_receipts(struct mfi_rs_args *a, const struct mfi_rs *s, const mf_batch *b, struct carried *carried)
+{
+    char *count = mfi_rs_room(a, 24);
+    size_t at = a->count;
+    mfi_rs_add(a, mf_str_of("0", 1));
+    for (size_t i = 0; s->courier.receipt != NULL && i < b->delivery_count && a->st == MF_OK; i++) {
+        mfi_redis_receipt receipt;
+        if (!s->courier.receipt(s->courier.user, b->deliveries[i], &receipt))
+            continue;
+        mfi_rs_add(a, receipt.queue);
+        mfi_rs_add(a, receipt.group);
+        mfi_rs_add(a, receipt.entry);
+        mfi_rs_add_uint(a, receipt.drop);
+        carried->receipts++;
+    }
+    if (a->st == MF_OK)
+        a->at[at] = mf_str_of(count, (size_t)snprintf(count, 24, "%zu", carried->receipts));
+}
+
+static void add_entries(struct mfi_rs_args *a, const struct mfi_rs *s, const mf_batch *b, struct carried *carried, mf_error *err)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->entry_count; i++)
+        n += goes_along(s, &b->entries[i]);
+    if (n > 0 && a->st == MF_OK && (carried->parcels = mfi_alloc_array(s->allocator, n, sizeof *carried->parcels)) == NULL)
+        a->st = MF_E_NOMEM;
+    carried->capacity = carried->parcels != NULL ? n : 0;
+    mfi_rs_add_uint(a, b->entry_count);
+    for (size_t i = 0; i < b->entry_count && a->st == MF_OK; i++) {
+        if (!goes_along(s, &b->entries[i])) {
+            add_entry(a, &b->entries[i], err);
+            continue;
+        }
+        mfi_redis_parcel *parcel = &carried->parcels[carried->count];
+        *parcel = (mfi_redis_parcel){.list = false};
+        a->st = s->courier.pack(s->courier.user, &b->entries[i], parcel, err);
+        if (a->st == MF_OK) {
+            carried->count++;
+            add_parcel(a, parcel);
+        }
+    }
+}
+
+/* The manager has it now, whatever comes: what was sent, and what is acknowledged. */
+static void tell_courier(const struct mfi_rs *s, const mf_batch *b, const struct carried *carried)
+{
+    for (size_t i = 0; carried->count > 0 && i < b->entry_count; i++)
+        if (goes_along(s, &b->entries[i]))
+            s->courier.sent(s->courier.user, &b->entries[i]);
+    mfi_redis_receipt unused;
+    for (size_t i = 0; carried->receipts > 0 && i < b->delivery_count; i++)
+        if (s->courier.receipt(s->courier.user, b->deliveries[i], &unused))
+            s->courier.received(s->courier.user, b->deliveries[i]);
+}
+
+static void carried_fini(const struct mfi_rs *s, struct carried *carried)
+{
+    for (size_t i = 0; i < carried->count; i++)
+        s->courier.unpack(s->courier.user, &carried->parcels[i]);
+    mfi_release(s->allocator, carried->parcels, carried->capacity * sizeof *carried->parcels);
+}
+
+static void add_batch(struct mfi_rs_args *a, const struct mfi_rs *s, const mf_batch *b, struct carried *carried, mf_error *err)
 {
     add_writes(a, b, err);
     add_numbers(a, b->holds, b->hold_count);
@@ -181,9 +270,8 @@ static void add_batch(struct mfi_rs_args *a, const mf_batch *b, mf_error *err)
         mfi_rs_add_uint(a, b->removals[i].on_success);
         mfi_rs_add_uint(a, b->removals[i].on_error);
     }
-    mfi_rs_add_uint(a, b->entry_count);
-    for (size_t i = 0; i < b->entry_count; i++)
-        add_entry(a, &b->entries[i], err);
+    add_entries(a, s, b, carried, err);
+    add_receipts(a, s, b, carried);
     mfi_rs_add_uint(a, b->note_count);
     for (size_t i = 0; i < b->note_count; i++)
         add_note(a, &b->notes[i]);
@@ -239,13 +327,20 @@ mf_status mfi_rs_commit(mf_store *base, const mf_batch *batch, mf_refusal *refus
 {
     struct mfi_rs *s = mfi_rs_of(base);
     struct mfi_rs_args args;
-    mfi_redis_replies *r;
+    mfi_redis_replies *r = NULL;
+    struct carried carried = {0};
+    mf_error why = {0};
     mfi_rs_args_once(&args, s);
-    add_batch(&args, batch, err);
+    add_batch(&args, s, batch, &carried, &why);
+    bool packed = args.st == MF_OK;
     mf_status st = mfi_rs_run(s, MFI_RS_COMMIT, &args, &r, err);
-    if (st != MF_OK)
-        return st;
-    st = understand(s, batch, &r->at[0], refusal, err);
+    if (!packed && why.status != MF_OK && err != NULL)
+        *err = why;
+    if (st == MF_OK)
+        st = understand(s, batch, &r->at[0], refusal, err);
+    if (st == MF_OK)
+        tell_courier(s, batch, &carried);
     mfi_redis_replies_destroy(r);
+    carried_fini(s, &carried);
     return st;
 }

@@ -50,6 +50,8 @@ struct mfi_rs {
     struct mfi_rs_slot      *slots;          /* L  those that no call uses */
     size_t                   slot_count, slot_capacity;   /* L */
     uint64_t                 slots_made;     /* L */
+    int64_t                  asked_us, asked_ns;          /* L  the server's time, and ours when it came; 0: not yet */
+    mfi_redis_courier        courier;        /* I  pack NULL: none */
     _Atomic uint64_t         commits_seen;   /* A  the server's count of commits, as far as it was told here */
     pthread_mutex_t          watch_lock;
     pthread_cond_t           watch_idle, listen;

@@ -154,6 +154,11 @@ static mf_status taskiq_bind(mf_adapter *base, mf_host *host, mf_store *store, m
     return MF_OK;
 }
 
+void mfi_taskiq_shares(mf_adapter *base, mf_store *store)
+{
+    taskiq_join(taskiq_of(base), store);
+}
+
 static void taskiq_wake_helpers(mf_adapter *base)
 {
     taskiq *t = taskiq_of(base);

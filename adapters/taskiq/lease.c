@@ -61,7 +61,7 @@ static void lose(taskiq *t, taskiq_queue *q, mf_str entry)
     taskiq_job *job = t->held;
     while (job != NULL && (job->queue != q || !mf_str_eq(entry, mf_cstr(job->entry))))
         job = job->right;
-    if (job != NULL && !job->told) {
+    if (job != NULL && !job->told && !atomic_load(&job->ending)) {
         job->told = true;
         if (job->running && job->delivery.id.len < sizeof id) {
             len = job->delivery.id.len;

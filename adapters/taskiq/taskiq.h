@@ -30,6 +30,7 @@
 #include <stdatomic.h>
 
 #include "redis_link.h"
+#include "redis_store.h"
 #include "scripts.h"
 #include "taskiq_adapter.h"
 #include "taskiq_wire.h"
@@ -102,6 +103,7 @@ struct taskiq_job {
     uint32_t      deliveries;               /* how often it was handed out before */
     atomic_uint   refs;                     /* the call, and the telling of its outcome */
     atomic_bool   acknowledged;             /* ack_type when_received: nothing is held any more */
+    atomic_bool   ending;                   /* its call has ended, and a commit of the store acknowledges it */
     bool          told;                     /* L  lost, or settled: no longer renewed */
     bool          running;                  /* L  a call of it may be asked to stop */
     bool          alone;                    /* L  it is the suspect that runs alone */
@@ -250,6 +252,7 @@ void      taskiq_waiters_free(taskiq *t);
 mf_status taskiq_workflow(mf_adapter *base, mf_str name, mf_workflow **out, mf_error *err);
 mf_status taskiq_publish(mf_adapter *base, const mf_entry *entries, size_t n, mf_error *err);
 char     *taskiq_unit_id(taskiq *t, const mf_unit *unit);
+void      taskiq_join(taskiq *t, mf_store *store);     /* what the store commits goes out with it */
 
 /* worker.c */
 mf_status taskiq_worker(mf_adapter *base, const char *const *names, size_t n, const mf_worker_options *options,

@@ -39,4 +39,8 @@ const char *mfi_taskiq_parameter(size_t n, const char **help);
 /** The adapter over a Redis that TaskIQ uses as its broker. Returns at once; the link connects by itself, for ever. */
 MF_NODISCARD mf_status mfi_taskiq_create(const mfi_taskiq_options *options, mf_adapter **out, mf_error *err);
 
+/** A Redis store on the same server: from now on its commits carry the adapter's messages, so that it is used with this adapter,
+ * and no longer than that lives. Before either is used. */
+void mfi_taskiq_shares(mf_adapter *adapter, mf_store *store);
+
 #endif

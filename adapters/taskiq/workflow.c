@@ -192,14 +192,28 @@ mf_status taskiq_workflow(mf_adapter *base, mf_str name, mf_workflow **out, mf_e
 
 /* ---- what the runtime publishes ------------------------------------------------------------------------------------ */
 
+/* An entry in TaskIQ's form. */
+typedef struct written {
+    taskiq_queue *queue;
+    taskiq_bytes  payload;
+    char         *forget;       /* a result's key; NULL: none */
+} written;
+
+static void written_fini(taskiq *t, written *w)
+{
+    taskiq_bytes_free(t->allocator, &w->payload);
+    taskiq_text_free(t, w->forget);
+}
+
 /* A foreign task carries no metadata: whoever serves it runs it as any other, and its result is what is waited for. */
-static mf_status add_entry(taskiq *t, mfi_redis_request *rq, const mf_entry *e, mf_error *err)
+static mf_status write_entry(taskiq *t, const mf_entry *e, written *out, mf_error *err)
 {
     bool foreign = e->spec->foreign, flow = mf_key_is_set(&e->unit.key);
     taskiq_queue *q = foreign || !flow ? &t->queues[0] : taskiq_own_queue(t);
     taskiq_format format = q->own ? TASKIQ_MSGPACK : (taskiq_format)t->options.serializer;
     taskiq_meta meta = {.unit = e->unit, .container = e->spec->container, .attempt = e->attempt, .error = e->error};
-    taskiq_bytes text = {NULL, 0, 0}, payload = {NULL, 0, 0};
+    taskiq_bytes text = {NULL, 0, 0};
+    *out = (written){.queue = q};
     char made[IDS_LEN + 1];
     char *id = flow ? taskiq_unit_id(t, &e->unit) : NULL;
     mf_status st = !flow ? make_id(made, err) : foreign ? MF_OK : taskiq_meta_write(&meta, t->allocator, &text, err);
@@ -209,19 +223,24 @@ static mf_status add_entry(taskiq *t, mfi_redis_request *rq, const mf_entry *e, 
         taskiq_label label = {MF_STR_LIT(TASKIQ_META_LABEL), mf_str_of(text.at, text.len), TASKIQ_LABEL_STR};
         taskiq_call call = {.id = mf_cstr(flow ? id : made), .name = e->spec->name, .labels = &label, .label_count = flow && !foreign,
                             .message = e->message, .exact = q->own};
-        st = taskiq_message_write(&call, format, t->allocator, &payload, err);
+        st = taskiq_message_write(&call, format, t->allocator, &out->payload, err);
     }
-    if (st == MF_OK && foreign && flow) {      /* the result of an earlier attempt is not this one's */
-        char *key = taskiq_result_key(t, mf_cstr(id));
-        if (key != NULL)
-            mfi_redis_add(rq, MF_STR_LIT("DEL"), mf_cstr(key));
-        taskiq_text_free(t, key);
-    }
-    if (st == MF_OK)
-        add_send(rq, q, mf_str_of(payload.at, payload.len));
-    taskiq_bytes_free(t->allocator, &payload);
+    if (st == MF_OK && foreign && flow)        /* the result of an earlier attempt is not this one's */
+        out->forget = taskiq_result_key(t, mf_cstr(id));
     taskiq_bytes_free(t->allocator, &text);
     taskiq_text_free(t, id);
+    return st;
+}
+
+static mf_status add_entry(taskiq *t, mfi_redis_request *rq, const mf_entry *e, mf_error *err)
+{
+    written w;
+    mf_status st = write_entry(t, e, &w, err);
+    if (st == MF_OK && w.forget != NULL)
+        mfi_redis_add(rq, MF_STR_LIT("DEL"), mf_cstr(w.forget));
+    if (st == MF_OK)
+        add_send(rq, w.queue, mf_str_of(w.payload.at, w.payload.len));
+    written_fini(t, &w);
     return st;
 }
 
@@ -244,4 +263,71 @@ mf_status taskiq_publish(mf_adapter *base, const mf_entry *entries, size_t n, mf
     }
     mfi_redis_add(rq, MF_STR_LIT("EXEC"));
     return mfi_redis_call(t->redis, rq, MFI_REDIS_HOW(.idempotent = true, .within = WITHIN), NULL, err);
+}
+
+/* ---- with the store on the same server ------------------------------------------------------------------------------
+ * What a commit of the store sends goes out with its script, and what it settles is acknowledged there. */
+
+static mf_status pack(void *user, const mf_entry *entry, mfi_redis_parcel *out, mf_error *err)
+{
+    taskiq *t = user;
+    written *w = mf_new(t->allocator, written);
+    if (w == NULL)
+        return mf_fail(err, MF_E_NOMEM, "no memory to send a message");
+    mf_status st = write_entry(t, entry, w, err);
+    if (st == MF_OK)
+        st = ensure_group(t, w->queue, err);
+    if (st != MF_OK) {
+        written_fini(t, w);
+        mf_delete(t->allocator, w);
+        return st;
+    }
+    *out = (mfi_redis_parcel){.list = w->queue->list, .queue = mf_cstr(w->queue->name),
+                              .payload = mf_str_of(w->payload.at, w->payload.len),
+                              .forget = mf_cstr(w->forget != NULL ? w->forget : ""), .own = w};
+    return MF_OK;
+}
+
+static void unpack(void *user, mfi_redis_parcel *parcel)
+{
+    taskiq *t = user;
+    written *w = parcel->own;
+    written_fini(t, w);
+    mf_delete(t->allocator, w);
+}
+
+static void sent(void *user, const mf_entry *entry)
+{
+    mf_error err = {0};
+    if (entry->spec->foreign && taskiq_observe(user, &entry->unit, &err) != MF_OK)
+        taskiq_log(user, MF_LOG_ERROR, "the end of a foreign task is not watched for: %s", err.text);
+}
+
+/* From here on it is no loss if somebody else holds the entry: the call has ended. */
+static bool receipt(void *user, const mf_delivery *delivery, mfi_redis_receipt *out)
+{
+    taskiq *t = user;
+    taskiq_job *job = delivery->native;
+    if (job == NULL || job->queue->list || atomic_load(&job->acknowledged))
+        return false;
+    atomic_store(&job->ending, true);
+    *out = (mfi_redis_receipt){mf_cstr(job->queue->name), mf_cstr(t->options.group), mf_cstr(job->entry),
+                               atomic_load(&job->queue->alone)};
+    return true;
+}
+
+static void received(void *user, const mf_delivery *delivery)
+{
+    taskiq *t = user;
+    taskiq_job *job = delivery->native;
+    pthread_mutex_lock(&t->lock);
+    job->told = true;
+    pthread_mutex_unlock(&t->lock);
+    atomic_store(&job->settled, true);
+}
+
+void taskiq_join(taskiq *t, mf_store *store)
+{
+    mfi_redis_store_carry(store, &(mfi_redis_courier){.pack = pack, .unpack = unpack, .sent = sent, .receipt = receipt,
+                                                         .received = received, .user = t});
 }

@@ -48,11 +48,15 @@ local published = read_list(text)
 local resume = text()
 local removals = read_list(function() return {key = text(), success = text() == '1', error = text() == '1'} end)
 local entries = read_list(function()
-    local row = {}
+    local row, way = {}, text()
+    if way ~= '' then        -- into a manager's queue, in its form, and into no row
+        return {way = way, queue = text(), payload = text(), forget = text()}
+    end
     row[PRIORITY], row[DUE], row[KEY], row[INDEX], row[EPOCH] = number(), text(), text(), text(), text()
     row[FRAMEWORK], row[DEATHS], row[PARKED], row[BYTES] = text(), number(), text(), text()
     return row
 end)
+local receipts = read_list(function() return {queue = text(), group = text(), id = text(), drop = text()} end)
 local notes = read_list(function()
     return {space = text(), name = text(), set = text() == '1', value = text(), expires = text(), fresh = text() == '1'}
 end)
@@ -122,6 +126,18 @@ for i, n in ipairs(notes) do
         return refuse(NOTE, i - 1)
     end
     seen[place] = n.set
+end
+
+-- A queue of another type would stop the script in the middle.
+seen = {}
+for _, e in ipairs(entries) do
+    if e.way and not seen[e.queue] then
+        local kind = call('TYPE', e.queue).ok
+        if kind ~= 'none' and kind ~= (e.way == 's' and 'stream' or 'list') then
+            return redis.error_reply('WRONGTYPE the queue ' .. e.queue .. ' is a ' .. kind)
+        end
+        seen[e.queue] = true
+    end
 end
 
 -- ---- writes ---------------------------------------------------------------------------------------------------------
@@ -218,7 +234,18 @@ end
 for _, r in ipairs(removals) do
     remove(r.key, r.success, r.error)
 end
-for _, row in ipairs(entries) do
+local function send(e)
+    if e.forget ~= '' then
+        call('DEL', e.forget)
+    end
+    if e.way == 's' then
+        call('XADD', e.queue, '*', 'data', e.payload)
+    else
+        call('LPUSH', e.queue, e.payload)
+    end
+end
+
+local function keep(row)
     row[ID] = new('ids')
     if row[DUE] == '0' then
         row[DUE] = show(now)
@@ -237,6 +264,30 @@ for _, row in ipairs(entries) do
         ready = ready + 1
     else
         sooner(tonumber(row[DUE]))
+    end
+end
+
+for _, e in ipairs(entries) do
+    if e.way then
+        send(e)
+    else
+        keep(e)
+    end
+end
+-- What ran is acknowledged together with its outcome. A group that is gone has nothing to acknowledge.
+local acks = {}
+for _, r in ipairs(receipts) do
+    local place = #r.queue .. ':' .. r.queue .. r.group
+    acks[place] = acks[place] or {queue = r.queue, group = r.group, drop = r.drop == '1'}
+    table.insert(acks[place], r.id)
+end
+for _, a in pairs(acks) do
+    for i = 1, #a, 1000 do
+        local last = math.min(i + 999, #a)
+        redis.pcall('XACK', a.queue, a.group, unpack(a, i, last))
+        if a.drop then
+            redis.pcall('XDEL', a.queue, unpack(a, i, last))
+        end
     end
 end
 for _, n in ipairs(notes) do
