@@ -92,9 +92,9 @@ static void take_options(mf_client *client, const mf_options *options)
 
 static void client_free(mf_client *client)
 {
+    mf_adapter_destroy(client->adapter);    /* until then it may tell the ends of tasks that others serve */
     mfi_dispatcher_fini(client);
     mfi_outbox_fini(client);
-    mf_adapter_destroy(client->adapter);
     mf_store_destroy(client->store);
     mfi_signature_spare_fini(client);
     mfi_observers_fini(&client->observers);
