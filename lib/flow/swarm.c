@@ -39,9 +39,22 @@ void mfi_swarm_start(const mf_spec *spec, mf_state *state, const mfi_flow_event 
         ask_for_fill(spec, state, plan);
 }
 
-/* A drawn message is handed to the one task; an added item receives the swarm's message below its own. */
+/* Nothing is merged over what is drawn, and no signature of its own is started with it. */
+static bool draws_plainly(const mf_spec *spec, const mf_state *state)
+{
+    const mf_item *each = &spec->each;
+    return each->spec->kwargs == NULL && each->message == NULL && mfi_kwargs_of(spec, state) == NULL && state->inherited == NULL &&
+           !mf_key_is_set(&each->spec->key);
+}
+
+/* A drawn message is handed to the one task, as it is where nothing is to be merged; an added item receives the swarm's message below
+ * its own. */
 static void publish_item(const mf_spec *spec, const mf_state *state, bool drawn, const mf_item *item, mfi_plan *plan)
 {
+    if (drawn && draws_plainly(spec, state)) {
+        mfi_flow_call(spec->each.spec, &(mf_unit){spec->key, state->next, state->epoch}, mf_message_ref(item->message), plan);
+        return;
+    }
     if (drawn || spec->message_as_result) {
         mfi_item_publish(spec, state, drawn ? &spec->each : item, state->next, drawn ? item->message : state->input, !drawn, plan);
         return;
