@@ -78,6 +78,14 @@ static mf_status set_result_serializer(mfi_taskiq_options *o, const char *value,
     return format_of(&o->result_serializer, "result_serializer", value, err);
 }
 
+static mf_status set_results(mfi_taskiq_options *o, const char *value, mf_error *err)
+{
+    o->no_results = strcmp(value, "none") == 0;
+    if (!o->no_results && strcmp(value, "keep") != 0)
+        return mf_fail(err, MF_E_INVALID, "url: parameter \"results\": expected keep or none, got \"%.40s\"", value);
+    return MF_OK;
+}
+
 static mf_status set_result_url(mfi_taskiq_options *o, const char *value, mf_error *err)
 {
     o->has_results = true;
@@ -120,6 +128,7 @@ static const struct {
     {"group", "consumer group (taskiq)", set_group},
     {"serializer", "of messages sent: json (the default), msgpack or pickle", set_serializer},
     {"result_serializer", "as the clients read results: pickle (the default), json or msgpack", set_result_serializer},
+    {"results", "keep (the default), or none: the fleet's broker has no result backend", set_results},
     {"result_url", "redis://… where results are, if not beside the queues", set_result_url},
     {"result_prefix", "the result backend's prefix_str", set_prefix},
     {"result_ttl", "how long a result stays (24h); never", set_result_ttl},

@@ -46,6 +46,8 @@ void taskiq_settle_job(taskiq_job *job)
 static void write_plain_error(taskiq_job *job, const char *type, const char *text)
 {
     taskiq *t = job->owner;
+    if (t->options.no_results)
+        return;
     mf_message *map = mf_msg("{s:s, s:T}", "type", type, "text", mf_cstr(text));
     taskiq_result r = {.failed = true, .value = mf_message_value(map)};
     bool readable = job->message.whole != NULL;
@@ -65,6 +67,8 @@ void taskiq_fail_job(taskiq_job *job, const char *type, const char *text)
 static void write_result(taskiq_job *job, const mf_settlement *s)
 {
     taskiq *t = job->owner;
+    if (t->options.no_results)
+        return;
     mf_error err = {0};
     double seconds = (double)(mfi_now_ns(t->clock) - job->started_ns) / 1e9;
     taskiq_result r = {.failed = s->status == MF_STATUS_FAILED, .value = mf_message_value(s->value), .seconds = seconds};

@@ -20,6 +20,7 @@ typedef struct mfi_taskiq_options {
     bool                has_results;
     bool                lists;          /* broker=list */
     bool                leave_unknown;  /* unknown=leave */
+    bool                no_results;     /* results=none: none is written, and none can be waited for */
     char                queues[MFI_TASKIQ_QUEUES][MFI_TASKIQ_NAME_MAX];
     size_t              queue_count;    /* 0: "taskiq" */
     char                group[MFI_TASKIQ_NAME_MAX];

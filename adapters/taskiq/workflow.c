@@ -154,6 +154,9 @@ static mf_status trigger_run_and_wait(mf_workflow *workflow, const mf_message *m
 {
     trigger *w = trigger_of(workflow);
     char id[IDS_LEN + 1];
+    if (w->owner->options.no_results)
+        return mf_fail(err, MF_E_UNSUPPORTED, "task \"%s\": nobody writes results here (results=none), so none can be waited for",
+                       w->name);
     int64_t deadline = mfi_deadline_ns(mfi_now_ns(w->owner->clock), timeout);
     mf_status st = send_many(w, &message, 1, 0, id, err);
     return st != MF_OK ? st : taskiq_wait(w->owner, mf_cstr(id), deadline, result, err);

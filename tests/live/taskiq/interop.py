@@ -1,6 +1,7 @@
 """Our workers and clients with real taskiq's: interop.py MAGEFLOW TASKS.so CLIENT FLOW [WORD...]"""
 import asyncio
 import json
+import os
 import subprocess
 import sys
 
@@ -101,6 +102,25 @@ async def c_sends_and_c_serves(tools, server):
         worker.stop()
         server.redis.flushall()
     assert tools.call(server, "", "add", "{}", "300ms").startswith("! MF_E_TIMEOUT")
+
+
+async def without_a_result_backend_none_is_written(tools, server):
+    for kind in ("stream", "list"):
+        server.redis.flushall()
+        worker = Worker(tools, server, f"&broker={kind}&results=none")
+        broker = broker_of(server, kind)
+        await broker.startup()
+        sent = [(await kick(broker, *what)).task_id for what in (("add", 1, 2), ("fail",), ("nosuch",))]
+        marker = os.path.join(server.dir.name, f"ran-{kind}")
+        await kick(broker, "slow", path=marker, ms=0)
+        wait_for(lambda: os.path.exists(marker) and "end" in open(marker).read(), what="the last task")
+        await broker.shutdown()
+        worker.stop()
+        assert server.redis.exists(*sent) == 0, kind
+        if kind == "stream":
+            assert server.redis.xlen(QUEUE) == 0 and server.redis.xpending(QUEUE, "taskiq")["pending"] == 0
+    got = tools.call(server, "&results=none", "add", '{"a": 1}')
+    assert got.startswith("! MF_E_UNSUPPORTED") and server.redis.xlen(QUEUE) == 0, got
 
 
 async def labels_come_back_in_the_result(tools, server):
@@ -315,6 +335,7 @@ async def python_starts_a_flow_and_awaits_it(tools, server):
 
 
 TESTS = [python_sends_and_c_serves, python_batches_are_all_served, c_sends_and_python_serves, c_sends_and_c_serves,
+         without_a_result_backend_none_is_written,
          labels_come_back_in_the_result, a_result_that_python_has_no_form_for_is_an_error, progress_is_read_by_python,
          retries_cross_python_and_c, a_requeue_by_python_reaches_c, timeout_and_ack_type_labels_hold,
          python_and_c_workers_share_a_group, flows_hold_tasks_of_both,

@@ -31,12 +31,12 @@ Test(taskiq_options, each_parameter_is_taken)
     mfi_taskiq_options_init(&o);
     static const char *const given[][2] = {
         {"broker", "list"}, {"queue", "a"}, {"queue", "b"}, {"group", "g"}, {"serializer", "msgpack"}, {"result_serializer", "json"},
-        {"result_url", "redis://other:1/2"}, {"result_prefix", "p"}, {"result_ttl", "5m"}, {"lease", "3s"}, {"idle_timeout", "1m"},
-        {"unknown", "leave"},
+        {"result_url", "redis://other:1/2"}, {"results", "none"}, {"result_prefix", "p"}, {"result_ttl", "5m"},
+        {"lease", "3s"}, {"idle_timeout", "1m"}, {"unknown", "leave"},
     };
     for (size_t i = 0; i < sizeof given / sizeof *given; i++)
         cr_assert(eq(int, set(&o, given[i][0], given[i][1], &err), MF_OK), "%s: %s", given[i][0], err.text);
-    cr_assert(o.lists && o.leave_unknown && o.has_results);
+    cr_assert(o.lists && o.leave_unknown && o.has_results && o.no_results);
     cr_assert(eq(sz, o.queue_count, 2));
     cr_assert(eq(str, o.queues[1], "b"));
     cr_assert(eq(str, o.prefix, "p"));
@@ -52,7 +52,8 @@ Test(taskiq_options, what_does_not_fit_is_refused_in_words)
 {
     static const char *const bad[][2] = {
         {"broker", "pubsub"}, {"queue", ""}, {"serializer", "cbor"}, {"result_serializer", "yaml"}, {"lease", "1"}, {"lease", "1ms"},
-        {"idle_timeout", "soon"}, {"unknown", "drop"}, {"result_url", "nonsense"}, {"result_ttl", "-1s"}, {"group", ""},
+        {"idle_timeout", "soon"}, {"unknown", "drop"}, {"results", "some"}, {"result_url", "nonsense"}, {"result_ttl", "-1s"},
+        {"group", ""},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         mfi_taskiq_options o;
@@ -77,5 +78,5 @@ Test(taskiq_options, each_is_listed_for_the_help)
         cr_assert(help[0] != '\0');
         n++;
     }
-    cr_assert(eq(sz, n, 11));
+    cr_assert(eq(sz, n, 12));
 }
