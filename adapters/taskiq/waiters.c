@@ -2,7 +2,8 @@
  *
  * Python's workers tell nobody that a result is there, so it has to be looked for. A look is one MGET over the keys whose turn
  * it is. The turns of a waiter are a tenth of the time it has waited so far apart, within bounds: a quick task is seen
- * within milliseconds, a long one costs ten looks a second at most, and one of a flow, which nobody sits and waits for, one. */
+ * within a tenth of a millisecond (a worker that is idle takes two or three), a long one costs ten looks a second at most, and
+ * one of a flow, which nobody sits and waits for, one. */
 #include "taskiq.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include "memory.h"
 
 #define LOOK_MAX 128
-#define LEAST_NS 1000000
+#define LEAST_NS 100000
 #define MOST_NS 100000000
 #define OBSERVED_LEAST_NS 20000000
 #define OBSERVED_MOST_NS 1000000000
