@@ -20,8 +20,9 @@ def pour_tasks(redis, kind, first, count, cache={}):
     made = cache.get((kind, first, count))
     if made is None:
         words = ("XADD", "taskiq", "*", "data") if kind == "stream" else ("LPUSH", "taskiq")
-        made = b"".join(command(*words, payload(first + i)) for i in range(count))
-        if first <= 1000:
+        before, after = command(*words, payload(0)).split(b"%032x" % 0)
+        made = b"".join(before + b"%032x" % i + after for i in range(first, first + count))
+        if count < 100000:
             cache[(kind, first, count)] = made
     redis.pour(made)
 

@@ -226,8 +226,8 @@ class Bench:
     # ---- a worker dies every second --------------------------------------------------------------------------------
 
     def killed(self):
-        seconds, rounds = (3, 1) if self.quick else (5, 3)
-        backlog = {Mageflow: 90000, Python: 2500, Asynq: 10000, BullMQ: 10000}
+        seconds, rounds = (3, 1) if self.quick else (4, 2)
+        backlog = {Mageflow: 150000, Python: 3000, Asynq: 16000, BullMQ: 10000}
         contestants = [c for c in self.all if type(c) in backlog]
         got = {c: ([], []) for c in contestants}
         for _ in range(rounds):
