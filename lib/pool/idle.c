@@ -30,10 +30,10 @@ void mfi_pool_busy_leave(mf_pool *pool)
         mfi_event_notify(&pool->drained, UINT32_MAX);
 }
 
-static bool is_drained(mf_pool *pool, mfi_guard *guard)
+static bool is_drained(mf_pool *pool)
 {
     uint64_t busy = atomic_load_explicit(&pool->busy, memory_order_seq_cst);
-    if ((busy & BUSY_THREADS) != 0 || !mfi_pool_nothing_queued(pool, guard))
+    if ((busy & BUSY_THREADS) != 0 || !mfi_pool_nothing_queued(pool))
         return false;
     return atomic_load_explicit(&pool->busy, memory_order_seq_cst) == busy;
 }
@@ -44,17 +44,13 @@ mf_status mf_pool_drain(mf_pool *pool)
         return MF_E_FORKED;
     if (mfi_worker_of(pool) != NULL)
         return MF_E_STATE;
-    mfi_guard *guard = NULL;
-    if (pool->when_full == MF_POOL_FULL_GROW && (guard = mfi_segq_guard(&pool->segq)) == NULL)
-        return MF_E_NOMEM;
     for (bool done = false; !done; ) {
         uint32_t prepared = mfi_event_prepare(&pool->drained);
-        done = is_drained(pool, guard);
+        done = is_drained(pool);
         if (!done)
             mfi_event_wait(&pool->drained, prepared, INT64_MAX);
         mfi_event_finish(&pool->drained);
     }
-    mfi_guard_release(guard);
     return MF_OK;
 }
 

@@ -6,8 +6,7 @@
 
 #include <unistd.h>
 
-enum { MAX_WORKERS = 1024, MAX_SPARES = 1024, DEFAULT_SPARES = 16, DEFAULT_CAPACITY = 65536, EXTRA_GUARDS = 32,
-       SEARCH_LOOKS = 4 };
+enum { MAX_WORKERS = 1024, MAX_SPARES = 1024, DEFAULT_SPARES = 16, DEFAULT_CAPACITY = 65536, SEARCH_LOOKS = 4 };
 
 /* ---- options -------------------------------------------------------------------------------------------------- */
 
@@ -60,11 +59,10 @@ static void take_options(mf_pool *pool, const mf_pool_options *o)
 static mf_status queue_init(mf_pool *pool, size_t capacity, mf_error *err)
 {
     if (pool->when_full == MF_POOL_FULL_GROW)
-        pool->segq_made = mfi_segq_init(&pool->segq, pool->allocator, 0,
-                                        pool->workers + pool->max_spares + EXTRA_GUARDS);
+        pool->lanes_made = mfi_lanes_init(&pool->lanes, pool->allocator, 0, pool->workers + pool->max_spares);
     else if (mfi_ring_init(&pool->ring, pool->allocator, capacity > 0 ? capacity : DEFAULT_CAPACITY, 0))
         return MF_OK;
-    return pool->segq_made ? MF_OK : mf_fail(err, MF_E_NOMEM, "pool: no memory for the queue");
+    return pool->lanes_made ? MF_OK : mf_fail(err, MF_E_NOMEM, "pool: no memory for the queue");
 }
 
 static mf_status parts_init(mf_pool *pool, mf_error *err)
@@ -92,8 +90,9 @@ static mf_status threads_init(mf_pool *pool, mf_error *err)
         mfi_sleeper_init(&w->sleeper);
         mfi_parker_init(&w->rest);
         mfi_parker_init(&w->fork_bed);
+        mfi_run_init(&w->run);
         /* Among those made at init, so there is one. */
-        w->guard = pool->when_full == MF_POOL_FULL_GROW ? mfi_segq_guard(&pool->segq) : NULL;
+        w->guard = pool->when_full == MF_POOL_FULL_GROW ? mfi_lanes_guard(&pool->lanes) : NULL;
     }
     mf_status st = MF_OK;
     while (st == MF_OK && pool->started < pool->workers)
@@ -127,8 +126,8 @@ static void pool_free(mf_pool *pool)
         mfi_fork_free(&pool->threads[i]);
     if (pool->threads != NULL)
         mfi_release(pool->allocator, pool->threads, (pool->workers + pool->max_spares) * sizeof *pool->threads);
-    if (pool->segq_made)
-        mfi_segq_fini(&pool->segq);
+    if (pool->lanes_made)
+        mfi_lanes_fini(&pool->lanes);
     mfi_ring_fini(&pool->ring);
     mf_delete(pool->allocator, pool);
 }

@@ -1,6 +1,7 @@
 /* pool/pool_impl.h: what the files of the pool share. Nobody else includes it.
  *
- * One queue, bounded or growing, feeds all workers. A worker that finds nothing searches a moment, then sleeps by the
+ * One queue, bounded (a ring) or growing (a lane for each thread that submits), feeds all workers. Of the growing one a worker
+ * takes a run of jobs at once, from which others take when they have none. A worker that finds nothing searches a moment, then sleeps by the
  * doorbell (sync/doorbell.h has the protocol). Three more things sleep: threads that wait for room, for a drained pool
  * (sync/event.h), or for a group (group.c).
  *
@@ -10,8 +11,8 @@
  *         spare.c   a stand-in for a blocked one  fork.c    a pool does not cross a fork
  *         fork_join.c  recursive calls: each worker has its own, others take some
  *
- * Rejected, for now: deques of jobs per worker, with stealing. One queue starts jobs in the order of their submission and is
- * honestly lock-free; the price is that all workers meet at its head. Recursive work has fork_join.c.
+ * Rejected, for now: a deque for what a worker's jobs submit. A worker has a lane as everybody has, so that its jobs start in
+ * the order of their submission. Recursive work has fork_join.c.
  */
 #ifndef MFI_POOL_IMPL_H
 #define MFI_POOL_IMPL_H
@@ -22,8 +23,9 @@
 #include "doorbell.h"
 #include "event.h"
 #include "fork.h"
+#include "lanes.h"
 #include "ring.h"
-#include "segq.h"
+#include "run.h"
 
 #include <pthread.h>
 
@@ -40,13 +42,15 @@ struct mf_pool_worker {
     mf_pool         *pool;           /* I */
     unsigned         index;          /* I  0 … workers - 1, spares from there on */
     pthread_t        thread;         /* I  once started */
-    mfi_guard       *guard;          /* I  growing queue only */
+    mfi_guard       *guard;          /* I  growing queue only, as are lane and run: */
+    mfi_lane        *lane;           /* O  the one that it took from last */
     mfi_sleeper      sleeper;        /* A */
     mfi_parker       rest;           /* A  where a resting spare sleeps */
     _Atomic uint32_t spare;          /* A  enum mfi_spare_state */
     _Atomic uint32_t depth;          /* A  jobs on the stack, written by O; more than one when it helps */
     unsigned         blocked;        /* S  how often it was said to block and not yet taken back */
     mf_pool_worker  *replacement;    /* S  the spare that stands in for it */
+    mfi_run          run;            /* A  jobs that it took together and has not come to; others may take them */
 
     _Atomic(struct mfi_fork_stack *) forks;        /* A  its spawns, written by O; NULL: it has run none yet */
     mfi_parker                       fork_bed;     /* A  where it sleeps for a spawn that another took */
@@ -70,7 +74,7 @@ struct mf_pool {
     _Atomic uint32_t    forking;          /* A  1, for good: somebody has called a spawnable function */
 
     mfi_ring            ring;             /* A  FAIL and WAIT; else without a block */
-    mfi_segq            segq;             /* A  GROW */
+    mfi_lanes           lanes;            /* A  GROW */
     mfi_event           room;             /* A  submitters that wait for room; WAIT only */
     mfi_event           drained;          /* A  threads in mf_pool_drain */
     mfi_doorbell        bell;             /* A */
@@ -82,16 +86,16 @@ struct mf_pool {
 
     pthread_mutex_t     spares_lock;
     unsigned            started;          /* S once running: threads there are, from the front of `threads` */
-    bool                bell_made, lock_made, segq_made;
+    bool                bell_made, lock_made, lanes_made;
 };
 
 /* submit.c ---------------------------------------------------------------------------------------------------------- */
 /** Queue jobs of group (NULL: of none); *queued tells how many. The caller has checked for a fork. */
 mf_status mfi_pool_enqueue(mf_pool *pool, mf_group *group, const mf_job *jobs, size_t count, size_t *queued);
-bool mfi_pool_nothing_queued(mf_pool *pool, mfi_guard *guard);
+bool mfi_pool_nothing_queued(mf_pool *pool);
 size_t mfi_pool_queued(mf_pool *pool);
 /** Take a job. */
-bool mfi_pool_take(mf_pool *pool, mfi_guard *guard, mfi_item *job);
+bool mfi_pool_take(mf_pool_worker *self, mfi_item *job);
 
 /* worker.c ---------------------------------------------------------------------------------------------------------- */
 mf_pool_worker *mfi_worker_current(void);

@@ -14,19 +14,50 @@ static bool grows(const mf_pool *pool)
 
 /* ---- the queue, whichever it is ------------------------------------------------------------------------------- */
 
-static size_t put(mf_pool *pool, mfi_guard *guard, const mfi_item *items, size_t count)
+static size_t put(mf_pool *pool, const mfi_item *items, size_t count)
 {
-    size_t done = grows(pool) ? mfi_segq_push(&pool->segq, guard, items, count)
-                              : mfi_ring_push(&pool->ring, items, count);
+    size_t done = grows(pool) ? mfi_lanes_push(&pool->lanes, items, count) : mfi_ring_push(&pool->ring, items, count);
     /* Rung also when nothing went in: the attempt may have used up tickets that somebody awake has to pass. */
     mfi_doorbell_ring(&pool->bell);
     return done;
 }
 
-bool mfi_pool_take(mf_pool *pool, mfi_guard *guard, mfi_item *job)
+/* Of what other workers have taken and not come to. */
+static size_t steal(mf_pool_worker *self, mfi_item *jobs)
 {
+    mf_pool *pool = self->pool;
+    unsigned n = pool->workers + pool->max_spares;
+    size_t got = 0;
+    for (unsigned i = 1; i < n && got == 0; i++)
+        got = mfi_run_steal(&pool->threads[(self->index + i) % n].run, jobs);
+    return got;
+}
+
+/* The first of a run is returned; the rest is there for whoever comes first, this worker or another. */
+static bool take_run(mf_pool_worker *self, mfi_item *job)
+{
+    mf_pool *pool = self->pool;
+    mfi_item jobs[MFI_RUN_MAX];
+    if (mfi_run_take(&self->run, job))
+        return true;
+    /* Half of its share: where there are few jobs each is taken alone, and they begin in their order. */
+    size_t n = mfi_lanes_pop(&pool->lanes, self->guard, &self->lane, jobs, MFI_RUN_MAX, 2 * pool->workers);
+    if (n == 0 && (n = steal(self, jobs)) == 0)
+        return false;
+    *job = jobs[0];
+    if (n > 1) {
+        mfi_run_fill(&self->run, jobs + 1, n - 1);
+        /* For a moment they were neither in the lane nor in the run, and who looked then (W2) sleeps now. */
+        mfi_doorbell_ring(&pool->bell);
+    }
+    return true;
+}
+
+bool mfi_pool_take(mf_pool_worker *self, mfi_item *job)
+{
+    mf_pool *pool = self->pool;
     if (grows(pool))
-        return mfi_segq_pop(&pool->segq, guard, job);
+        return take_run(self, job);
     bool got = mfi_ring_pop(&pool->ring, job);
     /* Also when nothing came out: passing late pushers makes room, too. C2; C1 is the ring's head. */
     if (pool->when_full == MF_POOL_FULL_WAIT)
@@ -34,14 +65,23 @@ bool mfi_pool_take(mf_pool *pool, mfi_guard *guard, mfi_item *job)
     return got;
 }
 
-bool mfi_pool_nothing_queued(mf_pool *pool, mfi_guard *guard)
+/* Jobs that workers have taken together and not come to. */
+static size_t in_runs(mf_pool *pool)
 {
-    return grows(pool) ? mfi_segq_empty(&pool->segq, guard) : mfi_ring_empty(&pool->ring);
+    size_t sum = 0;
+    for (unsigned i = 0; i < pool->workers + pool->max_spares; i++)
+        sum += mfi_run_size(&pool->threads[i].run);
+    return sum;
+}
+
+bool mfi_pool_nothing_queued(mf_pool *pool)
+{
+    return grows(pool) ? mfi_lanes_empty(&pool->lanes) && in_runs(pool) == 0 : mfi_ring_empty(&pool->ring);
 }
 
 size_t mfi_pool_queued(mf_pool *pool)
 {
-    return grows(pool) ? mfi_segq_size(&pool->segq, NULL) : mfi_ring_size(&pool->ring);
+    return grows(pool) ? mfi_lanes_size(&pool->lanes) + in_runs(pool) : mfi_ring_size(&pool->ring);
 }
 
 /* ---- when it is full ------------------------------------------------------------------------------------------ */
@@ -55,11 +95,11 @@ static bool closed(mf_pool *pool)
 static size_t make_room(mf_pool *pool, mf_pool_worker *self, const mfi_item *items, size_t count)
 {
     mfi_item job;
-    if (mfi_pool_take(pool, self->guard, &job))
+    if (mfi_pool_take(self, &job))
         mfi_worker_run(self, &job);
     else
         sched_yield();      /* full of what others are just pushing or taking */
-    return closed(pool) ? 0 : put(pool, self->guard, items, count);
+    return closed(pool) ? 0 : put(pool, items, count);
 }
 
 static size_t await_room(mf_pool *pool, const mfi_item *items, size_t count)
@@ -76,7 +116,7 @@ static size_t await_room(mf_pool *pool, const mfi_item *items, size_t count)
         /* W2: both looks, at the queue and at the end of the pool. */
         bool over = closed(pool);
         if (!over)
-            done = put(pool, NULL, items, count);
+            done = put(pool, items, count);
         if (!over && done == 0)
             mfi_event_wait(&pool->room, prepared, INT64_MAX);
         mfi_event_finish(&pool->room);
@@ -96,7 +136,7 @@ static mf_status put_all(mf_pool *pool, mf_pool_worker *self, const mfi_item *it
             return MF_E_CLOSED;
         size_t rest = count - *done;
         if (first)
-            *done += put(pool, self != NULL ? self->guard : NULL, items, rest);
+            *done += put(pool, items, rest);
         else if (self != NULL)
             *done += make_room(pool, self, items + *done, rest);
         else

@@ -49,12 +49,12 @@ void mfi_worker_run(mf_pool_worker *worker, const mfi_item *job)
 
 bool mfi_worker_take(mf_pool_worker *worker, mfi_item *job)
 {
-    return mfi_pool_take(worker->pool, worker->guard, job) || mfi_fork_take(worker, job);
+    return mfi_pool_take(worker, job) || mfi_fork_take(worker, job);
 }
 
 bool mfi_worker_finds_nothing(mf_pool_worker *worker)
 {
-    return mfi_pool_nothing_queued(worker->pool, worker->guard) && !mfi_fork_stealable(worker);
+    return mfi_pool_nothing_queued(worker->pool) && !mfi_fork_stealable(worker);
 }
 
 void mfi_worker_found(mf_pool_worker *worker)
@@ -136,7 +136,7 @@ void *mfi_worker_main(void *arg)
 
     mfi_item job;
     for (;;) {
-        if (mfi_spare_leaving(worker))
+        if (mfi_spare_leaving(worker) && mfi_run_size(&worker->run) == 0)
             mfi_spare_rest(worker);
         if (next_job(worker, &job))
             mfi_worker_run(worker, &job);

@@ -8,9 +8,9 @@
  * The list of steps comes from the program itself: a step that is never reached fails the test.
  */
 #include "counting_allocator.h"
+#include "lanes.h"
 #include "ring.h"
 #include "scenario.h"
-#include "segq.h"
 #include "step.h"
 
 #include <mageflow/pool.h>
@@ -74,7 +74,11 @@ static size_t steps_named(const char *prefix, const char **names, size_t max)
 /* ---- the queues by themselves --------------------------------------------------------------------------------- */
 
 static mfi_ring ring;
-static mfi_segq segq;
+static mfi_lanes lanes;
+static _Thread_local struct {
+    mfi_guard *guard;
+    mfi_lane  *cursor;
+} popping;
 static bool use_ring;
 static atomic_bool others_stop, dawdler_stop;
 static atomic_long pushed, popped, pushed_sum, popped_sum;
@@ -82,7 +86,7 @@ static atomic_long pushed, popped, pushed_sum, popped_sum;
 static void push_one(long value)
 {
     mfi_item item = {{(uintptr_t)value, (uintptr_t)~value, 7}};
-    size_t done = use_ring ? mfi_ring_push(&ring, &item, 1) : mfi_segq_push(&segq, NULL, &item, 1);
+    size_t done = use_ring ? mfi_ring_push(&ring, &item, 1) : mfi_lanes_push(&lanes, &item, 1);
     atomic_fetch_add(&pushed, (long)done);
     atomic_fetch_add(&pushed_sum, done > 0 ? value : 0);
 }
@@ -90,7 +94,10 @@ static void push_one(long value)
 static bool pop_one(void)
 {
     mfi_item item;
-    bool got = use_ring ? mfi_ring_pop(&ring, &item) : mfi_segq_pop(&segq, NULL, &item);
+    if (!use_ring && popping.guard == NULL)
+        popping.guard = mfi_lanes_guard(&lanes);
+    bool got = use_ring ? mfi_ring_pop(&ring, &item)
+                        : mfi_lanes_pop(&lanes, popping.guard, &popping.cursor, &item, 1, 1) == 1;
     if (got) {
         CHECK_EQ(item.word[1], ~item.word[0]);
         CHECK_EQ(item.word[2], 7);
@@ -175,7 +182,7 @@ static void halt_each(const char *prefix)
     if (use_ring)
         CHECK(mfi_ring_init(&ring, &counter.allocator, 8, UINT64_MAX - 100000));
     else
-        CHECK(mfi_segq_init(&segq, &counter.allocator, 4, 8));
+        CHECK(mfi_lanes_init(&lanes, &counter.allocator, 4, 8));
     for (size_t i = 0; i < n; i++) {
         printf("    %s\n", names[i]);
         fflush(stdout);
@@ -184,12 +191,12 @@ static void halt_each(const char *prefix)
     if (use_ring)
         mfi_ring_fini(&ring);
     else
-        mfi_segq_fini(&segq);
+        mfi_lanes_fini(&lanes);
     CHECK_EQ(counter.live, 0);
 }
 
 static void halt_in_ring(void) { halt_each("ring."); }
-static void halt_in_segq(void) { halt_each("segq."); }
+static void halt_in_lanes(void) { halt_each("lanes."); }
 
 /* ---- a submitter of the pool ---------------------------------------------------------------------------------- */
 
@@ -259,7 +266,7 @@ static void halt_submitters(void)
     sem_init(&released, 0, 0);
     atomic_store(&pushed, 0);
     for (int grow = 0; grow < 2; grow++) {
-        size_t n = steps_named(grow ? "segq.push." : "ring.push.", names, 64);
+        size_t n = steps_named(grow ? "lanes.push." : "ring.push.", names, 64);
         for (size_t i = 0; i < n; i++) {
             printf("    %s\n", names[i]);
             fflush(stdout);
@@ -270,7 +277,7 @@ static void halt_submitters(void)
 
 const scenario scenarios[] = {
     {"a thread halted anywhere in the ring stops nobody", halt_in_ring},
-    {"a thread halted anywhere in the growing queue stops nobody", halt_in_segq},
+    {"a thread halted anywhere in the growing queue stops nobody", halt_in_lanes},
     {"a submitter halted anywhere in its push does not stop the pool", halt_submitters},
     {NULL, NULL},
 };

@@ -2,8 +2,9 @@
 #include "scenario.h"
 
 #include "counting_allocator.h"
+#include "lanes.h"
 #include "ring.h"
-#include "segq.h"
+#include "run.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -11,18 +12,28 @@
 enum { PUSHERS = 3, POPPERS_MAX = 3, BATCH_MAX = 5 };
 
 struct queue {
-    mfi_ring *ring;      /* one of the two */
-    mfi_segq *segq;
+    mfi_ring  *ring;      /* one of the two */
+    mfi_lanes *lanes;
 };
+
+/* What a popper of lanes has. */
+static _Thread_local struct {
+    mfi_guard *guard;
+    mfi_lane  *cursor;
+} popping;
 
 static size_t queue_push(struct queue *q, const mfi_item *items, size_t n)
 {
-    return q->ring != NULL ? mfi_ring_push(q->ring, items, n) : mfi_segq_push(q->segq, NULL, items, n);
+    return q->ring != NULL ? mfi_ring_push(q->ring, items, n) : mfi_lanes_push(q->lanes, items, n);
 }
 
 static bool queue_pop(struct queue *q, mfi_item *out)
 {
-    return q->ring != NULL ? mfi_ring_pop(q->ring, out) : mfi_segq_pop(q->segq, NULL, out);
+    if (q->ring != NULL)
+        return mfi_ring_pop(q->ring, out);
+    if (popping.guard == NULL)
+        popping.guard = mfi_lanes_guard(q->lanes);
+    return mfi_lanes_pop(q->lanes, popping.guard, &popping.cursor, out, 1, 1) == 1;
 }
 
 struct race {
@@ -123,31 +134,94 @@ static void ring_wide(void)         { ring_race(1024, 0, POPPERS_MAX); }
 static void ring_wraps_around(void) { ring_race(8, UINT64_MAX - 5000, POPPERS_MAX); }
 static void ring_keeps_order(void)  { ring_race(8, 0, 1); }
 
-static void segq_race(size_t cells)
+static void lanes_race(size_t cells)
 {
     counting_allocator counter;
     counting_init(&counter);
-    mfi_segq q;
-    CHECK(mfi_segq_init(&q, &counter.allocator, cells, 2));     /* fewer guards than threads */
-    race_run((struct queue){.segq = &q}, POPPERS_MAX, true);
-    CHECK(mfi_segq_empty(&q, NULL));
-    CHECK_EQ(mfi_segq_size(&q, NULL), 0);
-    mfi_segq_fini(&q);
+    mfi_lanes q;
+    CHECK(mfi_lanes_init(&q, &counter.allocator, cells, 2));     /* fewer guards than threads */
+    popping.guard = NULL;                                        /* this thread's, of the queue before */
+    popping.cursor = NULL;
+    race_run((struct queue){.lanes = &q}, POPPERS_MAX, true);
+    CHECK(mfi_lanes_empty(&q));
+    CHECK_EQ(mfi_lanes_size(&q), 0);
+    mfi_lanes_fini(&q);
     CHECK_EQ(counter.live, 0);
     CHECK_EQ(counter.wrong_size, 0);
 }
 
-static void segq_tiny_segments(void)  { segq_race(1); }
-static void segq_small_segments(void) { segq_race(4); }
-static void segq_usual_segments(void) { segq_race(0); }
+static void lanes_tiny_segments(void)  { lanes_race(1); }
+static void lanes_small_segments(void) { lanes_race(4); }
+static void lanes_usual_segments(void) { lanes_race(0); }
+
+/* ---- a run that its owner fills, and others steal from ------------------------------------------------------------- */
+
+enum { STEALERS = 2 };
+
+static mfi_run run;
+static atomic_long taken, taken_sum;
+static atomic_bool filled_all;
+
+static void count_taken(const mfi_item *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        CHECK_EQ(items[i].word[1], ~items[i].word[0]);
+        CHECK_EQ(items[i].word[2], items[i].word[0] * 3);
+        atomic_fetch_add_explicit(&taken_sum, (long)items[i].word[0], memory_order_relaxed);
+    }
+    atomic_fetch_add_explicit(&taken, (long)n, memory_order_relaxed);
+}
+
+static void *stealer(void *arg)
+{
+    mfi_item items[MFI_RUN_MAX];
+    while (!atomic_load(&filled_all)) {
+        size_t n = mfi_run_steal(&run, items);
+        count_taken(items, n);
+        if (n == 0)
+            sched_yield();
+    }
+    return arg;
+}
+
+static void run_race(void)
+{
+    pthread_t threads[STEALERS];
+    long rounds = scenario_rounds(30000), next = 0, sum = 0;
+    mfi_run_init(&run);
+    atomic_store(&taken, 0);
+    atomic_store(&taken_sum, 0);
+    atomic_store(&filled_all, false);
+    for (int i = 0; i < STEALERS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, stealer, NULL), 0);
+    for (long round = 0; round < rounds; round++) {
+        mfi_item items[MFI_RUN_MAX];
+        size_t n = 1 + (size_t)round % MFI_RUN_MAX;
+        for (size_t i = 0; i < n; i++, next++) {
+            items[i] = (mfi_item){{(uintptr_t)next, ~(uintptr_t)next, (uintptr_t)next * 3}};
+            sum += next;
+        }
+        mfi_run_fill(&run, items, n);
+        if (round % 7 == 0)
+            sched_yield();
+        for (mfi_item item; mfi_run_take(&run, &item); )
+            count_taken(&item, 1);
+    }
+    atomic_store(&filled_all, true);
+    for (int i = 0; i < STEALERS; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_EQ(atomic_load(&taken), next);
+    CHECK_EQ(atomic_load(&taken_sum), sum);
+}
 
 const scenario scenarios[] = {
     {"ring of four cells loses nothing", ring_smallest},
     {"wide ring loses nothing", ring_wide},
     {"ring's counters wrap around unnoticed", ring_wraps_around},
     {"ring with one popper keeps each pusher's order", ring_keeps_order},
-    {"segments of one cell lose nothing and keep order", segq_tiny_segments},
-    {"segments of four cells lose nothing and keep order", segq_small_segments},
-    {"segments of the usual size lose nothing and keep order", segq_usual_segments},
+    {"lanes with segments of one item lose nothing and keep order", lanes_tiny_segments},
+    {"lanes with segments of four items lose nothing and keep order", lanes_small_segments},
+    {"lanes with segments of the usual size lose nothing and keep order", lanes_usual_segments},
+    {"a run that others steal from loses nothing", run_race},
     {NULL, NULL},
 };

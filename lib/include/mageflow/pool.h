@@ -6,8 +6,8 @@
  * Fork      a pool does not cross a fork: in the child every call on it answers MF_E_FORKED and does nothing, except
  *           mf_pool_destroy, which frees the memory without waiting for threads that are not there. A child forked
  *           inside a job must end by exec or _exit, not by returning from the job.
- * Order     workers take jobs in the order in which they were queued; with several of them that says little about the
- *           order in which jobs begin and end.
+ * Order     what one thread submits is taken in that order; with several workers that says little about the order in which
+ *           jobs begin and end. Between threads there is none with GROW, and the order of queueing else.
  */
 #ifndef MAGEFLOW_POOL_H
 #define MAGEFLOW_POOL_H
@@ -54,8 +54,7 @@ typedef struct mf_pool_options {
 MF_NODISCARD mf_status mf_pool_create(const mf_pool_options *options, mf_pool **out, mf_error *err);
 
 /** Close the pool, run everything that was queued, end the threads and free the memory. NULL is allowed. Blocks.
- * MF_OK; MF_E_STATE: called inside one of the pool's own jobs, which cannot outlive it: nothing was done; MF_E_NOMEM as in
- * mf_pool_drain: the pool is closed but still there, try again. */
+ * MF_OK; MF_E_STATE: called inside one of the pool's own jobs, which cannot outlive it: nothing was done. */
 mf_status mf_pool_destroy(mf_pool *pool);
 
 /* ---- jobs ----------------------------------------------------------------------------------------------------- */
@@ -67,8 +66,8 @@ typedef struct mf_job {
 
 /** Queue fn(arg) to run once, on some worker.
  *
- * arg is borrowed until fn returns. Allocates nothing, except with GROW when the queue has to become longer; blocks
- * only with WAIT.
+ * arg is borrowed until fn returns. Allocates nothing, except with GROW when the queue has to become longer, and for a
+ * thread's first job; blocks only with WAIT.
  * MF_OK; MF_E_FULL, MF_E_CLOSED, MF_E_NOMEM, MF_E_FORKED: nothing was queued and fn will not run; MF_E_INVALID: fn is
  * NULL. */
 MF_NODISCARD mf_status mf_pool_submit(mf_pool *pool, mf_job_fn *fn, void *arg);
@@ -105,8 +104,7 @@ MF_NODISCARD mf_status mf_group_wait_until(mf_group *group, int64_t deadline_ns)
 
 /** Wait until nothing is queued and nothing is running, jobs submitted by jobs included. There was such a moment between
  * call and return; somebody who goes on submitting may have ended it since. Blocks.
- * MF_OK; MF_E_STATE: called inside one of the pool's own jobs; MF_E_FORKED; MF_E_NOMEM: with GROW, when more than 32
- * outside threads are in the queue at once and there is no memory for one more. */
+ * MF_OK; MF_E_STATE: called inside one of the pool's own jobs; MF_E_FORKED. */
 mf_status mf_pool_drain(mf_pool *pool);
 
 /** Close the pool: from now on submits answer MF_E_CLOSED, those that wait for room included. What is queued still runs;

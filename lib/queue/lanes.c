@@ -1,0 +1,330 @@
+#include "lanes.h"
+
+#include "memory.h"
+#include "owner.h"
+#include "step.h"
+
+/* A segment is published by a store of a pointer to it; before that it is its maker's alone. */
+struct segment {
+    _Atomic uintptr_t next;      /* A  0 until its pusher has filled it and links the next one */
+    uint64_t          number;    /* I  while linked: 0, 1, 2, … along the chain */
+    struct segment   *below;     /* in the stack of retired ones */
+    mfi_item          items[];
+};
+
+struct mfi_lane {
+    mfi_lane         *next;      /* I  once published */
+    _Atomic uint64_t  owner;     /* A  the thread whose it is; under the owners' lock */
+    struct segment   *tail;      /* the pusher's */
+    MFI_APART(apart_pushed);
+    _Atomic uint64_t  pushed;    /* A  written by the pusher */
+    MFI_APART(apart_popped);
+    _Atomic uint64_t  popped;    /* A */
+    _Atomic uintptr_t head;      /* A  the segment of `popped`, or one before it */
+    MFI_APART(apart_end);
+};
+
+static size_t segment_size(const mfi_lanes *q)
+{
+    return sizeof(struct segment) + q->cells * sizeof(mfi_item);
+}
+
+/* ---- segments: made, retired, used again ---------------------------------------------------------------------- */
+
+static struct segment *segment_get(mfi_lanes *q, uint64_t number)
+{
+    struct segment *seg = NULL;
+    for (int i = 0; i < MFI_LANES_RESERVE && seg == NULL; i++)
+        if (atomic_load_explicit(&q->reserve[i], memory_order_relaxed) != 0)
+            /* Acquire: pairs with segment_give; the last use of it is over. */
+            seg = (struct segment *)atomic_exchange_explicit(&q->reserve[i], 0, memory_order_acquire);
+    if (seg == NULL)
+        seg = mfi_alloc(q->allocator, segment_size(q));
+    if (seg != NULL) {
+        atomic_init(&seg->next, 0);
+        seg->number = number;
+    }
+    return seg;
+}
+
+/* Nobody else knows of seg. */
+static void segment_give(mfi_lanes *q, struct segment *seg)
+{
+    for (int i = 0; i < MFI_LANES_RESERVE; i++) {
+        uintptr_t none = 0;
+        if (atomic_compare_exchange_strong_explicit(&q->reserve[i], &none, (uintptr_t)seg, memory_order_release,
+                                                    memory_order_relaxed))
+            return;
+    }
+    mfi_release(q->allocator, seg, segment_size(q));
+}
+
+static void retired_push(mfi_lanes *q, struct segment *seg)
+{
+    uintptr_t top = atomic_load_explicit(&q->retired, memory_order_relaxed);
+    do
+        seg->below = (struct segment *)top;
+    while (!atomic_compare_exchange_weak_explicit(&q->retired, &top, (uintptr_t)seg, memory_order_release,
+                                                  memory_order_relaxed));
+}
+
+/* seg was unlinked by this thread. Everything retired is looked at again; taking the whole stack at once has no ABA. */
+static void segment_retire(mfi_lanes *q, struct segment *seg)
+{
+    retired_push(q, seg);
+    MFI_STEP("lanes.retire.pushed");
+    seg = (struct segment *)atomic_exchange_explicit(&q->retired, 0, memory_order_acquire);
+    for (struct segment *below; seg != NULL; seg = below) {
+        below = seg->below;
+        if (mfi_guards_hold(&q->guards, (uintptr_t)seg))
+            retired_push(q, seg);
+        else
+            segment_give(q, seg);
+    }
+}
+
+/* ---- lanes ---------------------------------------------------------------------------------------------------- */
+
+static mfi_lane *lane_make(mfi_lanes *q, uint64_t owner)
+{
+    mfi_lane *lane = mf_new(q->allocator, mfi_lane);
+    struct segment *seg = lane != NULL ? segment_get(q, 0) : NULL;
+    if (seg == NULL) {
+        mf_delete(q->allocator, lane);
+        return NULL;
+    }
+    lane->tail = seg;
+    atomic_init(&lane->head, (uintptr_t)seg);
+    atomic_init(&lane->owner, owner);
+    return lane;
+}
+
+static mfi_lane *lane_first(mfi_lanes *q)
+{
+    /* seq_cst: a sleeper's look (W2) has to see the lane that a push before it made. */
+    return atomic_load_explicit(&q->first, memory_order_seq_cst);
+}
+
+/* This thread's lane, or one of a thread that has ended, or a new one. NULL: no memory. */
+static mfi_lane *lane_find(mfi_lanes *q)
+{
+    uint64_t self = mfi_owner_self();
+    if (self == 0)
+        return NULL;
+    mfi_lane *mine = NULL, *left = NULL;
+    mfi_owners_lock();
+    for (mfi_lane *lane = lane_first(q); lane != NULL && mine == NULL; lane = lane->next) {
+        uint64_t owner = atomic_load_explicit(&lane->owner, memory_order_relaxed);
+        if (owner == self)
+            mine = lane;
+        else if (left == NULL && !mfi_owner_lives(owner))
+            left = lane;
+    }
+    if (mine == NULL && left != NULL) {
+        atomic_store_explicit(&left->owner, self, memory_order_relaxed);
+        mine = left;
+    } else if (mine == NULL && (mine = lane_make(q, self)) != NULL) {
+        mine->next = lane_first(q);
+        atomic_store_explicit(&q->first, mine, memory_order_seq_cst);
+    }
+    mfi_owners_unlock();
+    return mine;
+}
+
+/* Which lane this thread used last, and of which queue. */
+static _Thread_local struct {
+    uint64_t  queue, self;
+    mfi_lane *lane;
+} usual;
+
+static mfi_lane *lane_mine(mfi_lanes *q)
+{
+    /* The owner's number too: a thread at its end may have got another one. */
+    if (usual.queue == q->id && usual.self == mfi_owner_number)
+        return usual.lane;
+    mfi_lane *lane = lane_find(q);
+    if (lane != NULL) {
+        usual.queue = q->id;
+        usual.self = mfi_owner_number;
+        usual.lane = lane;
+    }
+    return lane;
+}
+
+/* ---- made and destroyed --------------------------------------------------------------------------------------- */
+
+bool mfi_lanes_init(mfi_lanes *q, const mf_allocator *allocator, size_t cells, size_t guards)
+{
+    static _Atomic uint64_t last_id;
+    memset(q, 0, sizeof *q);
+    q->allocator = allocator;
+    q->cells = cells > 0 ? cells : MFI_LANES_CELLS;
+    q->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
+    if (!mfi_guards_init(&q->guards, allocator, guards))
+        return false;
+    /* Two: whoever pushes begins with one and needs the next when it is used up, and the two go back and forth. They
+     * belong to the start, not to the first jobs. */
+    for (int i = 0; i < 2; i++) {
+        struct segment *seg = mfi_alloc(allocator, segment_size(q));
+        if (seg == NULL) {
+            mfi_lanes_fini(q);
+            return false;
+        }
+        atomic_init(&q->reserve[i], (uintptr_t)seg);
+    }
+    return true;
+}
+
+static void segments_free(mfi_lanes *q, struct segment *seg, bool chain)
+{
+    for (struct segment *after; seg != NULL; seg = after) {
+        after = chain ? (struct segment *)atomic_load_explicit(&seg->next, memory_order_acquire) : seg->below;
+        mfi_release(q->allocator, seg, segment_size(q));
+    }
+}
+
+void mfi_lanes_fini(mfi_lanes *q)
+{
+    mfi_lane *lane = lane_first(q);
+    for (mfi_lane *next; lane != NULL; lane = next) {
+        next = lane->next;
+        segments_free(q, (struct segment *)atomic_load_explicit(&lane->head, memory_order_acquire), true);
+        mf_delete(q->allocator, lane);
+    }
+    segments_free(q, (struct segment *)atomic_load_explicit(&q->retired, memory_order_acquire), false);
+    for (int i = 0; i < MFI_LANES_RESERVE; i++)
+        mfi_release(q->allocator, (void *)atomic_load_explicit(&q->reserve[i], memory_order_acquire), segment_size(q));
+    mfi_guards_fini(&q->guards);
+}
+
+mfi_guard *mfi_lanes_guard(mfi_lanes *q)
+{
+    return mfi_guard_claim(&q->guards);
+}
+
+/* ---- push ----------------------------------------------------------------------------------------------------- */
+
+/* Room behind `at`, at most `count`; 0: no memory. */
+static size_t room_at(mfi_lanes *q, mfi_lane *lane, uint64_t at, size_t count, mfi_item **out)
+{
+    size_t used = (size_t)(at - lane->tail->number * q->cells);
+    if (used == q->cells) {
+        struct segment *seg = segment_get(q, lane->tail->number + 1);
+        if (seg == NULL)
+            return 0;
+        /* P2, release: its number. */
+        atomic_store_explicit(&lane->tail->next, (uintptr_t)seg, memory_order_release);
+        lane->tail = seg;
+        used = 0;
+        MFI_STEP("lanes.push.linked");
+    }
+    *out = lane->tail->items + used;
+    return count < q->cells - used ? count : q->cells - used;
+}
+
+size_t mfi_lanes_push(mfi_lanes *q, const mfi_item *items, size_t count)
+{
+    mfi_lane *lane = lane_mine(q);
+    if (lane == NULL)
+        return 0;
+    MFI_STEP("lanes.push.begun");
+    uint64_t begin = atomic_load_explicit(&lane->pushed, memory_order_relaxed), at = begin;
+    while (at - begin < count) {
+        mfi_item *room;
+        size_t done = (size_t)(at - begin), n = room_at(q, lane, at, count - done, &room);
+        if (n == 0)
+            break;
+        memcpy(room, items + done, n * sizeof *items);
+        at += n;
+        MFI_STEP("lanes.push.written");
+    }
+    /* P3, seq_cst: S1 of the doorbell. */
+    atomic_store_explicit(&lane->pushed, at, memory_order_seq_cst);
+    return (size_t)(at - begin);
+}
+
+/* ---- pop ------------------------------------------------------------------------------------------------------ */
+
+static size_t at_most(uint64_t value, size_t most)
+{
+    return value < most ? (size_t)value : most;
+}
+
+/* seg is guarded, and used up. */
+static void leave_segment(mfi_lanes *q, mfi_guard *guard, mfi_lane *lane, struct segment *seg)
+{
+    uintptr_t head = (uintptr_t)seg, next = atomic_load_explicit(&seg->next, memory_order_acquire);
+    MFI_STEP("lanes.pop.leaving");
+    if (atomic_compare_exchange_strong_explicit(&lane->head, &head, next, memory_order_seq_cst, memory_order_relaxed)) {
+        mfi_guard_clear(guard);
+        segment_retire(q, seg);
+    }
+}
+
+static size_t pop_lane(mfi_lanes *q, mfi_guard *guard, mfi_lane *lane, mfi_item *out, size_t most, size_t shares)
+{
+    for (;;) {
+        /* T1: popped first, so that it is no newer. */
+        uint64_t at = atomic_load_explicit(&lane->popped, memory_order_seq_cst);
+        uint64_t end = atomic_load_explicit(&lane->pushed, memory_order_seq_cst);
+        if (at == end)
+            return 0;
+        struct segment *seg = (struct segment *)mfi_guard_protect(guard, &lane->head);
+        MFI_STEP("lanes.pop.guarded");
+        uint64_t first = seg->number * q->cells;
+        if (at - first >= q->cells) {
+            /* Behind it: linked, for something was pushed there. Before it: somebody was faster. */
+            if (mfi_ahead(at, first))
+                leave_segment(q, guard, lane, seg);
+            continue;
+        }
+        size_t n = at_most((end - at + shares - 1) / shares, at_most(first + q->cells - at, most));
+        memcpy(out, seg->items + (at - first), n * sizeof *out);
+        MFI_STEP("lanes.pop.copied");
+        /* T4. */
+        if (atomic_compare_exchange_strong_explicit(&lane->popped, &at, at + n, memory_order_seq_cst, memory_order_relaxed)) {
+            MFI_STEP("lanes.pop.taken");
+            return n;
+        }
+    }
+}
+
+size_t mfi_lanes_pop(mfi_lanes *q, mfi_guard *guard, mfi_lane **cursor, mfi_item *out, size_t most, size_t shares)
+{
+    mfi_lane *first = lane_first(q), *begin = *cursor != NULL && (*cursor)->next != NULL ? (*cursor)->next : first;
+    size_t n = 0;
+    for (mfi_lane *lane = begin; lane != NULL; ) {
+        n = pop_lane(q, guard, lane, out, most, shares);
+        if (n > 0) {
+            *cursor = lane;
+            break;
+        }
+        lane = lane->next != NULL ? lane->next : first;
+        if (lane == begin)
+            break;
+    }
+    mfi_guard_clear(guard);
+    return n;
+}
+
+/* ---- looking -------------------------------------------------------------------------------------------------- */
+
+bool mfi_lanes_empty(mfi_lanes *q)
+{
+    for (mfi_lane *lane = lane_first(q); lane != NULL; lane = lane->next) {
+        uint64_t at = atomic_load_explicit(&lane->popped, memory_order_seq_cst);
+        if (at != atomic_load_explicit(&lane->pushed, memory_order_seq_cst))
+            return false;
+    }
+    return true;
+}
+
+size_t mfi_lanes_size(mfi_lanes *q)
+{
+    size_t sum = 0;
+    for (mfi_lane *lane = lane_first(q); lane != NULL; lane = lane->next) {
+        uint64_t at = atomic_load_explicit(&lane->popped, memory_order_seq_cst);
+        sum += (size_t)(atomic_load_explicit(&lane->pushed, memory_order_seq_cst) - at);
+    }
+    return sum;
+}

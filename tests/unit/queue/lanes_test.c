@@ -1,0 +1,195 @@
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "counting_allocator.h"
+#include "lanes.h"
+
+#include <pthread.h>
+
+static counting_allocator counter;
+static mfi_lanes q;
+static mfi_guard *guard;
+static mfi_lane *cursor;
+
+static void begin(size_t cells)
+{
+    counting_init(&counter);
+    cr_assert(mfi_lanes_init(&q, &counter.allocator, cells, 1));
+    guard = mfi_lanes_guard(&q);
+    cursor = NULL;
+}
+
+static void end(void)
+{
+    mfi_lanes_fini(&q);
+    cr_assert(zero(long, atomic_load(&counter.live)));
+    cr_assert(zero(long, atomic_load(&counter.wrong_size)));
+}
+
+static size_t push(uintptr_t n)
+{
+    mfi_item it = {{n, n + 1, n + 2}};
+    return mfi_lanes_push(&q, &it, 1);
+}
+
+static void expect(uintptr_t n)
+{
+    mfi_item got = {{0}};
+    cr_assert(mfi_lanes_pop(&q, guard, &cursor, &got, 1, 1) == 1, "item %zu", (size_t)n);
+    cr_assert(eq(sz, got.word[0], n));
+    cr_assert(eq(sz, got.word[2], n + 2));
+}
+
+Test(queue_lanes, grows_as_long_as_there_is_memory_and_keeps_order)
+{
+    begin(4);
+    for (uintptr_t n = 0; n < 1000; n++)
+        cr_assert(eq(sz, push(n), 1));
+    cr_assert(eq(sz, mfi_lanes_size(&q), 1000));
+    for (uintptr_t n = 0; n < 1000; n++)
+        expect(n);
+    cr_assert(mfi_lanes_empty(&q));
+    end();
+}
+
+Test(queue_lanes, gives_memory_back_after_a_burst)
+{
+    begin(4);
+    for (uintptr_t n = 0; n < 4000; n++)
+        push(n);
+    long most = atomic_load(&counter.live);
+    for (uintptr_t n = 0; n < 4000; n++)
+        expect(n);
+    cr_assert(ge(long, most, 1000));
+    cr_assert(le(long, atomic_load(&counter.live), 3 + MFI_LANES_RESERVE), "guards, lane, its last segment, the reserve");
+    end();
+}
+
+Test(queue_lanes, a_steady_state_allocates_nothing)
+{
+    begin(4);
+    push(0);
+    expect(0);
+    long calls = atomic_load(&counter.calls);
+    for (uintptr_t n = 0; n < 10000; n++) {
+        push(n);
+        expect(n);
+    }
+    cr_assert(eq(long, atomic_load(&counter.calls), calls));
+    end();
+}
+
+Test(queue_lanes, a_batch_spans_segments)
+{
+    begin(4);
+    mfi_item items[30];
+    for (uintptr_t n = 0; n < 30; n++)
+        items[n] = (mfi_item){{n, n + 1, n + 2}};
+    for (size_t length = 1; length <= 30; length++) {
+        cr_assert(eq(sz, mfi_lanes_push(&q, items, length), length));
+        for (uintptr_t n = 0; n < length; n++)
+            expect(n);
+        cr_assert(mfi_lanes_empty(&q), "length %zu", length);
+    }
+    end();
+}
+
+Test(queue_lanes, without_memory_it_refuses_and_loses_nothing)
+{
+    begin(4);
+    push(0);      /* this thread has its lane */
+    expect(0);
+    atomic_store(&counter.fail_all, true);
+    atomic_store(&counter.fail_at, atomic_load(&counter.calls) + 1);
+    uintptr_t in = 0;
+    while (push(in) == 1)
+        in++;
+    cr_assert(eq(sz, in, 7), "what is left of the two segments it begins with");
+    atomic_store(&counter.fail_at, 0);
+    cr_assert(eq(sz, push(in), 1));
+    for (uintptr_t n = 0; n <= in; n++)
+        expect(n);
+    cr_assert(mfi_lanes_empty(&q));
+    end();
+}
+
+Test(queue_lanes, each_allocation_may_fail_at_init)
+{
+    for (long n = 1; ; n++) {
+        counting_init(&counter);
+        atomic_store(&counter.fail_at, n);
+        bool made = mfi_lanes_init(&q, &counter.allocator, 4, 4);
+        if (made)
+            mfi_lanes_fini(&q);
+        cr_assert(zero(long, atomic_load(&counter.live)), "call %ld", n);
+        if (made) {
+            cr_assert(eq(long, n, 4), "guards and two segments");
+            break;
+        }
+    }
+}
+
+Test(queue_lanes, a_run_is_a_fair_share_of_what_is_there)
+{
+    mfi_item run[32];
+    begin(64);
+    for (uintptr_t n = 0; n < 50; n++)
+        push(n);
+    cr_assert(eq(sz, mfi_lanes_pop(&q, guard, &cursor, run, 32, 1), 32), "no more than there is room for");
+    cr_assert(eq(sz, mfi_lanes_pop(&q, guard, &cursor, run, 32, 4), 5), "a quarter of 18");
+    cr_assert(eq(sz, run[0].word[0], 32));
+    cr_assert(eq(sz, run[4].word[0], 36));
+    for (uintptr_t n = 37; n < 50; n++)
+        expect(n);
+    cr_assert(zero(sz, mfi_lanes_pop(&q, guard, &cursor, run, 32, 4)));
+    end();
+}
+
+static void *push_some(void *arg)
+{
+    for (uintptr_t n = 0; n < 10; n++)
+        push((uintptr_t)arg + n);
+    return NULL;
+}
+
+static void in_thread(uintptr_t first)
+{
+    pthread_t thread;
+    cr_assert(zero(int, pthread_create(&thread, NULL, push_some, (void *)first)));
+    pthread_join(thread, NULL);
+}
+
+Test(queue_lanes, what_a_thread_left_behind_is_popped_and_its_lane_goes_to_the_next)
+{
+    begin(4);
+    for (uintptr_t n = 0; n < 50; n++)
+        in_thread(n * 10);
+    cr_assert(eq(sz, mfi_lanes_size(&q), 500));
+    for (uintptr_t n = 0; n < 500; n++)
+        expect(n);
+    long live = atomic_load(&counter.live);
+    for (uintptr_t n = 0; n < 50; n++) {
+        in_thread(n * 10);
+        for (uintptr_t i = 0; i < 10; i++)
+            expect(n * 10 + i);
+    }
+    cr_assert(eq(long, atomic_load(&counter.live), live), "no lane for each");
+    end();
+}
+
+Test(queue_lanes, lanes_take_turns)
+{
+    begin(4);
+    uintptr_t seen[2] = {0};
+    push_some((void *)200);      /* first: the lane of a thread that has ended would be ours */
+    in_thread(100);
+    for (int i = 0; i < 20; i++) {
+        mfi_item got;
+        cr_assert(eq(sz, mfi_lanes_pop(&q, guard, &cursor, &got, 1, 1), 1));
+        uintptr_t from = got.word[0] / 100 - 1;
+        cr_assert(eq(sz, got.word[0] % 100, seen[from]), "in order");
+        seen[from]++;
+        cr_assert(le(sz, seen[from], (size_t)i / 2 + 1), "one of each in turn");
+    }
+    end();
+}
