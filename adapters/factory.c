@@ -19,6 +19,9 @@
 #ifdef MFI_WITH_TASKIQ
 #include "taskiq_adapter.h"
 #endif
+#ifdef MFI_WITH_HATCHET
+#include "hatchet_adapter.h"
+#endif
 
 typedef enum mfi_manager { MFI_MANAGER_LOCAL, MFI_MANAGER_TASKIQ, MFI_MANAGER_CELERY, MFI_MANAGER_HATCHET, MFI_MANAGERS } mfi_manager;
 
@@ -100,6 +103,46 @@ static mf_status taskiq_create(void *state, const mf_options *options, mf_adapte
 }
 #endif
 
+#ifdef MFI_WITH_HATCHET
+static void hatchet_abandon(void *state)
+{
+    if (state == NULL)
+        return;
+    mfi_hatchet_options_wipe(state);
+    free(state);
+}
+
+static mf_status hatchet_begin(const mfi_url *url, const mf_options *options, void **state, mf_error *err)
+{
+    mfi_hatchet_options *o = malloc(sizeof *o);
+    if (o == NULL)
+        return mf_fail(err, MF_E_NOMEM, "url: no memory");
+    *state = o;
+    mf_status st = mfi_hatchet_options_init(o, err);
+    o->allocator = options->allocator;
+    o->clock = options->clock;
+    o->log = options->log;
+    o->log_user = options->log_user;
+    o->limits = options->limits;
+    return st == MF_OK ? mfi_hatchet_options_address(o, url->rest, err) : st;
+}
+
+static mf_status hatchet_set(void *state, const char *name, const char *value, mf_error *err)
+{
+    return mfi_hatchet_options_set(state, name, value, err);
+}
+
+static mf_status hatchet_create(void *state, const mf_options *options, mf_adapter **out, mf_error *err)
+{
+    (void)options;
+    mf_status st = mfi_hatchet_options_finish(state, err);
+    if (st == MF_OK)
+        st = mfi_hatchet_create(state, out, err);
+    hatchet_abandon(state);
+    return st;
+}
+#endif
+
 static const maker managers[MFI_MANAGERS] = {
     [MFI_MANAGER_LOCAL] = {"local threads", .create = local_create},
 #ifdef MFI_WITH_TASKIQ
@@ -109,7 +152,12 @@ static const maker managers[MFI_MANAGERS] = {
     [MFI_MANAGER_TASKIQ] = {"TaskIQ", .create = NULL},
 #endif
     [MFI_MANAGER_CELERY] = {"Celery", .create = NULL},
+#ifdef MFI_WITH_HATCHET
+    [MFI_MANAGER_HATCHET] = {"Hatchet", hatchet_begin, hatchet_set, mfi_hatchet_parameter, NULL, hatchet_create,
+                             .abandon = hatchet_abandon},
+#else
     [MFI_MANAGER_HATCHET] = {"Hatchet", .create = NULL},
+#endif
 };
 
 typedef mf_status store_create_fn(const mf_options *options, const char *where, mf_store **out, mf_error *err);
@@ -214,6 +262,8 @@ static const struct url_parameter {
     {MFI_MANAGER_LOCAL, "store", "where flows are kept: memory (the default), sqlite:FILE, or a redis: URL", set_store},
     {MFI_MANAGER_TASKIQ, "store", "where flows are kept: the same Redis (the default), another redis: URL, sqlite:FILE, memory", set_store},
     {MFI_MANAGER_TASKIQ, "threads", "worker threads, 1 to 1024 (one per CPU)", set_threads},
+    {MFI_MANAGER_HATCHET, "store", "where flows are kept: memory (the default), sqlite:FILE, or a redis: URL", set_store},
+    {MFI_MANAGER_HATCHET, "threads", "worker threads, 1 to 1024 (one per CPU)", set_threads},
 };
 
 static const struct url_scheme {

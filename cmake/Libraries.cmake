@@ -47,7 +47,7 @@ endfunction()
 mageflow_library(mageflow_pool OUTPUT mageflow-pool EXPORT pool
     LAYERS base sync queue pool)
 # The target is not called mageflow: that name is the command's.
-set(whole base sync queue pool codec store sqlite adapter flow runtime url link redis taskiq_wire taskiq local factory)
+set(whole base sync queue pool codec store sqlite adapter flow runtime url link redis taskiq_wire taskiq rpc hatchet local factory)
 mageflow_library(mageflow_whole OUTPUT mageflow EXPORT mageflow LAYERS ${whole})
 # For the tests of programs: the whole and the kit, linked in its place, so that there is still one copy of everything.
 mageflow_library(mageflow_testing OUTPUT mageflow-testing EXPORT testing LAYERS ${whole} testing)

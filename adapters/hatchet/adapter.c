@@ -1,0 +1,182 @@
+#include "hatchet.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "memory.h"
+
+static const mf_adapter_ops hatchet_ops;
+
+hatchet *hatchet_of(mf_adapter *base)
+{
+    assert(base->ops == &hatchet_ops);
+    return (hatchet *)base;
+}
+
+void hatchet_log(hatchet *h, mf_log_level level, const char *fmt, ...)
+{
+    char line[700];
+    va_list args;
+    if (h->options.log == NULL)
+        return;
+    int begin = snprintf(line, sizeof line, "hatchet: ");
+    va_start(args, fmt);
+    int len = vsnprintf(line + begin, sizeof line - (size_t)begin, fmt, args);
+    va_end(args);
+    size_t whole = len < 0 ? (size_t)begin : (size_t)begin + (size_t)len;
+    h->options.log(h->options.log_user, level, mf_str_of(line, whole < sizeof line ? whole : sizeof line - 1));
+}
+
+/* ---- the timer -------------------------------------------------------------------------------------------------------- */
+
+static int64_t tick(void *user, int64_t now_ns)
+{
+    hatchet *h = user;
+    int64_t next = io_listen_tick(h, now_ns);
+    int64_t when = io_tell_tick(h, now_ns);
+    next = when < next ? when : next;
+    when = io_results_tick(h, now_ns);
+    return when < next ? when : next;
+}
+
+static void observe_link(void *user, bool up, const mf_error *why)
+{
+    hatchet *h = user;
+    if (up)
+        hatchet_log(h, MF_LOG_INFO, "connected to %s", h->what);
+    else if (why != NULL)
+        hatchet_log(h, MF_LOG_WARN, "not connected: %s", why->text);
+}
+
+/* ---- the operations --------------------------------------------------------------------------------------------------- */
+
+static mf_status hatchet_bind(mf_adapter *base, mf_host *host, mf_store *store, mf_error *err)
+{
+    hatchet *h = hatchet_of(base);
+    (void)err;
+    h->host = host;
+    h->store = store;
+    return MF_OK;
+}
+
+/* Flows are not here yet, so mageflow's own tasks are not shown to the engine: nobody could serve them. */
+static mf_status create_framework_tasks(mf_adapter *base, const mf_task_def *defs, size_t n, mf_error *err)
+{
+    (void)base, (void)defs, (void)n, (void)err;
+    return MF_OK;
+}
+
+static mf_status refuse_entries(mf_adapter *base, const mf_entry *entries, size_t n, mf_error *err)
+{
+    (void)base;
+    if (n == 0)
+        return MF_OK;
+    return mf_fail(err, MF_E_UNSUPPORTED, "hatchet: signatures, chains and swarms are not sent through Hatchet yet (\"%.*s\"); trigger "
+                   "tasks by name", (int)entries->spec->name.len, entries->spec->name.at);
+}
+
+static mf_status refuse_durable(mf_adapter *base, const mf_task_def *def, mf_error *err)
+{
+    (void)base;
+    return mf_fail(err, MF_E_UNSUPPORTED, "durable task \"%s\": the bridge to Hatchet does not serve durable tasks yet", def->name);
+}
+
+static void wake_helpers(mf_adapter *base)
+{
+    hatchet *h = hatchet_of(base);
+    pthread_mutex_lock(&h->lock);
+    bool serving = h->serving;
+    pthread_mutex_unlock(&h->lock);
+    if (serving)
+        mf_pool_wake_helpers(h->pool);
+}
+
+static void *thread_mark(mf_adapter *base)
+{
+    (void)base;
+    return mf_pool_current_worker();
+}
+
+static mf_status replace_thread(mf_adapter *base, void *mark, bool replace)
+{
+    (void)base;
+    if (mark == NULL)
+        return MF_E_FULL;
+    if (!replace)
+        mf_pool_restore(mark);
+    return replace ? mf_pool_compensate(mark) : MF_OK;
+}
+
+static void hatchet_destroy(mf_adapter *base)
+{
+    hatchet *h = hatchet_of(base);
+    mfi_rpc_destroy(h->rpc, mf_milliseconds(500));
+    if (h->pool != NULL)
+        (void)mf_pool_destroy(h->pool);
+    hatchet_jobs_drop(h);
+    hatchet_news_free(h);
+    hatchet_tasks_free(h);
+    pthread_cond_destroy(&h->changed);
+    pthread_mutex_destroy(&h->lock);
+    mf_delete(h->allocator, h);
+}
+
+static const mf_adapter_ops hatchet_ops = {
+    .struct_size = sizeof(mf_adapter_ops),
+    .name = "hatchet",
+    .capabilities = MF_CAP_RETRIES_CALLS,
+    .task = hatchet_task_declare,
+    .durable_task = refuse_durable,
+    .worker = hatchet_worker,
+    .workflow = hatchet_workflow,
+    .extract_execution_info = hatchet_extract_execution_info,
+    .create_task_context = hatchet_create_task_context,
+    .create_framework_tasks = create_framework_tasks,
+    .publish = refuse_entries,
+    .settle = hatchet_settle,
+    .bind = hatchet_bind,
+    .help = hatchet_help,
+    .wake_helpers = wake_helpers,
+    .replace_thread = replace_thread,
+    .thread_mark = thread_mark,
+    .destroy = hatchet_destroy,
+};
+
+/* ---- making ----------------------------------------------------------------------------------------------------------- */
+
+static void sync_init(hatchet *h)
+{
+    pthread_condattr_t attr;
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&h->changed, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+mf_status mfi_hatchet_create(const mfi_hatchet_options *o, mf_adapter **out, mf_error *err)
+{
+    hatchet *h = mf_new(o->allocator, hatchet);
+    if (h == NULL)
+        return mf_fail(err, MF_E_NOMEM, "hatchet: no memory");
+    h->base.ops = &hatchet_ops;
+    h->allocator = o->allocator;
+    h->clock = o->clock;
+    h->options = *o;
+    mfi_hatchet_options_wipe(&h->options);
+    snprintf(h->what, sizeof h->what, "hatchet at %s:%u", o->host, o->port);
+    sync_init(h);
+    h->listen_retry = (mfi_retry){mf_milliseconds(100), mf_seconds(5), 0};
+    h->results_retry = h->listen_retry;
+    mf_status st = mfi_rpc_create(&(mfi_rpc_options){
+        .allocator = o->allocator, .clock = o->clock, .what = h->what, .host = o->host, .port = (uint16_t)o->port,
+        .tls = o->tls != MFI_HATCHET_PLAIN, .ca = o->ca, .cert = o->cert, .key = o->key, .token = o->token,
+        .observe = observe_link, .tick = tick, .user = h,
+    }, &h->rpc, err);
+    if (st != MF_OK) {
+        hatchet_destroy(&h->base);
+        return st;
+    }
+    *out = &h->base;
+    return MF_OK;
+}

@@ -1,0 +1,207 @@
+/* hatchet/hatchet.h: Hatchet's engine as a task manager: the adapter from the inside.
+ *
+ *   options.c     the URL's parameters, the environment, the token
+ *   adapter.c     the table of operations, and the I/O thread's timer
+ *   define.c      what the engine is told of our tasks: PutWorkflow and Register
+ *   worker.c      starting, draining and stopping to serve
+ *   listen.c      the stream of actions, and the heartbeat
+ *   invoker.c     from an action to a call, on the pool
+ *   complete.c    from an outcome to an event for the engine, in batches
+ *   workflow.c    sending by name;   results.c  results that somebody here waits for
+ *   context.c     what a running call says
+ *   wire.c        protobuf and JSON
+ *   rpc*.c        gRPC
+ *
+ * Threads   One I/O thread (rpc.h) calls what is named io_ here, and never waits. Calls run on the pool, which never touches a
+ *           socket: it leaves outcomes in `telling` and pokes the I/O thread.
+ * An action's way   listen: a job is made → invoker: parsed, run, settled → complete: the event waits until the engine has it.
+ *           Nothing is acknowledged: an action that was sent here is ours until its event arrives, or our heartbeat is 30 s old.
+ */
+#ifndef MFI_HATCHET_H
+#define MFI_HATCHET_H
+
+#include <mageflow/adapter.h>
+#include <mageflow/pool.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "hatchet.pb-c.h"
+#include "hatchet_adapter.h"
+#include "retry.h"
+#include "rpc.h"
+
+#define HATCHET_ID_MAX 64       /* a UUID, and room */
+#define HATCHET_SLOTS 1000      /* the engine counts free slots about once a second: a worker gets this many tasks in that time */
+
+typedef struct hatchet hatchet;
+
+/* A task that is declared here. */
+typedef struct hatchet_task {
+    struct hatchet_task *next;
+    char                 name[256];
+    char                *workflow;      /* with the namespace before it */
+    char                *action;        /* "workflow:task", the workflow in lower case */
+    const mf_fields     *in;
+    unsigned             retries;
+    mf_duration          backoff;
+} hatchet_task;
+
+/* One action under way here. */
+typedef struct hatchet_job {
+    struct hatchet_job *next, *prev;    /* L  among the jobs */
+    hatchet            *owner;
+    HatchetPb__Action  *action;         /* as it came */
+    mf_message         *payload, *input;
+    mf_delivery         delivery;
+    bool                canceled;       /* L  the engine wants it no more: nothing is told of it */
+    bool                running;        /* L */
+    atomic_bool         settled;
+} hatchet_job;
+
+/* What the engine is to be told of a run. The numbers are the wire's. */
+typedef enum hatchet_event { HATCHET_STARTED = 1, HATCHET_COMPLETED = 2, HATCHET_FAILED = 3 } hatchet_event;
+typedef struct hatchet_news {
+    struct hatchet_news *next;
+    hatchet_event        event;
+    int32_t              retry_count;
+    bool                 final;         /* should_not_retry */
+    bool                 alone;         /* the engine refused it among others */
+    unsigned             tries;
+    char                 run[HATCHET_ID_MAX];
+    size_t               len;
+    char                 payload[];     /* ends in NUL */
+} hatchet_news;
+
+typedef struct hatchet_list {
+    hatchet_news *first, *last;
+    size_t        count;
+} hatchet_list;
+
+/* Somebody waits for the end of a run. */
+typedef struct hatchet_waiter {
+    struct hatchet_waiter *next;
+    char                   run[HATCHET_ID_MAX];
+    const char            *task;        /* whose result it is */
+    bool                   asked;       /* L  the stream was told of it */
+    bool                   ended;       /* L */
+    bool                   has_output;
+    mf_status              st;
+    char                  *text;        /* the output, or the error; of `allocator` */
+    size_t                 len;
+} hatchet_waiter;
+
+/* O I/O thread · L under lock · I set at create */
+struct hatchet {
+    mf_adapter          base;
+    const mf_allocator *allocator;      /* I */
+    const mf_clock     *clock;          /* I */
+    mfi_hatchet_options options;        /* I  without the token */
+    char                what[300];      /* I */
+    mf_host            *host;
+    mf_store           *store;
+    mfi_rpc            *rpc;            /* I */
+
+    mf_worker           worker;         /* the one there is */
+    mf_worker_options   serving_options;
+    mf_pool            *pool;
+    pthread_mutex_t     lock;
+    pthread_cond_t      changed;        /* something ended */
+    hatchet_task       *tasks;          /* L  additions only */
+    bool                has_worker;     /* L */
+    bool                serving;        /* L  what was taken is run */
+    bool                attached;       /* L  registered: heartbeats go out */
+    bool                leaving;        /* L  nothing more is taken */
+    char                worker_id[HATCHET_ID_MAX];      /* L */
+    hatchet_job        *jobs;           /* L */
+    size_t              job_count;      /* L */
+    hatchet_list        telling;        /* L  for the I/O thread to send */
+    size_t              under_way;      /* L  sent and not answered */
+    unsigned            batches;        /* L  requests with them */
+    bool                no_batches;     /* O  an engine before 0.88 */
+    _Atomic int64_t     tell_ns;        /* not before then, after a failure */
+
+    /* The I/O thread's. */
+    mfi_rpc_call       *listen;         /* NULL: none is open */
+    int64_t             listen_ns;      /* open one then */
+    int64_t             listened_ns;    /* opened at */
+    mfi_retry           listen_retry;
+    bool                registering;
+    int64_t             beat_ns;
+    bool                beating;
+
+    hatchet_waiter     *waiters;        /* L */
+    mfi_rpc_call       *results;        /* O  NULL: none is open */
+    int64_t             results_ns;     /* O */
+    mfi_retry           results_retry;  /* O */
+};
+
+hatchet      *hatchet_of(mf_adapter *base);
+void          hatchet_log(hatchet *h, mf_log_level level, const char *fmt, ...) MF_PRINTF(3, 4);
+/* The lock is held. */
+hatchet_task *hatchet_task_find(hatchet *h, mf_str name);
+
+/* wire.c */
+typedef struct hatchet_bytes {
+    const mf_allocator *allocator;
+    char               *at;
+    size_t              len;
+} hatchet_bytes;
+mf_str                hatchet_str(const hatchet_bytes *b);
+void                  hatchet_bytes_free(hatchet_bytes *b);
+mf_status             hatchet_pack(hatchet *h, const ProtobufCMessage *message, hatchet_bytes *out, mf_error *err);
+/* A unary call and its answer's message, for protobuf_c_message_free_unpacked; out NULL: not wanted. Waits. */
+mf_status             hatchet_call(hatchet *h, const char *method, const ProtobufCMessage *request, mf_duration within,
+                                   const ProtobufCMessageDescriptor *reply, ProtobufCMessage **out, mfi_rpc_code *code, mf_error *err);
+/* Begun, not waited for. */
+mf_status             hatchet_begin(hatchet *h, const char *method, const ProtobufCMessage *request, mf_duration within,
+                                    mfi_rpc_message_fn *message, mfi_rpc_ended_fn *ended, void *user, mfi_rpc_call **out, mf_error *err);
+HatchetPb__Timestamp  hatchet_now(hatchet *h);
+/* A value as a JSON object; what is no map stands in {"hatchet_results": …}. Free with mf_json_free. */
+mf_status             hatchet_object(hatchet *h, mf_value value, char **json, size_t *len, mf_error *err);
+/* And back. */
+mf_status             hatchet_unwrap(hatchet *h, mf_str json, mf_message **out, mf_error *err);
+/* A value as a message of its own. */
+mf_status             hatchet_message_of(hatchet *h, mf_value value, mf_message **out, mf_error *err);
+
+/* define.c */
+mf_status hatchet_task_declare(mf_adapter *base, const mf_task_def *def, mf_error *err);
+mf_status hatchet_define_all(hatchet *h, mf_error *err);
+/* What Register sends; released with the matching free. */
+mf_status hatchet_register_pack(hatchet *h, hatchet_bytes *out, mf_error *err);
+mf_status hatchet_register(hatchet *h, mf_error *err);
+void      hatchet_tasks_free(hatchet *h);
+/* The name with the namespace before it; text of the allocator. */
+char     *hatchet_workflow_name(hatchet *h, mf_str name);
+void      hatchet_text_free(hatchet *h, char *text);
+
+/* worker.c */
+mf_status hatchet_worker(mf_adapter *base, const char *const *names, size_t n, const mf_worker_options *options, mf_worker **out,
+                         mf_error *err);
+mf_status hatchet_help(mf_adapter *base, bool (*done)(void *arg), void *arg, int64_t deadline_ns);
+
+/* listen.c */
+int64_t   io_listen_tick(hatchet *h, int64_t now_ns);
+
+/* invoker.c */
+void      io_start(hatchet *h, HatchetPb__Action *action);       /* consumed */
+void      io_cancel(hatchet *h, HatchetPb__Action *action);      /* consumed */
+void      hatchet_jobs_drop(hatchet *h);                         /* what did not begin, once the pool is gone */
+
+/* complete.c */
+mf_status hatchet_settle(mf_adapter *base, const mf_settlement *settlements, size_t n, mf_error *err);
+void      hatchet_tell(hatchet_job *job, hatchet_event event, bool final, mf_str payload);
+void      hatchet_fail(hatchet_job *job, bool final, const char *type, const char *text);
+int64_t   io_tell_tick(hatchet *h, int64_t now_ns);
+void      hatchet_news_free(hatchet *h);
+
+/* workflow.c, results.c */
+mf_status hatchet_workflow(mf_adapter *base, mf_str name, mf_workflow **out, mf_error *err);
+mf_status hatchet_wait(hatchet *h, const char *run, const char *task, int64_t deadline_ns, mf_message **result, mf_error *err);
+int64_t   io_results_tick(hatchet *h, int64_t now_ns);
+
+/* context.c */
+void      hatchet_extract_execution_info(mf_adapter *base, const mf_delivery *delivery, mf_execution_info *out);
+mf_status hatchet_create_task_context(mf_adapter *base, const mf_delivery *delivery, mf_context *ctx);
+
+#endif

@@ -1,0 +1,182 @@
+/* From an action to a call on the pool.
+ *
+ * The identity of a running attempt is the run's id and its retry count. The same run may come again with a higher count while
+ * an old attempt is still running here: then the old one is asked to stop, and nothing is told of it. */
+#include "hatchet.h"
+
+#include <stdlib.h>
+
+#include "memory.h"
+
+/* ---- jobs ------------------------------------------------------------------------------------------------------------- */
+
+static void job_free(hatchet_job *job)
+{
+    mf_message_unref(job->payload);
+    mf_message_unref(job->input);
+    hatchet_pb__action__free_unpacked(job->action, NULL);
+    mf_delete(job->owner->allocator, job);
+}
+
+/* The lock is held. */
+static void link_job(hatchet *h, hatchet_job *job)
+{
+    job->next = h->jobs;
+    if (h->jobs != NULL)
+        h->jobs->prev = job;
+    h->jobs = job;
+    h->job_count++;
+}
+
+static void unlink_job(hatchet *h, hatchet_job *job)
+{
+    *(job->prev != NULL ? &job->prev->next : &h->jobs) = job->next;
+    if (job->next != NULL)
+        job->next->prev = job->prev;
+    h->job_count--;
+}
+
+static void end_job(hatchet_job *job)
+{
+    hatchet *h = job->owner;
+    pthread_mutex_lock(&h->lock);
+    unlink_job(h, job);
+    pthread_cond_broadcast(&h->changed);
+    pthread_mutex_unlock(&h->lock);
+    job_free(job);
+}
+
+/* ---- the call --------------------------------------------------------------------------------------------------------- */
+
+static bool prepare(hatchet_job *job)
+{
+    hatchet *h = job->owner;
+    const HatchetPb__Action *a = job->action;
+    mf_error err = {0};
+    mf_value input;
+    mf_status st = mf_message_from_json(mf_cstr(a->action_payload), h->options.limits, h->allocator, &job->payload, &err);
+    if (st == MF_OK && !mf_value_get(mf_message_value(job->payload), MF_STR_LIT("input"), &input))
+        st = mf_fail(&err, MF_E_MALFORMED, "the engine sent a payload without \"input\"");
+    if (st == MF_OK)
+        st = hatchet_message_of(h, input, &job->input, &err);
+    if (st != MF_OK) {
+        hatchet_fail(job, true, "MalformedMessage", err.text);
+        return false;
+    }
+    return true;
+}
+
+static bool may_run(hatchet_job *job)
+{
+    hatchet *h = job->owner;
+    pthread_mutex_lock(&h->lock);
+    bool may = h->serving && !job->canceled;
+    job->running = may;
+    pthread_mutex_unlock(&h->lock);
+    return may;
+}
+
+static void job_run(void *arg)
+{
+    hatchet_job *job = arg;
+    hatchet *h = job->owner;
+    if (may_run(job) && prepare(job)) {
+        const HatchetPb__Action *a = job->action;
+        job->delivery = (mf_delivery){.id = mf_cstr(a->task_run_external_id), .task = mf_cstr(a->task_name), .message = job->input,
+                                      .attempt = (uint32_t)(a->retry_count > 0 ? a->retry_count : 0) + 1, .priority = a->priority,
+                                      .native = job};
+        h->host->ops->deliver(h->host, &job->delivery);
+    }
+    end_job(job);
+}
+
+/* The name by which it was declared here. */
+static bool name_task(hatchet *h, HatchetPb__Action *a)
+{
+    pthread_mutex_lock(&h->lock);
+    const hatchet_task *task = h->tasks;
+    while (task != NULL && (a->action_id == NULL || strcmp(task->action, a->action_id) != 0))
+        task = task->next;
+    pthread_mutex_unlock(&h->lock);
+    char *name = task != NULL ? strdup(task->name) : NULL;      /* protobuf-c frees it */
+    if (name == NULL)
+        return false;
+    if (a->task_name != NULL && a->task_name != protobuf_c_empty_string)
+        free(a->task_name);
+    a->task_name = name;
+    return true;
+}
+
+/* Older attempts of the same run are void. True: this very one is here already. */
+static bool displace(hatchet *h, const HatchetPb__Action *a)
+{
+    bool here = false, running = false;
+    pthread_mutex_lock(&h->lock);
+    for (hatchet_job *job = h->jobs; job != NULL; job = job->next) {
+        if (strcmp(job->action->task_run_external_id, a->task_run_external_id) != 0)
+            continue;
+        if (job->action->retry_count >= a->retry_count && !job->canceled) {
+            here = true;
+        } else {
+            job->canceled = true;
+            running = running || job->running;
+        }
+    }
+    pthread_mutex_unlock(&h->lock);
+    if (running && !here)
+        h->host->ops->stop(h->host, mf_cstr(a->task_run_external_id));
+    return here;
+}
+
+void io_start(hatchet *h, HatchetPb__Action *action)
+{
+    hatchet_job *job = displace(h, action) ? NULL : mf_new(h->allocator, hatchet_job);
+    if (job == NULL) {
+        hatchet_pb__action__free_unpacked(action, NULL);
+        return;
+    }
+    job->owner = h;
+    job->action = action;
+    if (!name_task(h, action)) {
+        hatchet_fail(job, true, "UnknownTask", "no task of this worker has this action");
+        job_free(job);
+        return;
+    }
+    pthread_mutex_lock(&h->lock);
+    bool serving = h->serving;
+    if (serving)
+        link_job(h, job);
+    pthread_mutex_unlock(&h->lock);
+    if (!serving) {         /* not begun: the engine gives it to another once we are gone */
+        job_free(job);
+        return;
+    }
+    if (h->options.started)
+        hatchet_tell(job, HATCHET_STARTED, false, mf_str_of("", 0));
+    if (mf_pool_submit(h->pool, job_run, job) != MF_OK)
+        end_job(job);
+}
+
+void io_cancel(hatchet *h, HatchetPb__Action *action)
+{
+    bool running = false;
+    pthread_mutex_lock(&h->lock);
+    for (hatchet_job *job = h->jobs; job != NULL; job = job->next)
+        if (strcmp(job->action->task_run_external_id, action->task_run_external_id) == 0 && job->action->retry_count == action->retry_count) {
+            job->canceled = true;
+            running = running || job->running;
+        }
+    pthread_mutex_unlock(&h->lock);
+    if (running)
+        h->host->ops->stop(h->host, mf_cstr(action->task_run_external_id));
+    hatchet_pb__action__free_unpacked(action, NULL);
+}
+
+void hatchet_jobs_drop(hatchet *h)
+{
+    while (h->jobs != NULL) {
+        hatchet_job *job = h->jobs;
+        unlink_job(h, job);
+        job_free(job);
+    }
+}

@@ -1,0 +1,138 @@
+/* Protobuf (protobuf-c, which allocates with malloc) and JSON. */
+#include "hatchet.h"
+
+#include "clock.h"
+#include "json.h"
+#include "memory.h"
+
+#define WRAP "hatchet_results"      /* where the original puts what is no object */
+
+mf_str hatchet_str(const hatchet_bytes *b)
+{
+    return mf_str_of(b->at, b->len);
+}
+
+void hatchet_bytes_free(hatchet_bytes *b)
+{
+    if (b->at != NULL)
+        mfi_release(b->allocator, b->at, b->len + 1);
+    *b = (hatchet_bytes){NULL, NULL, 0};
+}
+
+mf_status hatchet_pack(hatchet *h, const ProtobufCMessage *message, hatchet_bytes *out, mf_error *err)
+{
+    size_t len = protobuf_c_message_get_packed_size(message);
+    out->allocator = h->allocator;
+    out->at = mfi_alloc(h->allocator, len + 1);
+    out->len = len;
+    if (out->at == NULL)
+        return mf_fail(err, MF_E_NOMEM, "%s: no memory", h->what);
+    protobuf_c_message_pack(message, (uint8_t *)out->at);
+    return MF_OK;
+}
+
+mf_status hatchet_call(hatchet *h, const char *method, const ProtobufCMessage *request, mf_duration within,
+                       const ProtobufCMessageDescriptor *reply, ProtobufCMessage **out, mfi_rpc_code *code, mf_error *err)
+{
+    hatchet_bytes bytes;
+    mfi_rpc_bytes answer = {NULL, NULL, 0};
+    mfi_rpc_code unused;
+    mf_status st = hatchet_pack(h, request, &bytes, err);
+    if (st == MF_OK)
+        st = mfi_rpc_unary(h->rpc, method, hatchet_str(&bytes), within, &answer, code != NULL ? code : &unused, err);
+    hatchet_bytes_free(&bytes);
+    if (st == MF_OK && out != NULL) {
+        *out = protobuf_c_message_unpack(reply, NULL, answer.len, (const uint8_t *)(answer.at != NULL ? answer.at : ""));
+        if (*out == NULL)
+            st = mf_fail(err, MF_E_MALFORMED, "%s: %s: the answer is not what it should be", h->what, method);
+    }
+    mfi_rpc_bytes_free(&answer);
+    return st;
+}
+
+mf_status hatchet_begin(hatchet *h, const char *method, const ProtobufCMessage *request, mf_duration within,
+                        mfi_rpc_message_fn *message, mfi_rpc_ended_fn *ended, void *user, mfi_rpc_call **out, mf_error *err)
+{
+    hatchet_bytes bytes;
+    mf_status st = hatchet_pack(h, request, &bytes, err);
+    if (st == MF_OK)
+        st = mfi_rpc_begin(h->rpc, &(mfi_rpc_spec){.method = method, .request = hatchet_str(&bytes), .within = within,
+                                                   .message = message, .ended = ended, .user = user}, out, err);
+    hatchet_bytes_free(&bytes);
+    return st;
+}
+
+HatchetPb__Timestamp hatchet_now(hatchet *h)
+{
+    int64_t ms = mfi_wall_ms(h->clock);
+    HatchetPb__Timestamp t = HATCHET_PB__TIMESTAMP__INIT;
+    t.has_seconds = t.has_nanos = true;
+    t.seconds = ms / 1000;
+    t.nanos = (int32_t)(ms % 1000) * 1000000;
+    return t;
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------------------ */
+
+/* PostgreSQL, where the engine keeps it, knows no U+0000. */
+static bool holds_nul(const char *json, size_t len)
+{
+    for (size_t i = 0; i + 5 < len; i++) {
+        if (json[i] != '\\')
+            continue;
+        if (memcmp(json + i + 1, "u0000", 5) == 0)
+            return true;
+        i++;        /* what is escaped is no escape */
+    }
+    return false;
+}
+
+mf_status hatchet_message_of(hatchet *h, mf_value value, mf_message **out, mf_error *err)
+{
+    return mf_message_from_bytes(mf_str_of((const char *)value.at, value.len), h->options.limits, h->allocator, out, err);
+}
+
+static mf_status wrap(hatchet *h, mf_value value, mf_message **out, mf_error *err)
+{
+    mf_builder b;
+    mf_builder_init(&b, h->allocator, NULL);
+    mf_build_map(&b, 1);
+    mf_build_key(&b, WRAP);
+    mf_build_value(&b, value);
+    return mf_builder_finish(&b, out, err);
+}
+
+mf_status hatchet_object(hatchet *h, mf_value value, char **json, size_t *len, mf_error *err)
+{
+    mf_message *wrapped = NULL;
+    if (mf_value_type(value) != MF_TYPE_MAP) {
+        mf_status st = wrap(h, value, &wrapped, err);
+        if (st != MF_OK)
+            return st;
+        value = mf_message_value(wrapped);
+    }
+    mf_status st = mfi_value_to_json(value, MFI_JSON_EXACT, h->allocator, json, len, err);
+    mf_message_unref(wrapped);
+    if (st == MF_OK && holds_nul(*json, *len)) {
+        mf_json_free(h->allocator, *json, *len);
+        st = mf_fail(err, MF_E_UNSUPPORTED, "a text with U+0000 in it, which the engine cannot keep");
+    }
+    return st;
+}
+
+mf_status hatchet_unwrap(hatchet *h, mf_str json, mf_message **out, mf_error *err)
+{
+    mf_message *whole = NULL;
+    mf_value inner;
+    mf_status st = mf_message_from_json(json, h->options.limits, h->allocator, &whole, err);
+    if (st != MF_OK)
+        return st;
+    mf_value value = mf_message_value(whole);
+    if (mf_value_count(value) != 1 || !mf_value_get(value, MF_STR_LIT(WRAP), &inner)) {
+        *out = whole;
+        return MF_OK;
+    }
+    st = hatchet_message_of(h, inner, out, err);
+    mf_message_unref(whole);
+    return st;
+}

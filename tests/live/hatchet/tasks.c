@@ -1,0 +1,112 @@
+/* Tasks for the tests against a real engine: a module for `mageflow worker --load`. */
+#include <mageflow/mageflow.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+struct add_in { int64_t a, b; };
+MF_FIELDS(add_in, struct add_in, MF_INT(a, MF_REQUIRED), MF_INT(b, .fallback = 10));
+struct add_out { int64_t sum; };
+MF_FIELDS(add_out, struct add_out, MF_INT(sum));
+
+static mf_status c_add(mf_context *ctx, const struct add_in *in, struct add_out *out, void *user)
+{
+    (void)ctx, (void)user;
+    out->sum = in->a + in->b;
+    return MF_OK;
+}
+MF_TASK(c_add, add_in, add_out)
+
+static mf_status c_echo(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)ctx, (void)user;
+    *out = mf_message_ref(in);
+    return MF_OK;
+}
+
+static mf_status c_text(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)ctx, (void)in, (void)user;
+    *out = mf_msg("s", "plain");
+    return MF_OK;
+}
+
+static mf_status c_fail(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)in, (void)out, (void)user;
+    return mf_task_fail(ctx, MF_RETRY, "ValueError", "bad, %d", 42);
+}
+
+static void note(mf_context *ctx, const mf_message *in, const char *what)
+{
+    char path[512];
+    mf_str text;
+    mf_value value;
+    if (!mf_value_get(mf_message_value(in), MF_STR_LIT("path"), &value) || mf_value_str(value, &text) != MF_OK)
+        return;
+    snprintf(path, sizeof path, "%.*s", (int)text.len, text.at);
+    FILE *file = fopen(path, "a");
+    if (file == NULL)
+        return;
+    fprintf(file, "%s %u\n", what, mf_context_execution_info(ctx)->attempt_number);
+    fclose(file);
+}
+
+static mf_status c_third(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    unsigned attempt = mf_context_execution_info(ctx)->attempt_number;
+    (void)in, (void)user;
+    if (attempt < 3)
+        return mf_task_fail(ctx, MF_RETRY, "Early", "attempt %u", attempt);
+    *out = mf_msg("{s:I}", "attempt", (int64_t)attempt);
+    return MF_OK;
+}
+
+static mf_status c_final(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)out, (void)user;
+    note(ctx, in, "attempt");
+    return mf_task_fail(ctx, MF_FINAL, "Final", "no more");
+}
+
+static mf_status c_slow(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    double seconds = 0;
+    mf_value value;
+    (void)user;
+    if (mf_value_get(mf_message_value(in), MF_STR_LIT("seconds"), &value))
+        (void)!mf_value_float(value, &seconds);
+    note(ctx, in, "begin");
+    mf_context_log(ctx, "it sleeps");
+    mf_status st = mf_context_sleep(ctx, (mf_duration)(seconds * 1e9));
+    note(ctx, in, st == MF_OK ? "end" : "stopped");
+    *out = mf_msg("{s:s}", "slept", "well");
+    return st;
+}
+
+static mf_status c_timeout(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)in, (void)out, (void)user;
+    return mf_context_sleep(ctx, mf_seconds(60));
+}
+
+MF_MODULE
+{
+    const mf_task_def tasks[] = {
+        {.name = "c_add", .run = c_add_task, .in = &add_in, .out = &add_out},
+        {.name = "c_echo", .run = c_echo},
+        {.name = "c_text", .run = c_text},
+        {.name = "c_fail", .run = c_fail},
+        {.name = "c_third", .run = c_third, .retries = 2},
+        {.name = "c_final", .run = c_final, .retries = 5},
+        {.name = "c_slow", .run = c_slow},
+        {.name = "c_timeout", .run = c_timeout, .timeout = mf_milliseconds(200)},
+    };
+    mf_status st = MF_OK;
+    for (size_t i = 0; st == MF_OK && i < sizeof tasks / sizeof *tasks; i++) {
+        mf_task_def def = tasks[i];
+        def.struct_size = sizeof def;
+        st = mf_task(client, &def, err);
+    }
+    return st;
+}

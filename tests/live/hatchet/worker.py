@@ -1,0 +1,136 @@
+"""Our worker and our client with the real engine, and Python's on the other side."""
+import asyncio
+import signal
+import subprocess
+import sys
+import tempfile
+
+from fleet import Process, PythonWorker, own_engine, python_call, run_all, wait_for, worker_listens
+from hatchet_sdk import EmptyModel
+
+COMMAND, TASKS, CLIENT = sys.argv[1:4]
+del sys.argv[1:4]
+VALUE = {"a": [1, -2, 2.5, None, True, "h\u00e9\U0001f600"], "m": {"x": {"y": []}}}
+
+
+class Worker(Process):
+    """`mageflow worker` over tasks.c."""
+
+    def __init__(self, engine, name="mageflow", url="hatchet:", **environment):
+        self.engine, self.name = engine, name
+        super().__init__([COMMAND, "worker", "--url", url, "--load", TASKS], engine.environment(**environment),
+                         lambda me: "serving" in me.text() and worker_listens(engine, name))
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=60)
+        assert code == 0, f"the worker ended with {code}:\n{self.text()[-4000:]}"
+
+
+def call(engine, *arguments, url="hatchet:", **environment):
+    """Our client: what it prints."""
+    done = subprocess.run([CLIENT, url, *arguments], env=engine.environment(**environment), capture_output=True, text=True,
+                          timeout=120)
+    assert done.returncode in (0, 1), done
+    return done.stdout.strip()
+
+
+def lines(path):
+    with open(path) as file:
+        return file.read().splitlines()
+
+
+async def a_python_client_gets_what_our_worker_returns(engine):
+    with Worker(engine):
+        assert python_call(engine, "c_echo", VALUE) == VALUE
+        assert python_call(engine, "c_add", {"a": 5}) == {"sum": 15}
+        assert python_call(engine, "c_text", {}) == {"hatchet_results": "plain"}
+        assert python_call(engine, "c_third", {}) == {"attempt": 3}
+        assert "bad, 42" in python_call(engine, "c_fail", {})
+        assert "c_add" in python_call(engine, "c_add", {"b": 1}) or "required" in python_call(engine, "c_add", {"b": 1})
+        with tempfile.NamedTemporaryFile() as file:
+            assert "no more" in python_call(engine, "c_final", {"path": file.name})
+            assert lines(file.name) == ["attempt 1"]
+        task = engine.client().stubs.task(name="c_echo")
+        items = [task.create_bulk_run_item(input=EmptyModel(i=i)) for i in range(300)]
+        assert [r.model_dump() for r in await task.aio_run_many(items)] == [{"i": i} for i in range(300)]
+
+
+def a_client_in_c_gets_what_workers_return(engine):
+    with Worker(engine), PythonWorker(engine):
+        assert call(engine, "c_add", '{"a":1}') == '{"sum":11}'
+        assert call(engine, "c_text", "{}") == '"plain"'
+        assert call(engine, "py_add", '{"a":1}') == '{"sum":11}'
+        assert call(engine, "py_third", "null") == '{"attempt":3}'
+        assert "ValueError" in call(engine, "py_fail", "{}") and "MF_E_TASK_FAILED" in call(engine, "py_fail", "{}")
+        assert call(engine, "c_echo", "[1]").startswith("! MF_E_INVALID")
+        assert "U+0000" in call(engine, "c_echo", '{"a":"\\u0000"}')
+        with tempfile.NamedTemporaryFile() as file:
+            assert call(engine, "c_slow", f'{{"path":"{file.name}"}}', "0s", "20") == ""
+            wait_for(lambda: lines(file.name).count("end 1") == 20, what="twenty runs")
+            assert call(engine, "c_slow", f'{{"path":"{file.name}"}}', "0s", "1", "1s") == ""
+            wait_for(lambda: lines(file.name).count("end 1") == 21, what="a run that was put off")
+
+
+def a_timeout_is_the_runtimes(engine):
+    with Worker(engine):
+        assert "imeout" in call(engine, "c_timeout", "{}")
+
+
+async def a_cancel_reaches_a_running_task(engine):
+    with Worker(engine), tempfile.NamedTemporaryFile() as file:
+        client = engine.client()
+        run = await client.stubs.task(name="c_slow").aio_run(EmptyModel(path=file.name, seconds=60), wait_for_result=False)
+        await asyncio.to_thread(wait_for, lambda: lines(file.name) == ["begin 1"], what="its begin")
+        await client.runs.aio_cancel(run.workflow_run_id)
+        await asyncio.to_thread(wait_for, lambda: lines(file.name) == ["begin 1", "stopped 1"], what="its stop")
+
+
+def a_stopped_worker_ends_what_runs_and_says_good_bye(engine):
+    with tempfile.NamedTemporaryFile() as file:
+        with Worker(engine):
+            call(engine, "c_slow", f'{{"path":"{file.name}","seconds":1}}', "0s")
+            wait_for(lambda: lines(file.name) == ["begin 1"], what="its begin")
+        assert lines(file.name) == ["begin 1", "end 1"]
+
+
+@own_engine
+def an_engine_that_comes_back_is_served_again(engine):
+    with Worker(engine):
+        assert call(engine, "c_add", '{"a":1}') == '{"sum":11}'
+        engine.do("stop")
+        engine.do("start")
+        wait_for(lambda: worker_listens(engine, "mageflow"), 30, "listening again")
+        assert call(engine, "c_add", '{"a":2}', "60s") == '{"sum":12}'
+
+
+@own_engine
+def an_engine_that_forgot_the_worker_is_registered_with_again(engine):
+    with Worker(engine):
+        engine.query("""DELETE FROM "Worker" WHERE name = 'mageflow'""")
+        wait_for(lambda: worker_listens(engine, "mageflow"), 30, "registering again")
+
+
+def what_cannot_be_reached_says_one_clear_thing(engine):
+    port = engine.api.rsplit(":", 1)[1]
+    assert "an HTTP/1 server answers there" in call(engine, "c_add", "{}", url=f"hatchet://127.0.0.1:{port}")
+    assert "invalid auth token" in call(engine, "c_add", "{}", HATCHET_CLIENT_TOKEN=engine.token[:-6] + "aaaaaa")
+    assert "no token" in call(engine, "c_add", "{}", HATCHET_CLIENT_TOKEN="")
+    assert "no JWT" in call(engine, "c_add", "{}", HATCHET_CLIENT_TOKEN="abc")
+    assert "tls: what answers at this port does not speak TLS" in call(engine, "c_add", "{}", HATCHET_CLIENT_TLS_STRATEGY="tls") or \
+        "port without TLS" in call(engine, "c_add", "{}", HATCHET_CLIENT_TLS_STRATEGY="tls")
+
+
+def a_namespace_keeps_apart(engine):
+    with Worker(engine, HATCHET_CLIENT_NAMESPACE="Mine"):
+        assert call(engine, "c_add", '{"a":1}', HATCHET_CLIENT_NAMESPACE="Mine") == '{"sum":11}'
+        assert python_call(engine, "c_add", {"a": 1}, HATCHET_CLIENT_NAMESPACE="Mine") == {"sum": 11}
+
+
+TESTS = [a_python_client_gets_what_our_worker_returns, a_client_in_c_gets_what_workers_return, a_timeout_is_the_runtimes,
+         a_cancel_reaches_a_running_task, a_stopped_worker_ends_what_runs_and_says_good_bye,
+         an_engine_that_comes_back_is_served_again, an_engine_that_forgot_the_worker_is_registered_with_again,
+         what_cannot_be_reached_says_one_clear_thing, a_namespace_keeps_apart]
+
+if __name__ == "__main__":
+    sys.exit(run_all(TESTS))
