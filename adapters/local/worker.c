@@ -14,10 +14,10 @@ static unsigned low_mark(unsigned slots, unsigned threads)
     return slots > threads ? threads + (slots - threads) / 2 : slots - 1;
 }
 
-#define STOCK_NS  1000000   /* of work that is taken ahead, */
+#define STOCK_NS  10000000  /* of work that is taken ahead, */
 #define STOCK_MAX 64        /* or that many deliveries */
 
-/* Where nobody chose a number, small jobs get more slots than four a thread: as many as end within a millisecond, so that a take
+/* Where nobody chose a number, small jobs get more slots than four a thread: as many as end within 10 ms, so that a take
  * and a commit serve many of them. Long jobs do not: what this process holds, another one on the same store cannot take, and what is
  * urgent waits behind it. */
 void local_restock(local *l)
