@@ -110,6 +110,16 @@ void local_jobs_free(local *l)
     }
 }
 
+void local_jobs_reserve(local *l, size_t n)
+{
+    for (local_job *job; n > 0 && (job = mf_new(l->allocator, local_job)) != NULL; n--) {
+        mfi_mutex_lock(&l->lock);
+        job->next = l->free_jobs;
+        l->free_jobs = job;
+        mfi_mutex_unlock(&l->lock);
+    }
+}
+
 /* The entry's number as text, in place: a run's id, made for every delivery and read by few. */
 static mf_str number_text(char *text, size_t size, uint64_t number)
 {

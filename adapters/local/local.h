@@ -68,6 +68,8 @@ void      local_pump(local *l);
 int64_t   local_due(mf_adapter *base);
 mf_status local_gate_add(local *l, const mf_task_def *def, mf_error *err);
 void      local_gate_free(local *l);
+/* Make jobs ahead, up to n, as far as there is memory: what is not there is made when it is needed. */
+void      local_jobs_reserve(local *l, size_t n);
 void      local_jobs_free(local *l);
 /* While a call waits and helps, its slot is somebody else's. */
 void      local_slot_release(local *l);

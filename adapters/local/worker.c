@@ -15,7 +15,7 @@ static unsigned low_mark(unsigned slots, unsigned threads)
 }
 
 #define STOCK_NS  10000000  /* of work that is taken ahead, */
-#define STOCK_MAX 64        /* or that many deliveries */
+#define STOCK_MAX 32        /* or that many deliveries */
 
 /* Where nobody chose a number, small jobs get more slots than four a thread: as many as end within 10 ms, so that a take
  * and a commit serve many of them. Long jobs do not: what this process holds, another one on the same store cannot take, and what is
@@ -57,7 +57,10 @@ static mf_status worker_start(mf_worker *worker, mf_error *err)
     l->low = low_mark(l->slots, counts.workers);
     l->ended = 0;
     l->stocked_ns = mfi_now_ns(NULL);
+    bool reserves = l->stocks && l->free_jobs == NULL;     /* the first worker does, for all that come */
     mfi_mutex_unlock(&l->lock);
+    if (reserves)
+        local_jobs_reserve(l, STOCK_MAX);
     if (l->options.on_start != NULL)
         l->options.on_start(l->options.user);
     mfi_mutex_lock(&l->lock);
