@@ -170,6 +170,8 @@ bool run_here(const run_order *order, run_figures *out)
     if (st == MF_OK)
         st = declare(client, order, &source, &err);
     if (st == MF_OK)
+        st = mf_serve(client, NULL, &err);      /* threads are there before the clock starts, as the peer's are */
+    if (st == MF_OK)
         st = run_swarm(client, order, &source, out, &err);
     mf_client_destroy(client);
     mf_message_unref(item);
