@@ -59,7 +59,17 @@ char *taskiq_result_key(taskiq *t, mf_str id)
 {
     if (id.len == 0 || memchr(id.at, '\0', id.len) != NULL)
         return NULL;
-    return taskiq_key(t, "%s%s%.*s", t->options.prefix, t->options.prefix[0] != '\0' ? ":" : "", (int)id.len, id.at);
+    size_t prefix = strlen(t->options.prefix), before = prefix > 0 ? prefix + 1 : 0;
+    char *key = mfi_alloc(t->allocator, before + id.len + 1);
+    if (key == NULL)
+        return NULL;
+    if (prefix > 0) {
+        memcpy(key, t->options.prefix, prefix);
+        key[prefix] = ':';
+    }
+    memcpy(key + before, id.at, id.len);
+    key[before + id.len] = '\0';
+    return key;
 }
 
 taskiq_queue *taskiq_queue_find(taskiq *t, mf_str name)

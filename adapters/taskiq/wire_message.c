@@ -14,25 +14,34 @@ static mf_status missing(mf_error *err, const char *field, const char *expected,
 
 static mf_status read_fields(taskiq_message *m, mf_error *err)
 {
-    mf_value root = mf_message_value(m->whole), value;
+    mf_value root = mf_message_value(m->whole), key, value, id = {NULL, 0}, name = {NULL, 0};
     if (mf_value_type(root) != MF_TYPE_MAP)
         return mf_fail(err, MF_E_MALFORMED, "message: expected a map, got %s", mf_type_name(mf_value_type(root)));
-    mf_value_get(root, MF_STR_LIT("task_id"), &value);
-    if (mf_value_str(value, &m->id) != MF_OK)
-        return missing(err, "task_id", "text", value);
-    mf_value_get(root, MF_STR_LIT("task_name"), &value);
-    if (mf_value_str(value, &m->name) != MF_OK)
-        return missing(err, "task_name", "text", value);
-    mf_value_get(root, MF_STR_LIT("labels"), &m->labels);
+    const struct { mf_str key; mf_value *to; } fields[] = {
+        {MF_STR_LIT("task_id"), &id}, {MF_STR_LIT("task_name"), &name}, {MF_STR_LIT("labels"), &m->labels},
+        {MF_STR_LIT("labels_types"), &m->types}, {MF_STR_LIT("args"), &m->args}, {MF_STR_LIT("kwargs"), &m->kwargs},
+    };
+    mf_iter entries = mf_value_iter(root);      /* one walk for all of them; of a key that comes twice the last one counts */
+    while (mf_iter_next(&entries, &key, &value)) {
+        mf_str text;
+        if (mf_value_str(key, &text) != MF_OK)
+            continue;
+        for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+            if (mf_str_eq(text, fields[i].key)) {
+                *fields[i].to = value;
+                break;
+            }
+    }
+    if (mf_value_str(id, &m->id) != MF_OK)
+        return missing(err, "task_id", "text", id);
+    if (mf_value_str(name, &m->name) != MF_OK)
+        return missing(err, "task_name", "text", name);
     if (mf_value_type(m->labels) != MF_TYPE_MAP)
         return missing(err, "labels", "a map", m->labels);
-    mf_value_get(root, MF_STR_LIT("args"), &m->args);
     if (mf_value_type(m->args) != MF_TYPE_ARRAY)
         return missing(err, "args", "an array", m->args);
-    mf_value_get(root, MF_STR_LIT("kwargs"), &m->kwargs);
     if (mf_value_type(m->kwargs) != MF_TYPE_MAP)
         return missing(err, "kwargs", "a map", m->kwargs);
-    mf_value_get(root, MF_STR_LIT("labels_types"), &m->types);
     mf_type type = mf_value_type(m->types);
     if (type == MF_TYPE_NIL || type == MF_TYPE_NONE)
         m->types = (mf_value){NULL, 0};
