@@ -58,7 +58,7 @@ class Taskiq:
 
 class Mageflow(Taskiq):
     name = "mageflow"
-    rounds_of = 80000
+    rounds_of = 60000
 
     def __init__(self, build):
         self.build = pathlib.Path(build)
@@ -82,7 +82,7 @@ class Mageflow(Taskiq):
 
 class Bare(Taskiq):
     name = "bare hiredis loop"
-    rounds_of = 80000
+    rounds_of = 60000
     kinds = ("stream",)
 
     def __init__(self, build):
@@ -103,7 +103,7 @@ class Bare(Taskiq):
 
 class Python(Taskiq):
     name = "taskiq (Python)"
-    rounds_of = 3000
+    rounds_of = 2000
 
     def __init__(self):
         self.program = [DEPS / "python/bin/python3", HERE / "peers/python/peer.py"]
@@ -124,7 +124,7 @@ class Python(Taskiq):
 
 class Asynq:
     name = "asynq (Go)"
-    rounds_of = 8000
+    rounds_of = 5000
     kinds = ("stream",)
 
     def __init__(self):
@@ -157,7 +157,7 @@ class Asynq:
 
 class BullMQ:
     name = "BullMQ (Node)"
-    rounds_of = 8000
+    rounds_of = 4000
     kinds = ("stream",)
 
     def __init__(self):
