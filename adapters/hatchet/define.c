@@ -77,14 +77,23 @@ mf_status hatchet_task_declare(mf_adapter *base, const mf_task_def *def, mf_erro
         task_free(h, task);
         return mf_fail(err, MF_E_NOMEM, "task \"%s\": no memory", def->name);
     }
-    for (size_t i = 0; i < len; i++)
-        task->action[i] = (char)tolower((unsigned char)task->workflow[i]);
-    sprintf(task->action + len, ":%s", def->name);
+    sprintf(task->action, "%s:%s", task->workflow, def->name);
+    for (char *c = task->action; *c != '\0'; c++)      /* as the engine does with what is behind the colon */
+        *c = (char)tolower((unsigned char)*c);
     pthread_mutex_lock(&h->lock);
-    task->next = h->tasks;
-    h->tasks = task;
+    const hatchet_task *other = h->tasks;
+    while (other != NULL && strcmp(other->action, task->action) != 0)
+        other = other->next;
+    if (other == NULL) {
+        task->next = h->tasks;
+        h->tasks = task;
+    }
     pthread_mutex_unlock(&h->lock);
-    return MF_OK;
+    if (other == NULL)
+        return MF_OK;
+    task_free(h, task);
+    return mf_fail(err, MF_E_EXISTS, "task \"%s\": \"%s\" is declared, and to Hatchet upper and lower case are the same here", def->name,
+                   other->name);
 }
 
 /* ---- PutWorkflow ------------------------------------------------------------------------------------------------------ */
@@ -99,8 +108,10 @@ static mf_status schema_of(hatchet *h, const hatchet_task *task, char **json, si
     return st;
 }
 
-static mf_status define(hatchet *h, const hatchet_task *task, mf_error *err)
+/* ended NULL: waits for the engine's answer; else it is begun, and the I/O thread hears of its end. */
+static mf_status define(hatchet *h, const hatchet_task *task, mfi_rpc_ended_fn *ended, mf_error *err)
 {
+    static const char method[] = "/v1.AdminService/PutWorkflow";
     static char pool[] = "default", none[] = "{}", far[] = FOR_EVER;
     HatchetPb__Count slots = HATCHET_PB__COUNT__INIT, *slot_list[] = {&slots};
     slots.key = pool;
@@ -132,21 +143,33 @@ static mf_status define(hatchet *h, const hatchet_task *task, mf_error *err)
         w.input_json_schema.data = (uint8_t *)json;
         w.input_json_schema.len = len;
     }
-    if (st == MF_OK)
-        st = hatchet_call(h, "/v1.AdminService/PutWorkflow", &w.base, mf_seconds(30), NULL, NULL, NULL, err);
+    if (st == MF_OK && ended == NULL)
+        st = hatchet_call(h, method, &w.base, mf_seconds(30), NULL, NULL, NULL, err);
+    else if (st == MF_OK)
+        st = hatchet_begin(h, method, &w.base, mf_seconds(30), NULL, ended, h, NULL, err);
     mf_json_free(h->allocator, json, len);
     return st;
 }
 
-mf_status hatchet_define_all(hatchet *h, mf_error *err)
+static mf_status define_each(hatchet *h, mfi_rpc_ended_fn *ended, mf_error *err)
 {
     pthread_mutex_lock(&h->lock);
     const hatchet_task *first = h->tasks;       /* additions only, in front */
     pthread_mutex_unlock(&h->lock);
     mf_status st = MF_OK;
     for (const hatchet_task *task = first; st == MF_OK && task != NULL; task = task->next)
-        st = define(h, task, err);
+        st = define(h, task, ended, err);
     return st;
+}
+
+mf_status hatchet_define_all(hatchet *h, mf_error *err)
+{
+    return define_each(h, NULL, err);
+}
+
+mf_status io_define_again(hatchet *h, mfi_rpc_ended_fn *ended, mf_error *err)
+{
+    return define_each(h, ended, err);
 }
 
 /* ---- Register --------------------------------------------------------------------------------------------------------- */

@@ -127,6 +127,7 @@ struct hatchet {
     int64_t             listened_ns;    /* opened at */
     mfi_retry           listen_retry;
     bool                registering;
+    int64_t             define_ns;      /* tell the definitions again then; 0: they are known */
     int64_t             beat_ns;
     bool                beating;
 
@@ -167,6 +168,8 @@ mf_status             hatchet_message_of(hatchet *h, mf_value value, mf_message 
 /* define.c */
 mf_status hatchet_task_declare(mf_adapter *base, const mf_task_def *def, mf_error *err);
 mf_status hatchet_define_all(hatchet *h, mf_error *err);
+/* The same, begun on the I/O thread: ended, with h as its user, for each definition. */
+mf_status io_define_again(hatchet *h, mfi_rpc_ended_fn *ended, mf_error *err);
 /* What Register sends; released with the matching free. */
 mf_status hatchet_register_pack(hatchet *h, hatchet_bytes *out, mf_error *err);
 mf_status hatchet_register(hatchet *h, mf_error *err);

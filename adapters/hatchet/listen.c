@@ -2,7 +2,8 @@
  *
  * A worker that is deaf learns it in three ways: the stream ends (also in good order: the engine hands over), a heartbeat is
  * refused because the engine sees no stream, or because it does not know the worker any more. The first two open the stream
- * again, the last one registers again; all of it on the I/O thread, which no task can hold up. */
+ * again, the last one registers again, and tells the definitions again, since the engine may have a new, empty database; all of
+ * it on the I/O thread, which no task can hold up. */
 #include "hatchet.h"
 
 #include "clock.h"
@@ -10,6 +11,7 @@
 
 #define BEAT_EVERY mf_milliseconds(2500)        /* the engine sends nothing more to one that is 5 s old */
 #define BEAT_WITHIN mf_seconds(5)
+#define DEFINE_AGAIN_AFTER mf_seconds(2)
 #define START_STEP_RUN 0
 #define CANCEL_STEP_RUN 1
 
@@ -54,6 +56,29 @@ static void registering_ended(void *user, const mfi_rpc_end *end)
     mfi_rpc_poke(h->rpc);
 }
 
+static void defined(void *user, const mfi_rpc_end *end)
+{
+    hatchet *h = user;
+    if (end->status == MF_OK || is_leaving(h))
+        return;
+    hatchet_log(h, MF_LOG_WARN, "a task could not be defined again: %s", end->err->text);
+    bool later = end->code == MFI_RPC_UNAVAILABLE || end->code == MFI_RPC_DEADLINE_EXCEEDED || end->code == MFI_RPC_RESOURCE_EXHAUSTED;
+    if (later && h->define_ns == 0) {
+        h->define_ns = mfi_now_ns(h->clock) + DEFINE_AGAIN_AFTER;
+        mfi_rpc_poke(h->rpc);
+    }
+}
+
+static void define_again(hatchet *h)
+{
+    mf_error err = {0};
+    h->define_ns = 0;
+    if (io_define_again(h, defined, &err) != MF_OK) {
+        hatchet_log(h, MF_LOG_WARN, "the tasks could not be defined again: %s", err.text);
+        h->define_ns = mfi_now_ns(h->clock) + DEFINE_AGAIN_AFTER;
+    }
+}
+
 static void register_again(hatchet *h)
 {
     hatchet_bytes bytes;
@@ -64,6 +89,8 @@ static void register_again(hatchet *h)
                                    .within = mf_seconds(30), .message = registered, .ended = registering_ended, .user = h},
                                    NULL, NULL) == MF_OK;
     hatchet_bytes_free(&bytes);
+    if (h->registering)
+        define_again(h);
     if (h->registering && h->listen != NULL)
         mfi_rpc_cancel(h->listen);
 }
@@ -166,6 +193,12 @@ int64_t io_listen_tick(hatchet *h, int64_t now)
         beat(h);
         h->beat_ns = now + BEAT_EVERY;
     }
-    bool waits = h->listen == NULL && !h->registering && !is_leaving(h);
-    return waits && h->listen_ns < h->beat_ns ? h->listen_ns : h->beat_ns;
+    if (h->define_ns != 0 && now >= h->define_ns && !is_leaving(h))
+        define_again(h);
+    int64_t next = h->beat_ns;
+    if (h->listen == NULL && !h->registering && !is_leaving(h) && h->listen_ns < next)
+        next = h->listen_ns;
+    if (h->define_ns != 0 && !is_leaving(h) && h->define_ns < next)
+        next = h->define_ns;
+    return next;
 }
