@@ -13,6 +13,7 @@
 
 #define BATCH_MAX 256
 #define BATCH_BYTES ((size_t)3 << 20)
+#define PAYLOAD_MAX (((size_t)4 << 20) - 4096)      /* the engine takes 4 MiB, with what stands around it */
 #define TRIES_MAX 20
 #define WITHIN mf_seconds(10)
 
@@ -108,7 +109,12 @@ static void tell_result(hatchet_job *job, const mf_message *result)
         hatchet_fail(job, true, "InvalidResult", err.text);
         return;
     }
-    hatchet_tell(job, HATCHET_COMPLETED, false, mf_str_of(json, len));
+    if (len > PAYLOAD_MAX) {
+        snprintf(err.text, sizeof err.text, "the result takes %zu bytes as JSON, more than the %zu that go in one message", len, PAYLOAD_MAX);
+        hatchet_fail(job, true, "InvalidResult", err.text);
+    } else {
+        hatchet_tell(job, HATCHET_COMPLETED, false, mf_str_of(json, len));
+    }
     mf_json_free(h->allocator, json, len);
 }
 
