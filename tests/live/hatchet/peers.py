@@ -100,5 +100,5 @@ async def second(input: Sum, ctx: Context) -> dict:
 
 
 if __name__ == "__main__":
-    hatchet.worker(sys.argv[1], slots=50,
+    hatchet.worker(sys.argv[1], slots=500,
                    workflows=[py_echo, py_add, py_fail, py_third, py_final, py_slow, py_metadata, py_parent, diamond]).start()

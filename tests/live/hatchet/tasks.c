@@ -2,6 +2,8 @@
 #include <mageflow/mageflow.h>
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct add_in { int64_t a, b; };
@@ -90,11 +92,41 @@ static mf_status c_timeout(mf_context *ctx, const mf_message *in, mf_message **o
     return mf_context_sleep(ctx, mf_seconds(60));
 }
 
+/* The first attempt never ends by itself, another one does at once. */
+static mf_status c_first_hangs(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)user;
+    note(ctx, in, "begin");
+    if (mf_context_execution_info(ctx)->attempt_number == 1)
+        return mf_context_sleep(ctx, mf_minutes(10));
+    note(ctx, in, "end");
+    *out = mf_msg("{s:s}", "ended", "well");
+    return MF_OK;
+}
+
+/* A result of so many bytes, each of which JSON needs six for when it is 1. */
+static mf_status c_big(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    int64_t bytes = 0, byte = 'x';
+    (void)ctx, (void)user;
+    (void)!mf_message_scan(in, NULL, "{s?:I, s?:I}", "bytes", &bytes, "byte", &byte);
+    char *text = malloc((size_t)bytes);
+    if (text == NULL)
+        return MF_E_NOMEM;
+    memset(text, (int)byte, (size_t)bytes);
+    *out = mf_msg("{s:S}", "text", mf_str_of(text, (size_t)bytes));
+    free(text);
+    return MF_OK;
+}
+
 MF_MODULE
 {
     const mf_task_def tasks[] = {
         {.name = "c_add", .run = c_add_task, .in = &add_in, .out = &add_out},
         {.name = "c_echo", .run = c_echo},
+        {.name = "c_Camel", .run = c_echo},
+        {.name = "c_first_hangs", .run = c_first_hangs},
+        {.name = "c_big", .run = c_big},
         {.name = "c_text", .run = c_text},
         {.name = "c_fail", .run = c_fail},
         {.name = "c_third", .run = c_third, .retries = 2},

@@ -1,0 +1,40 @@
+"""Our worker and our client as processes: what the tests of the bridge share."""
+import signal
+import subprocess
+import sys
+
+from fleet import Process, worker_listens
+
+COMMAND, TASKS, CLIENT = sys.argv[1:4]
+del sys.argv[1:4]
+
+
+def workers(engine):
+    return int(engine.query("""SELECT count(*) FROM "Worker" WHERE name = 'mageflow'""")[0][0])
+
+
+class Worker(Process):
+    """`mageflow worker` over tasks.c. All have one name in the engine: a new one is the newest of them."""
+
+    def __init__(self, engine, *options, url="hatchet:", **environment):
+        before = workers(engine)
+        super().__init__([COMMAND, "worker", "--url", url, "--load", TASKS, *options], engine.environment(**environment),
+                         lambda me: "serving" in me.text() and workers(engine) > before and worker_listens(engine, "mageflow"))
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=60)
+        assert code == 0, f"the worker ended with {code}:\n{self.text()[-4000:]}"
+
+
+def call(engine, *arguments, url="hatchet:", **environment):
+    """Our client: what it prints."""
+    done = subprocess.run([CLIENT, url, *arguments], env=engine.environment(**environment), capture_output=True, text=True,
+                          timeout=120)
+    assert done.returncode in (0, 1), done
+    return done.stdout.strip()
+
+
+def lines(path):
+    with open(path) as file:
+        return file.read().splitlines()
