@@ -168,6 +168,7 @@ void mf_client_destroy(mf_client *client)
         mf_worker_stop(client->worker);
         mf_worker_destroy(client->worker);
     }
+    mfi_dispatch_flush(client);     /* what the last deliveries kept back for others */
     mfi_keeper_stop(client);
     mf_store_watch_stop(client->store, client);
     client_free(client);

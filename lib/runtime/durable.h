@@ -22,8 +22,9 @@ typedef struct mfi_durable {
     char        event[201];     /* last: see mfi_running */
 } mfi_durable;
 
-/** The call returned MF_E_WAIT: settle it, and have it called again when the time is over or the event is there. */
-void mfi_durable_wait(struct mf_client *client, struct mfi_running *running);
+/** The call returned MF_E_WAIT: settle it, and have it called again when the time is over or the event is there. MF_E_STALE: its
+ * claim was no longer current. */
+mf_status mfi_durable_wait(struct mf_client *client, struct mfi_running *running);
 void mfi_durable_fini(struct mf_client *client, mfi_durable *durable);
 
 /** A memo: {verb, key, and one more: value under `name`, or until_ms where value is NULL}. */

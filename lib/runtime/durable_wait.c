@@ -68,7 +68,7 @@ static mf_status commit_wait(mf_client *client, mfi_running *running, mf_error *
     return st;
 }
 
-void mfi_durable_wait(mf_client *client, mfi_running *running)
+mf_status mfi_durable_wait(mf_client *client, mfi_running *running)
 {
     unsigned tries = 0;
     mf_error err = {.text = "no memory for a wait"};
@@ -77,8 +77,8 @@ void mfi_durable_wait(mf_client *client, mfi_running *running)
         running->durable.event[0] = '\0';
     while ((st = commit_wait(client, running, &err)) != MF_OK && st != MF_E_CONFLICT && st != MF_E_NOT_FOUND)
         mfi_pause_before_retry(client, st, &err, &tries);
-    if (st != MF_OK)    /* another call has gone on, or the record is gone: the message alone is left */
-        mfi_commit_plain(client, running->call.delivery, &running->token, NULL);
+    /* Another call has gone on, or the record is gone: the message alone is left. */
+    return st == MF_OK ? MF_OK : mfi_commit_plain(client, running->call.delivery, &running->token, NULL);
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */

@@ -32,8 +32,16 @@ static void settle_with_manager(mf_client *client, const mf_delivery *d, mf_sign
         mfi_log(client, MF_LOG_WARN, "task %.*s: cannot settle: %s", (int)d->task.len, d->task.at, err.text);
 }
 
+/* The claim was no longer ours when it ended: what came of the call does not count. The message of a manager with a queue must
+ * come again then, since nobody else may have it: who claimed the unit since makes that harmless. */
+static void settle_claimed(mf_client *client, const mf_delivery *d, mf_status committed, mf_signature_status status,
+                           const mf_message *value)
+{
+    settle_with_manager(client, d, committed == MF_E_STALE && d->claim == NULL ? MF_STATUS_ACTIVE : status, value);
+}
+
 /* The slow path: the outcome travels as a message of mageflow's own, instead of being recorded at once. */
-static bool tell_by_message(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_flow_event *event)
+static bool tell_by_message(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_flow_event *event, mf_status *committed)
 {
     if (client->fast_path || d->spec == NULL || mf_key_is_set(&d->spec->key) || event->kind == MFI_EV_ITEM_CANCELED || event->kind == MFI_EV_SETTLE)
         return false;
@@ -47,7 +55,7 @@ static bool tell_by_message(mf_client *client, const mf_delivery *d, uint64_t to
         return false;
     mf_entry entry = {.spec = client->framework.specs[mfi_framework_for_end(&d->unit.key, well)], .unit = d->unit,
                       .attempt = 1, .message = message};
-    mfi_commit_plain(client, d, token != 0 ? &token : NULL, &entry);
+    *committed = mfi_commit_plain(client, d, token != 0 ? &token : NULL, &entry);
     mf_message_unref(message);
     return true;
 }
@@ -65,13 +73,14 @@ static void tell(mf_client *client, const mf_delivery *d, uint64_t token, mfi_fl
                                                [MFI_EV_ITEM_CANCELED] = MF_STATUS_CANCELED,
                                                [MFI_EV_SETTLE] = MF_STATUS_CANCELED};
     mf_signature_status status = ends[event->kind];
+    mf_status committed = MF_OK;
     bool settled = is_settled_by_commit(d);
     mf_message *value = settled ? NULL : mf_message_ref(event->value);
     if (!mf_key_is_set(&d->unit.key)) {
         if (token != 0)
             mfi_commit_plain(client, d, &token, NULL);
         mfi_flow_event_release(event);
-    } else if (tell_by_message(client, d, token, event)) {
+    } else if (tell_by_message(client, d, token, event, &committed)) {
         mfi_flow_event_release(event);
     } else if (waits_for_others(d, token, event) &&
                mfi_dispatch_later(client, &d->unit.key, event->index, token, event->value)) {
@@ -82,11 +91,11 @@ static void tell(mf_client *client, const mf_delivery *d, uint64_t token, mfi_fl
             mfi_dispatch(client, &d->unit.key, event, true, NULL);
         } else {
             event->delivery = d;        /* it stays until the commit is done: it is waited for */
-            mfi_dispatch_wait(client, &d->unit.key, event, true);
+            committed = mfi_dispatch_wait(client, &d->unit.key, event, true);
         }
     }
     if (!settled)
-        settle_with_manager(client, d, status, value);
+        settle_claimed(client, d, committed, status, value);
     mf_message_unref(value);
 }
 
@@ -119,10 +128,10 @@ static void send_again(mf_client *client, const mf_delivery *d, uint64_t token, 
     entry.message = (mf_message *)(uintptr_t)d->message;
     entry.error = (mf_message *)(uintptr_t)d->error;
     entry.priority = d->priority;
-    mfi_commit_plain(client, d, token != 0 ? &token : NULL, &entry);
+    mf_status committed = mfi_commit_plain(client, d, token != 0 ? &token : NULL, &entry);
     mf_spec_unref(entry.spec);
     /* A call without a signature has no record to wait for: its manager keeps waiting for the last attempt. */
-    settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
+    settle_claimed(client, d, committed, MF_STATUS_PENDING, NULL);
 }
 
 static void try_again(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_task *task)
@@ -224,14 +233,23 @@ static void another_went_on(mf_client *client, const mf_delivery *d, uint64_t to
     tell(client, d, token, &event);
 }
 
+/* Whoever is handed the message next must not find it claimed. */
+static void give_back(mf_client *client, uint64_t token)
+{
+    mf_error err = {0};
+    unsigned tries = 0;
+    mf_status st;
+    while (token != 0 && (st = mf_store_give_back(client->store, &token, 1, &err)) != MF_OK)
+        mfi_pause_before_retry(client, st, &err, &tries);
+}
+
 static void finish(mf_client *client, const mf_delivery *d, uint64_t token, mfi_task *task, mfi_running *running,
                    struct result *r)
 {
     mfi_flow_event event = {.index = d->unit.index};
     mfi_call *call = &running->call;
     if (r->st == MF_E_WAIT && running->durable.wait != MFI_WAIT_NOT && (r->stop & (MFI_STOP_SELF | MFI_STOP_CANCEL)) == 0) {
-        mfi_durable_wait(client, running);
-        settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
+        settle_claimed(client, d, mfi_durable_wait(client, running), MF_STATUS_PENDING, NULL);
     } else if (r->st == MF_E_STALE && task->durable) {
         another_went_on(client, d, token, task);
     } else if ((r->stop & (MFI_STOP_SELF | MFI_STOP_CANCEL)) != 0) {
@@ -249,9 +267,9 @@ static void finish(mf_client *client, const mf_delivery *d, uint64_t token, mfi_
         mfi_control_standing(client, &d->unit.key, &blocker);
         park(client, d, token, task, &blocker);
     } else if ((r->stop & MFI_STOP_CLOSING) != 0) {
-        /* It gave up because the worker closes: no outcome, the store hands its message on. */
-        mf_store_give_back(client->store, &token, token != 0 ? 1 : 0, NULL);
-        settle_with_manager(client, d, MF_STATUS_PENDING, NULL);
+        /* It gave up because the worker closes: no outcome, and whoever has its message, the store or the manager, hands it on. */
+        give_back(client, token);
+        settle_with_manager(client, d, d->claim != NULL ? MF_STATUS_PENDING : MF_STATUS_ACTIVE, NULL);
     } else if ((r->stop & MFI_STOP_TIMEOUT) != 0) {
         mfi_attempt_failed(client, d, token, task, "Timeout", "the task did not end within its timeout", false);
     } else {
@@ -355,6 +373,13 @@ static void deliver(mf_host *host, const mf_delivery *d)
         if (claim.status == MF_E_AGAIN) {       /* locked: a moment later it may not be */
             send_again(client, d, 0, mfi_registry_task(&client->registry, d->task),
                        (mf_entry){.attempt = d->attempt, .due_ms = mf_store_now_ms(client->store) + LOCKED_LATER_MS});
+            return;
+        }
+        int64_t lease_ms = mf_store_lease_ms(client->store);
+        if (claim.status == MF_E_EXISTS && lease_ms > 0) {
+            /* Somebody else runs it. Or has: one who died, or claimed it and was not told so. Then this message is the last. */
+            send_again(client, d, 0, mfi_registry_task(&client->registry, d->task),
+                       (mf_entry){.attempt = d->attempt, .due_ms = mf_store_now_ms(client->store) + lease_ms});
             return;
         }
         if (claim.status == MF_E_EXISTS || (claim.status != MF_OK && claim.token == 0 && claim.status != MF_E_STALE)) {

@@ -27,6 +27,7 @@
 #include "event.h"
 #include "memory.h"
 #include "memory_heap.h"
+#include "memory_lease.h"
 #include "memory_pages.h"
 #include "memory_queue.h"
 #include "mutex.h"
@@ -119,9 +120,6 @@ struct mfi_memory {
 };
 
 struct mfi_memory *mfi_memory_of(mf_store *base);
-
-/** For tests and simulators: claims from now on end after ms, 0: never. Before the store is used. */
-void mfi_memory_set_lease(mf_store *base, int64_t ms);
 
 /** The clock as it is now, and as an operation under the lock sees it. */
 int64_t mfi_memory_clock(const struct mfi_memory *m);

@@ -1,6 +1,6 @@
 #include "makers.h"
 
-#include "memory_store.h"
+#include "memory_lease.h"
 #ifdef MFT_SQLITE
 #include "sqlite_create.h"
 #include "temp_store.h"

@@ -29,6 +29,16 @@ static mf_status mute_settle(mf_adapter *a, const mf_settlement *settlements, si
     return MF_OK;
 }
 
+static mf_status mute_context(mf_adapter *a, const mf_delivery *d, mf_context *ctx)
+{
+    static const mf_context_ops none = {.struct_size = sizeof none};
+    ctx->ops = &none;
+    ctx->adapter = a;
+    ctx->info = (mf_execution_info){.task_data = {.signature = d->unit.key}, .workflow_id = d->id, .task_name = d->task,
+                                    .attempt_number = d->attempt};
+    return MF_OK;
+}
+
 static mf_status mute_bind(mf_adapter *a, mf_host *host, mf_store *store, mf_error *err)
 {
     (void)store, (void)err;
@@ -56,8 +66,8 @@ static void mute_destroy(mf_adapter *a)
 
 static const mf_adapter_ops mute_ops = {
     .struct_size = sizeof mute_ops, .name = "mute", .capabilities = MF_CAP_TAKES, .task = mute_task,
-    .durable_task = mute_task, .create_framework_tasks = mute_framework, .settle = mute_settle, .bind = mute_bind,
-    .due = mute_due, .replace_thread = mute_replace_thread, .destroy = mute_destroy,
+    .durable_task = mute_task, .create_task_context = mute_context, .create_framework_tasks = mute_framework,
+    .settle = mute_settle, .bind = mute_bind, .due = mute_due, .replace_thread = mute_replace_thread, .destroy = mute_destroy,
 };
 
 static int64_t turned_ns(void *user)

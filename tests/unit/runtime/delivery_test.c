@@ -1,0 +1,126 @@
+/* What becomes of a message that a manager with a queue delivered: it is given up only once nobody could miss it. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include <mageflow/control.h>
+
+#include "bench.h"
+#include "memory_lease.h"
+
+#define LEASE_MS 60000
+
+static bench b;
+static mf_key key;
+static unsigned calls;
+static void (*meanwhile)(void);     /* happens in the first call */
+
+static mf_status body(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)ctx, (void)in, (void)out, (void)user;
+    if (++calls == 1 && meanwhile != NULL)
+        meanwhile();
+    return calls == 1 ? MF_E_RETRY : MF_OK;
+}
+
+static void init(void)
+{
+    cr_assert(bench_open(&b));
+    mfi_memory_set_lease(b.store, LEASE_MS);
+    cr_assert(eq(int, mf_task(b.client, MF_TASK_DEF(.name = "work", .run = body, .retries = 3), NULL), MF_OK));
+    mf_spec *spec = bench_spec(&b, MF_KIND_TASK, "work", 1);
+    key = spec->key;
+    cr_assert(eq(int, bench_put(&b, spec, &(mf_state){.status = MF_STATUS_PENDING}), MF_OK));
+    calls = 0;
+    meanwhile = NULL;
+}
+
+static void fini(void)
+{
+    cr_assert(bench_close(&b));
+}
+
+TestSuite(runtime_delivery, .init = init, .fini = fini);
+
+static void deliver(void)
+{
+    mf_delivery d = {.id = MF_STR_LIT("1"), .task = MF_STR_LIT("work"), .unit = {.key = key}, .attempt = 1};
+    b.mute.host->ops->deliver(b.mute.host, &d);
+}
+
+static size_t waiting(void)
+{
+    size_t n = 0, claimed = 0;
+    mf_store_load_counts(b.store, &n, &claimed);
+    return n;
+}
+
+static mf_signature_status settled_as(void)
+{
+    return (mf_signature_status)atomic_load(&b.mute.last_status);
+}
+
+static void lose_the_claim(void)
+{
+    uint64_t token = mfi_control_current()->token;
+    cr_assert(eq(int, mf_store_give_back(b.store, &token, 1, NULL), MF_OK));
+}
+
+Test(runtime_delivery, a_retry_is_sent_anew_and_the_message_is_done)
+{
+    deliver();
+    cr_assert(all(eq(int, settled_as(), MF_STATUS_PENDING), eq(sz, waiting(), 1)));
+}
+
+/* Its retry was refused, since somebody else might run it by now; but nobody does unless the message comes again. */
+Test(runtime_delivery, a_call_that_lost_its_claim_leaves_its_message_to_come_again)
+{
+    meanwhile = lose_the_claim;
+    deliver();
+    cr_assert(all(eq(int, settled_as(), MF_STATUS_ACTIVE), zero(sz, waiting())));
+    deliver();
+    cr_assert(eq(int, settled_as(), MF_STATUS_DONE));
+}
+
+static void lose_the_claim_and_succeed(void)
+{
+    lose_the_claim();
+    calls++;
+}
+
+Test(runtime_delivery, so_does_one_whose_result_is_refused)
+{
+    meanwhile = lose_the_claim_and_succeed;
+    deliver();
+    cr_assert(eq(int, settled_as(), MF_STATUS_ACTIVE));
+    deliver();
+    cr_assert(eq(int, settled_as(), MF_STATUS_DONE));
+}
+
+static void close_the_worker(void)
+{
+    mf_stop_calls(b.client);
+}
+
+Test(runtime_delivery, a_call_that_gives_up_since_the_worker_closes_leaves_its_message_unclaimed)
+{
+    meanwhile = close_the_worker;
+    deliver();
+    cr_assert(all(eq(int, settled_as(), MF_STATUS_ACTIVE), zero(sz, waiting())));
+    mf_claim claim = {.unit = {.key = key}, .attempt = 1};
+    cr_assert(eq(int, mf_store_claim(b.store, &claim, 1, NULL), MF_OK));
+    cr_assert(eq(int, claim.status, MF_OK));
+}
+
+/* Whoever has claimed it may be dead, or may have claimed it and never been told so. */
+Test(runtime_delivery, a_message_that_finds_its_unit_claimed_comes_again_after_the_lease)
+{
+    mf_claim other = {.unit = {.key = key}, .attempt = 1};
+    cr_assert(eq(int, mf_store_claim(b.store, &other, 1, NULL), MF_OK));
+    deliver();
+    cr_assert(all(zero(uint, calls), eq(sz, waiting(), 1)));
+    mf_entry entry;
+    size_t got = 0;
+    int64_t due_ms = 0;
+    cr_assert(eq(int, mf_store_outbox(b.store, 1, &entry, &got, &due_ms, NULL), MF_OK));
+    cr_assert(all(zero(sz, got), gt(i64, due_ms, mf_store_now_ms(b.store) + LEASE_MS / 2)));
+}
