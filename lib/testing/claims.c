@@ -11,6 +11,7 @@ struct mfi_claim_kept {
     mfi_process   *process;
     mfi_parcel    *parcel;      /* its message, where that lies with the manager; NULL: the store has it */
     uint64_t       step;        /* when it was given */
+    int64_t        until_ms;    /* its lease ends, on the store's clock; INT64_MAX: it has none */
     bool           held;
     UT_hash_handle hh;
 };
@@ -22,6 +23,21 @@ static mfi_claim_kept *find(mfi_sim *sim, uint64_t token)
     return kept;
 }
 
+static int64_t lease_end(mfi_sim *sim)
+{
+    return sim->config.lease_ms == 0 ? INT64_MAX : mf_store_now_ms(sim->store) + sim->config.lease_ms;
+}
+
+/* Its lease may have ended since. */
+static bool is_held(mfi_sim *sim, mfi_claim_kept *kept)
+{
+    if (kept != NULL && kept->held && kept->until_ms <= mf_store_now_ms(sim->store)) {
+        kept->held = false;
+        sim->lapsed += !kept->process->dead;
+    }
+    return kept != NULL && kept->held;
+}
+
 static mfi_claim_kept *add(mfi_process *process, uint64_t token)
 {
     mfi_sim *sim = process->sim;
@@ -29,6 +45,7 @@ static mfi_claim_kept *add(mfi_process *process, uint64_t token)
     kept->token = token;
     kept->process = process;
     kept->step = sim->steps;
+    kept->until_ms = lease_end(sim);
     kept->held = true;
     HASH_ADD(hh, sim->claims, token, sizeof token, kept);
     return kept;
@@ -52,16 +69,23 @@ void mfi_claims_settled(mfi_sim *sim, uint64_t token)
         kept->held = false;
 }
 
+void mfi_claims_renewed(mfi_sim *sim, uint64_t token)
+{
+    mfi_claim_kept *kept = find(sim, token);
+    if (kept != NULL)
+        kept->until_ms = lease_end(sim);
+}
+
 bool mfi_claims_lose(mfi_sim *sim, uint64_t token)
 {
     mfi_claim_kept *kept = find(sim, token);
-    if (kept == NULL || !kept->held)
+    if (!is_held(sim, kept))
         return false;
     mf_error err = {0};
     if (mf_store_give_back(sim->store, &token, 1, &err) != MF_OK)
         mfi_sim_break(sim, "a claim cannot be taken away: %s", err.text);
     if (kept->parcel != NULL && !kept->process->dead)
-        mfi_parcel_again(sim, kept->parcel);
+        mfi_parcel_again(sim, kept->parcel, 0);
     sim->lost_claims = true;
     kept->held = false;
     mfi_process_tell(sim, NULL);
@@ -71,6 +95,8 @@ bool mfi_claims_lose(mfi_sim *sim, uint64_t token)
 void mfi_claims_lose_all(mfi_process *process)
 {
     mfi_sim *sim = process->sim;
+    if (sim->config.lease_ms != 0)
+        return;     /* nobody knows that it is dead; its leases end */
     for (mfi_claim_kept *kept = sim->claims; kept != NULL; kept = kept->hh.next)
         if (kept->held && kept->process == process)
             mfi_claims_lose(sim, kept->token);
@@ -78,8 +104,7 @@ void mfi_claims_lose_all(mfi_process *process)
 
 bool mfi_sim_claim_is_held(mfi_sim *sim, uint64_t token)
 {
-    const mfi_claim_kept *kept = find(sim, token);
-    return kept != NULL && kept->held;
+    return is_held(sim, find(sim, token));
 }
 
 uint64_t mfi_claims_step(mfi_sim *sim, uint64_t token)

@@ -14,6 +14,7 @@ const char *mfi_fault_name(mfi_fault fault)
         [MFI_FAULT_TWICE] = "twice",
         [MFI_FAULT_LATE] = "late",
         [MFI_FAULT_ORDER] = "out of order",
+        [MFI_FAULT_PAUSE] = "paused",
     };
     return names[fault];
 }
@@ -69,7 +70,7 @@ bool mfi_fault_draw(mfi_sim *sim, unsigned allowed, mfi_fault *out)
     if ((kinds & ~COMMON) != 0)
         odds = odds / 4 + 1;
     allowed &= seldom ? MFI_FAULTS_ALL : sim->config.kinds;
-    if (sim->calm || allowed == 0 || sim->current == NULL || !mfi_prng_one_in(&sim->chance, seldom ? 3 : odds))
+    if (sim->calm || allowed == 0 || sim->current == NULL || !mfi_prng_one_in(&sim->chance, seldom ? 2 : odds))
         return false;
     if (sim->faults_left == 0 && (!seldom || sim->faults_met > sim->config.faults + 2))
         return false;

@@ -3,6 +3,8 @@
 
 #define BOOT_MAX_MS 40      /* a new process is there after up to so long */
 #define AGAIN_MS    20      /* a program that asked to be called again waits so long */
+#define LEAVE_MS    50      /* it closes if its programs are between two calls within this */
+#define PAUSE_MAX_MS 3000   /* a process stands still for up to so long, or up to three leases */
 
 static void client_log(void *user, mf_log_level level, mf_str line)
 {
@@ -17,15 +19,20 @@ static void *run_program(void *arg)
     mfi_program *program = arg;
     mfi_sim *sim = mfi_sim_here();
     mfi_process *process = mfi_sim_process_here();
-    while (!program->fn(process->client, program->arg))
+    process->inside++;
+    while (!process->leaving && !(program->finished = program->fn(process->client, program->arg)))
         mfi_thread_sleep(mf_milliseconds(AGAIN_MS));
-    program->finished = true;
-    mfi_sim_trace(sim, "program \"%s\" has ended", program->name);
+    process->inside--;
+    program->running = false;       /* the next process goes on with it */
+    if (program->finished)
+        mfi_sim_trace(sim, "program \"%s\" has ended", program->name);
     return NULL;
 }
 
 static void start_programs(mfi_process *process)
 {
+    if (process->leaving)
+        return;
     for (mfi_program *p = process->sim->programs; p != NULL; p = p->next)
         if (p->slot == process->slot && !p->finished && !p->running)
             p->running = mfi_strand_start(process->sim, process, p->name, run_program, p) != NULL;
@@ -186,6 +193,45 @@ void mfi_process_crash(mfi_process *process)
     mfi_process_boot(sim, process->slot);
     if (sim->current != NULL && sim->current->process == process)
         mfi_fiber_leave(sim->current->fiber, true);
+}
+
+void mfi_process_pause(mfi_process *process)
+{
+    mfi_sim *sim = process->sim;
+    int64_t most_ms = sim->config.lease_ms > 0 ? 3 * sim->config.lease_ms : PAUSE_MAX_MS;
+    process->paused_until_ns = sim->now_ns + mf_milliseconds(1 + mfi_prng_below(&sim->chance, (uint32_t)most_ms));
+    mfi_sim_trace(sim, "the process stands still until %.3f ms", (double)process->paused_until_ns / 1e6);
+    mfi_parcels_of_paused(process);
+    mfi_sim_yield(sim);
+}
+
+static void *restart(void *arg)
+{
+    mfi_process *process = arg;
+    mfi_sim *sim = process->sim;
+    for (unsigned i = 0; process->inside > 0 && i < LEAVE_MS; i++)
+        mfi_thread_sleep(mf_milliseconds(1));
+    if (process->inside > 0) {      /* one waits for what others, which wait for the next process, would do */
+        process->leaving = false;
+        start_programs(process);
+        return NULL;
+    }
+    mfi_sim_trace(sim, "the process closes");
+    (void)mfi_process_close(process);
+    mfi_claims_lose_all(process);
+    mfi_parcels_of_dead(process);
+    mfi_sim_trace(sim, "the process has closed");
+    sim->restarts++;
+    mfi_process_boot(sim, process->slot);
+    return NULL;
+}
+
+void mfi_sim_restart(mfi_sim *sim, unsigned slot)
+{
+    mfi_process *process = sim->processes[slot];
+    if (process == NULL || process->client == NULL || process->leaving || sim->closing)
+        return;
+    process->leaving = mfi_strand_start(sim, process, "restart", restart, process) != NULL;
 }
 
 mf_status mfi_process_close(mfi_process *process)

@@ -4,6 +4,8 @@
  * could: a timer may always be the faster one. */
 #include "sim_private.h"
 
+#include "memory_lease.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,6 +13,7 @@
 #define FIRST_NS     1000000000
 #define WALL_MS      INT64_C(1700000000000)
 #define STEP_NS      50000      /* a step takes up to so long */
+#define QUIET_NS     INT64_C(4000000000)
 #define EARLY_TIMER  400        /* one step in so many jumps to the next deadline */
 
 /* ---- what a thread takes from the system ---------------------------------------------------------------------------- */
@@ -159,6 +162,8 @@ void mfi_sim_yield(mfi_sim *sim)
 
 static bool can_go_on(const mfi_strand *s, int64_t now_ns)
 {
+    if (s->process != NULL && s->process->paused_until_ns > now_ns)
+        return false;
     return s->word == NULL || atomic_load_explicit(s->word, memory_order_relaxed) != s->seen || s->deadline_ns <= now_ns;
 }
 
@@ -218,13 +223,22 @@ static mfi_strand *choose(mfi_sim *sim)
     return s;
 }
 
+/* When a strand that cannot go on now can for time's sake alone. */
+static int64_t wakes_ns(const mfi_strand *s)
+{
+    int64_t paused_ns = s->process != NULL ? s->process->paused_until_ns : 0;
+    if (s->word == NULL || atomic_load_explicit(s->word, memory_order_relaxed) != s->seen)
+        return paused_ns;
+    return s->deadline_ns > paused_ns ? s->deadline_ns : paused_ns;
+}
+
 /* False: nobody waits for a time up to `until_ns`. */
 static bool jump(mfi_sim *sim, int64_t until_ns)
 {
     int64_t next = INT64_MAX;
     for (mfi_strand *s = sim->strands; s != NULL; s = s->next)
-        if (!can_go_on(s, sim->now_ns) && s->deadline_ns < next)
-            next = s->deadline_ns;
+        if (!can_go_on(s, sim->now_ns) && wakes_ns(s) < next)
+            next = wakes_ns(s);
     if (next == INT64_MAX || next > until_ns)
         return false;
     sim->now_ns = next > sim->now_ns ? next : sim->now_ns;
@@ -263,9 +277,33 @@ mf_status mfi_sim_settle_until(mfi_sim *sim, bool (*done)(void *arg), void *arg,
     return sim->broken ? sim->why.status : MF_OK;
 }
 
+/* Leases are renewed for ever: there, nothing left to do is not nothing that could go on. */
+static bool is_quiet(void *arg)
+{
+    mfi_sim *sim = arg;
+    size_t waiting = 0, claimed = 0;
+    for (const mfi_program *p = sim->programs; p != NULL; p = p->next)
+        if (!p->finished)
+            return false;
+    mf_store_load_counts(sim->store, &waiting, &claimed);
+    return sim->parcels == NULL && waiting == 0 && claimed == 0;
+}
+
+/* Quiet, and still so after a while, in which whatever waits for its time had it. */
+static mf_status settle_with_leases(mfi_sim *sim, mf_error *err)
+{
+    mf_status st;
+    do {
+        st = mfi_sim_settle_until(sim, is_quiet, sim, INT64_MAX, err);
+        if (st == MF_OK)
+            st = mfi_sim_settle_until(sim, NULL, NULL, sim->now_ns + QUIET_NS, err);
+    } while (st == MF_OK && !is_quiet(sim));
+    return st;
+}
+
 mf_status mfi_sim_settle(mfi_sim *sim, mf_error *err)
 {
-    return mfi_sim_settle_until(sim, NULL, NULL, INT64_MAX, err);
+    return sim->config.lease_ms != 0 ? settle_with_leases(sim, err) : mfi_sim_settle_until(sim, NULL, NULL, INT64_MAX, err);
 }
 
 void mfi_sim_enter(mfi_sim *sim)
@@ -333,6 +371,16 @@ const mf_allocator *mfi_sim_allocator(mfi_sim *sim)
 unsigned mfi_sim_crashes(const mfi_sim *sim)
 {
     return sim->crashes;
+}
+
+unsigned mfi_sim_restarts(const mfi_sim *sim)
+{
+    return sim->restarts;
+}
+
+unsigned mfi_sim_lapsed(const mfi_sim *sim)
+{
+    return sim->lapsed;
 }
 
 unsigned mfi_sim_faults(const mfi_sim *sim)
@@ -442,6 +490,7 @@ mf_status mfi_sim_create(const mfi_sim_config *config, mfi_sim **out, mf_error *
     }
     for (unsigned i = 0; i < config->processes && i < MFI_PROCESSES_MAX; i++)
         mfi_process_boot(sim, i);
+    mfi_memory_set_lease(sim->store, config->lease_ms);
     *out = sim;
     return MF_OK;
 }

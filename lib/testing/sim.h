@@ -36,6 +36,7 @@ typedef enum mfi_fault {
     MFI_FAULT_TWICE,            /* the manager delivers a message twice */
     MFI_FAULT_LATE,             /* … seconds late */
     MFI_FAULT_ORDER,            /* … before one that was sent earlier */
+    MFI_FAULT_PAUSE,            /* the process stands still, perhaps beyond its leases, and goes on */
     MFI_FAULTS
 } mfi_fault;
 #define MFI_FAULT_BIT(fault) (1u << (fault))
@@ -61,6 +62,7 @@ typedef struct mfi_sim_config {
     unsigned   faults;          /* at most */
     unsigned   odds;            /* one operation in so many meets one */
     unsigned   kinds;           /* MFI_FAULT_BIT, or-ed */
+    int64_t    lease_ms;        /* how long a claim is good for unless it is renewed; 0: as long as its process lives */
     uint64_t   step_limit;      /* 0: 200 000 */
     bool       in_order;        /* no chance at all: the oldest strand and the oldest message first, and time stands still */
     bool       records;         /* nothing is served: the manager is somewhere else */
@@ -95,6 +97,9 @@ void      mfi_sim_enter(mfi_sim *sim);
 void      mfi_sim_leave(mfi_sim *sim);
 /** The processes close as they do when all is well; then memory is counted, unless one of them had crashed. */
 mf_status mfi_sim_close(mfi_sim *sim, mf_error *err);
+/** The process in that place closes as soon as its programs are between two calls, as one does whose worker is asked to
+ * end, and another one takes its place. */
+void      mfi_sim_restart(mfi_sim *sim, unsigned slot);
 /** No more faults from here on. */
 void      mfi_sim_calm(mfi_sim *sim);
 
@@ -109,6 +114,8 @@ const mf_allocator *mfi_sim_allocator(mfi_sim *sim);
 /** Memory that goes with the schedule; zeroed. Never NULL: without memory the program ends. */
 void     *mfi_sim_new(mfi_sim *sim, size_t size);
 unsigned  mfi_sim_crashes(const mfi_sim *sim);
+unsigned  mfi_sim_restarts(const mfi_sim *sim);
+unsigned  mfi_sim_lapsed(const mfi_sim *sim);   /* claims whose lease ended while their process lived */
 unsigned  mfi_sim_faults(const mfi_sim *sim);   /* so many happened */
 bool      mfi_sim_lost_claims(const mfi_sim *sim);
 uint64_t  mfi_sim_steps(const mfi_sim *sim);

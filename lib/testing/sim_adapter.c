@@ -73,7 +73,12 @@ static mf_status adapter_publish(mf_adapter *base, const mf_entry *entries, size
     bool struck;
     mfi_sim_yield(sim);
     struck = mfi_fault_draw(sim, MFI_FAULT_BIT(MFI_FAULT_CRASH_BEFORE) | MFI_FAULT_BIT(MFI_FAULT_REFUSED) |
-                                     MFI_FAULT_BIT(MFI_FAULT_LOST_PUBLISH), &fault);
+                                     MFI_FAULT_BIT(MFI_FAULT_LOST_PUBLISH) | MFI_FAULT_BIT(MFI_FAULT_PAUSE), &fault);
+    if (struck && fault == MFI_FAULT_PAUSE) {
+        mfi_fault_count(sim, fault, MFI_ROW_PUBLISH);
+        mfi_process_pause(a->process);
+        struck = false;
+    }
     if (struck && fault == MFI_FAULT_CRASH_BEFORE) {
         mfi_fault_count(sim, fault, MFI_ROW_PUBLISH);
         mfi_process_crash(a->process);

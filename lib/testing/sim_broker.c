@@ -66,16 +66,39 @@ void mfi_parcel_done(mfi_sim *sim, mfi_parcel *parcel)
     parcel->message = parcel->error = NULL;
 }
 
-void mfi_parcel_again(mfi_sim *sim, const mfi_parcel *parcel)
+void mfi_parcel_again(mfi_sim *sim, const mfi_parcel *parcel, int64_t due_ns)
 {
-    append(sim, parcel)->due_ns = 0;
+    append(sim, parcel)->due_ns = due_ns;
+}
+
+/* A queue hands out again what nobody acknowledged, later than a lease would end. */
+static int64_t visible_ns(const mfi_sim *sim)
+{
+    return sim->config.lease_ms == 0 ? 0 : sim->now_ns + mf_milliseconds(sim->config.lease_ms + 1);
+}
+
+void mfi_parcels_of_paused(mfi_process *process)
+{
+    mfi_sim *sim = process->sim;
+    int64_t due_ns = visible_ns(sim);
+    if (sim->config.lease_ms == 0 || due_ns >= process->paused_until_ns)
+        return;
+    for (mfi_parcel *p = sim->parcels, *last = NULL; p != NULL && p != last; p = p->next)
+        if (p->holder == process) {
+            mfi_parcel *copy = append(sim, p);
+            copy->due_ns = due_ns;
+            copy->met |= MFI_FAULT_BIT(MFI_FAULT_TWICE);
+            last = last == NULL ? copy : last;
+        }
 }
 
 void mfi_parcels_of_dead(mfi_process *process)
 {
     for (mfi_parcel *p = process->sim->parcels; p != NULL; p = p->next)
-        if (p->holder == process)
+        if (p->holder == process) {
             p->holder = NULL;
+            p->due_ns = visible_ns(process->sim);
+        }
     atomic_fetch_add_explicit(&process->sim->posted, 1, memory_order_relaxed);
 }
 

@@ -52,6 +52,9 @@ struct mfi_process {
     mfi_sim          *sim;
     unsigned          slot, life;       /* the life-th process in its place */
     bool              dead;
+    bool              leaving;          /* it closes: no program begins another call */
+    unsigned          inside;           /* programs that are in one, or between two */
+    int64_t           paused_until_ns;  /* none of its strands goes on before */
     mf_client        *client;           /* NULL: it boots */
     mf_store         *store;            /* its own view */
     mfi_watcher_of   *watchers;
@@ -98,7 +101,7 @@ struct mfi_sim {
     mfi_audit      *audit;
     struct mfi_marked *marked;
     bool            calm, closing;
-    unsigned        faults_left, faults_met, crashes;
+    unsigned        faults_left, faults_met, crashes, restarts, lapsed;
     bool            lost_claims;
     bool            broken;
     mf_error        why;
@@ -113,6 +116,8 @@ bool mfi_strand_wait(mfi_sim *sim, const _Atomic uint32_t *word, uint32_t seen, 
 void mfi_process_boot(mfi_sim *sim, unsigned slot);
 /** The process ends here: does not return on one of its own strands. */
 void mfi_process_crash(mfi_process *process);
+/** The process stands still for a while: called on one of its own strands. */
+void mfi_process_pause(mfi_process *process);
 /** What the store told: to the watchers of this process at once (NULL: of none), to those of others when they get to it. */
 void mfi_process_tell(mfi_sim *sim, mfi_process *process);
 mf_status mfi_process_close(mfi_process *process);
@@ -133,6 +138,7 @@ void mfi_fault_count_met(mfi_sim *sim, unsigned row);
 void mfi_claims_note(mfi_process *process, const mf_taken *taken);
 void mfi_claims_note_elsewhere(mfi_process *process, const mf_claim *claim);
 void mfi_claims_settled(mfi_sim *sim, uint64_t token);
+void mfi_claims_renewed(mfi_sim *sim, uint64_t token);
 /** Take a claim away and give its message to whoever comes next. */
 bool mfi_claims_lose(mfi_sim *sim, uint64_t token);
 /** The same with everything that a dead process holds. */
@@ -160,8 +166,10 @@ mfi_parcel *mfi_parcel_post(mfi_sim *sim, const mf_entry *entry, int64_t due_ns,
 /** One that is due and nobody's, chosen by the seed; *early: an older one waits. *next_ns: when to look again. */
 mfi_parcel *mfi_parcel_pick(mfi_sim *sim, bool (*fits)(void *arg, mf_str task), void *arg, bool *early, int64_t *next_ns);
 void mfi_parcel_done(mfi_sim *sim, mfi_parcel *parcel);
-void mfi_parcel_again(mfi_sim *sim, const mfi_parcel *parcel);     /* one more of it, at once */
+void mfi_parcel_again(mfi_sim *sim, const mfi_parcel *parcel, int64_t due_ns);     /* one more of it; 0: at once */
+/** What the process had is delivered again, once no claim on it can be current any more. */
 void mfi_parcels_of_dead(mfi_process *process);
+void mfi_parcels_of_paused(mfi_process *process);
 void mfi_parcels_fini(mfi_sim *sim);
 
 /* audit.c */

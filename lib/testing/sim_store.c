@@ -14,7 +14,7 @@ struct sim_store {
 
 #define CRASHES (MFI_FAULT_BIT(MFI_FAULT_CRASH_BEFORE) | MFI_FAULT_BIT(MFI_FAULT_CRASH_AFTER))
 #define READS   (MFI_FAULT_BIT(MFI_FAULT_CRASH_BEFORE) | MFI_FAULT_BIT(MFI_FAULT_ERROR))
-#define TAKES   (CRASHES | MFI_FAULT_BIT(MFI_FAULT_ERROR))
+#define TAKES   (CRASHES | MFI_FAULT_BIT(MFI_FAULT_ERROR) | MFI_FAULT_BIT(MFI_FAULT_PAUSE))
 
 static mfi_process *process_of(mf_store *base)
 {
@@ -84,6 +84,10 @@ static mf_status enter(struct call *c, unsigned allowed, mf_error *err)
     case MFI_FAULT_LOST_CLAIM:
         if (mfi_claims_lose(sim, token_at_hand(c)))
             mfi_fault_count(sim, fault, c->row);
+        break;
+    case MFI_FAULT_PAUSE:
+        mfi_fault_count(sim, fault, c->row);
+        mfi_process_pause(c->process);
         break;
     default:
         mfi_fault_count(sim, fault, c->row);
@@ -218,6 +222,10 @@ static mf_status sim_renew(mf_store *self, uint64_t *tokens, size_t n, mf_error 
     mf_status st = enter(&c, TAKES, err);
     if (st == MF_OK)
         st = mf_store_renew(inner_of(self), tokens, n, err);
+    size_t renewed = 0;
+    for (size_t i = 0; st == MF_OK && i < n; renewed += tokens[i] != 0, i++)
+        mfi_claims_renewed(c.process->sim, tokens[i]);
+    mfi_sim_trace(c.process->sim, "renews %zu of %zu claims", renewed, n);
     leave(&c);
     return st;
 }

@@ -254,6 +254,16 @@ static mf_status worker_drain(mf_worker *worker, mf_duration timeout)
     return MF_OK;
 }
 
+/* What was taken and did not begin is others'. */
+static void give_back_jobs(sim_adapter *a)
+{
+    for (sim_job *job; (job = a->jobs) != NULL; a->job_count--) {
+        (void)mf_store_give_back(a->store, &job->taken.claim.token, 1, NULL);
+        mf_entry_release(&job->taken.entry);
+        a->jobs = job->next;
+    }
+}
+
 static void worker_stop(mf_worker *worker)
 {
     sim_adapter *a = of_worker(worker);
@@ -263,6 +273,7 @@ static void worker_stop(mf_worker *worker)
         uint32_t seen = atomic_load_explicit(&a->changed, memory_order_relaxed);
         mfi_futex_wait(&a->changed, seen, INT64_MAX);
     }
+    give_back_jobs(a);
     if (a->options.on_stop != NULL)
         a->options.on_stop(a->options.user);
 }

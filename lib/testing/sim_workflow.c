@@ -86,17 +86,20 @@ mf_status sim_adapter_workflow(mf_adapter *base, mf_str name, mf_workflow **out,
     return MF_OK;
 }
 
-/* The parcel is gone once its delivery returns; here only those are told who wait for a call. */
+/* The parcel is gone once its delivery returns, unless it is to come again; here only those are told who wait for a call. */
 mf_status sim_adapter_settle(mf_adapter *base, const mf_settlement *settlements, size_t n, mf_error *err)
 {
     sim_adapter *a = sim_adapter_of(base);
     (void)err;
     for (size_t i = 0; i < n; i++) {
         const mf_delivery *d = settlements[i].delivery;
+        if (settlements[i].status == MF_STATUS_ACTIVE && d->claim == NULL)
+            mfi_parcel_again(a->sim, d->native, 0);
         sim_waiter *w = a->waiters;
         while (w != NULL && (mf_key_is_set(&d->unit.key) || w->number != d->unit.index))
             w = w->next;
-        if (w == NULL || w->ended || settlements[i].status == MF_STATUS_PENDING)
+        if (w == NULL || w->ended || settlements[i].status == MF_STATUS_PENDING ||
+            settlements[i].status == MF_STATUS_ACTIVE)
             continue;
         w->status = settlements[i].status;
         w->value = mf_message_ref(settlements[i].value);

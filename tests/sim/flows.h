@@ -99,7 +99,7 @@ void model_check(flow *f, mfi_sim *sim);
 void flow_programs(flow *f, mfi_sim *sim, unsigned processes, uint64_t seed);
 
 typedef struct schedule_result {
-    unsigned faults, crashes;
+    unsigned faults, crashes, restarts, lapsed;
     uint64_t steps;
     unsigned items;
 } schedule_result;

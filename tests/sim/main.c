@@ -61,6 +61,8 @@ static report run_share(const options *o, unsigned share)
         r.schedules++;
         r.faults += result.faults;
         r.crashes += result.crashes;
+        r.restarts += result.restarts;
+        r.lapsed += result.lapsed;
         r.steps += result.steps;
         r.items += result.items;
         r.without_fault += result.faults == 0;

@@ -50,6 +50,8 @@ void report_add(report *to, const report *from)
     to->schedules += from->schedules;
     to->faults += from->faults;
     to->crashes += from->crashes;
+    to->restarts += from->restarts;
+    to->lapsed += from->lapsed;
     to->steps += from->steps;
     to->items += from->items;
     to->without_fault += from->without_fault;
@@ -61,9 +63,11 @@ void report_add(report *to, const report *from)
 bool report_print(const report *r, uint64_t require, double seconds)
 {
     bool covered = true;
-    printf("%llu schedules in %.1f s (%.0f a second): %llu items, %llu faults, %llu crashes, %llu steps; %llu without a fault\n\n",
+    printf("%llu schedules in %.1f s (%.0f a second): %llu items, %llu faults, %llu crashes, %llu closed, %llu claims lapsed, %llu steps; "
+           "%llu without a fault\n\n",
            (unsigned long long)r->schedules, seconds, (double)r->schedules / seconds, (unsigned long long)r->items,
-           (unsigned long long)r->faults, (unsigned long long)r->crashes, (unsigned long long)r->steps,
+           (unsigned long long)r->faults, (unsigned long long)r->crashes, (unsigned long long)r->restarts,
+           (unsigned long long)r->lapsed, (unsigned long long)r->steps,
            (unsigned long long)r->without_fault);
     printf("%-24s", "");
     for (unsigned fault = 0; fault < MFI_FAULTS; fault++)

@@ -2,6 +2,10 @@
 
 #include <stdlib.h>
 
+#define LEASE_MS      900
+#define OF_DELIVERIES (MFI_FAULT_BIT(MFI_FAULT_TWICE) | MFI_FAULT_BIT(MFI_FAULT_LATE))
+#define OF_MESSAGES   (OF_DELIVERIES | MFI_FAULT_BIT(MFI_FAULT_REFUSED) | MFI_FAULT_BIT(MFI_FAULT_LOST_PUBLISH))
+
 static mfi_sim_config configure(uint64_t seed)
 {
     mfi_prng prng = mfi_prng_of(seed, 12);
@@ -14,12 +18,17 @@ static mfi_sim_config configure(uint64_t seed)
         .faults = 1 + mfi_prng_below(&prng, 4),
         .odds = 6u << mfi_prng_below(&prng, 5),
         .kinds = MFI_FAULTS_ALL,
+        .lease_ms = mfi_prng_one_in(&prng, 3) ? LEASE_MS : 0,
     };
     /* Half of the schedules try one kind of fault alone, and more of it. */
     if (mfi_prng_one_in(&prng, 2)) {
         c.kinds = MFI_FAULT_BIT(mfi_prng_below(&prng, MFI_FAULTS));
         c.faults += 2;
         c.odds /= 2;
+        if ((c.kinds & OF_MESSAGES) != 0) {     /* of many messages few lead to what is rare */
+            c.faults += (c.kinds & OF_DELIVERIES) != 0 ? 20 : 6;
+            c.odds = 3;
+        }
     }
     return c;
 }
@@ -62,7 +71,8 @@ static bool run_once(const mfi_sim_config *config, void *line_user, schedule_res
     }
     if (st == MF_OK && !f->started)
         st = mf_fail(err, MF_E_STATE, "the flow was never started");
-    *result = (schedule_result){mfi_sim_faults(sim), mfi_sim_crashes(sim), mfi_sim_steps(sim), f->item_count};
+    *result = (schedule_result){.faults = mfi_sim_faults(sim), .crashes = mfi_sim_crashes(sim), .restarts = mfi_sim_restarts(sim),
+                                .lapsed = mfi_sim_lapsed(sim), .steps = mfi_sim_steps(sim), .items = f->item_count};
     if (st == MF_OK)
         st = mfi_sim_close(sim, err);
     mfi_sim_destroy(sim);

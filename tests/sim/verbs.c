@@ -5,6 +5,8 @@
 
 #include "thread.h"
 
+#define RESTARTS 2      /* at most */
+
 /* ---- starting and waiting ------------------------------------------------------------------------------------------------ */
 
 static mf_run *start(mf_client *client, flow *f, mf_error *err)
@@ -234,6 +236,11 @@ static bool run_verb(mf_client *client, void *arg)
     return done;
 }
 
+typedef struct restart_call {
+    unsigned    slot;
+    mf_duration after;
+} restart_call;
+
 static void add_verb(flow *f, mfi_sim *sim, mfi_prng *prng, unsigned processes, node *n,
                      bool (*verb)(mf_client *client, verb_call *call, mf_error *err))
 {
@@ -241,6 +248,23 @@ static void add_verb(flow *f, mfi_sim *sim, mfi_prng *prng, unsigned processes, 
     *call = (verb_call){.f = f, .n = n, .verb = verb, .after = mf_microseconds(mfi_prng_below(prng, 30000)),
                         .then = mf_microseconds(mfi_prng_below(prng, 30000))};
     mfi_sim_program(sim, mfi_prng_below(prng, processes), "verb", run_verb, call);
+}
+
+/* Its process closes and another one follows, as when a new version of a program is rolled out. */
+static bool run_restart(mf_client *client, void *arg)
+{
+    const restart_call *call = arg;
+    (void)client;
+    mfi_thread_sleep(call->after);
+    mfi_sim_restart(mfi_sim_here(), call->slot);
+    return true;
+}
+
+static void add_restart(mfi_sim *sim, mfi_prng *prng, unsigned processes)
+{
+    restart_call *call = mfi_sim_new(sim, sizeof *call);
+    *call = (restart_call){.slot = mfi_prng_below(prng, processes), .after = mf_microseconds(mfi_prng_below(prng, 30000))};
+    mfi_sim_program(sim, call->slot, "restart", run_restart, call);
 }
 
 void flow_programs(flow *f, mfi_sim *sim, unsigned processes, uint64_t seed)
@@ -251,6 +275,9 @@ void flow_programs(flow *f, mfi_sim *sim, unsigned processes, uint64_t seed)
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (mfi_prng_one_in(&prng, verbs[i].odds))
             add_verb(f, sim, &prng, processes, &f->nodes[mfi_prng_below(&prng, f->node_count)], verbs[i].verb);
+    for (unsigned i = 0; i < RESTARTS; i++)
+        if (mfi_prng_one_in(&prng, 4))
+            add_restart(sim, &prng, processes);
     for (unsigned i = 0; i < f->node_count; i++)
         if (f->nodes[i].open)
             add_verb(f, sim, &prng, processes, &f->nodes[i], verb_fill);
