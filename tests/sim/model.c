@@ -109,10 +109,12 @@ static expected settle(model *m, node *n, observed o, expected e, bool may_be_ca
         return (expected){MF_STATUS_FAILED, 0, true};      /* its time was over first, perhaps before it had its message */
     if (e.open)
         return (expected){o.status, o.hash, false};
+    if (n->remove_tried && o.status == MF_STATUS_CANCELED)
+        return (expected){MF_STATUS_CANCELED, NIL_HASH, true};     /* by a cancel, or by a removal that a crash cut short: a failure above */
     bool never = o.status == MF_STATUS_PENDING && !o.started;
     if (may_be_canceled && (o.status == MF_STATUS_CANCELED || never))
         return (expected){MF_STATUS_CANCELED, NIL_HASH, false};
-    if ((n->cancel_tried || n->remove_tried) && o.status == MF_STATUS_CANCELED)
+    if (n->cancel_tried && o.status == MF_STATUS_CANCELED)
         return (expected){MF_STATUS_CANCELED, NIL_HASH, false};
     if (o.status != e.status)
         differ(m, n, what, o.status, e.status);
