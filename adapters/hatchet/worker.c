@@ -76,6 +76,61 @@ static void wait_until_told(hatchet *h)
         hatchet_log(h, MF_LOG_ERROR, "%zu outcomes could not be told; their tasks run again elsewhere", left);
 }
 
+/* ---- out of the engine's sight ---------------------------------------------------------------------------------------- *
+ * An engine that still takes us for listening gives us tasks for 5 s more, and nobody else gets them for 30 s. Canceling the
+ * stream is meant to end that, and about every other time it does not: 0.99.1 compares the time at which the stream began, in
+ * nanoseconds, with what its database has rounded to milliseconds, and passes over the end of a stream that began "later" than
+ * it did. A heartbeat tells (FAILED_PRECONDITION: no stream); where it is accepted, a new stream is opened and canceled. */
+
+#define ROUNDS 12
+#define ROUND mf_milliseconds(50)
+
+static bool is_seen(hatchet *h, const char *id)
+{
+    HatchetPb__Timestamp now = hatchet_now(h);
+    HatchetPb__Worker w = HATCHET_PB__WORKER__INIT;
+    mfi_rpc_code code = MFI_RPC_OK;
+    w.worker_id = (char *)(uintptr_t)id;
+    w.heartbeat_at = &now;
+    return hatchet_call(h, "/Dispatcher/Heartbeat", &w.base, mf_seconds(2), NULL, NULL, &code, NULL) == MF_OK && code == MFI_RPC_OK;
+}
+
+static void pause_for(mf_duration span)
+{
+    struct timespec t = {span / 1000000000, span % 1000000000};
+    nanosleep(&t, NULL);
+}
+
+/* A stream that is there for a moment only, so that its end is told from a new beginning. */
+static void blink(hatchet *h, const char *id)
+{
+    HatchetPb__Worker w = HATCHET_PB__WORKER__INIT;
+    mfi_rpc_call *call = NULL;
+    w.worker_id = (char *)(uintptr_t)id;
+    if (hatchet_begin(h, "/Dispatcher/ListenV2", &w.base, mf_seconds(2), NULL, NULL, NULL, &call, NULL) != MF_OK)
+        return;
+    pause_for(ROUND);
+    mfi_rpc_cancel(call);
+    mfi_rpc_call_unref(call);
+}
+
+static void leave_sight(hatchet *h)
+{
+    char id[HATCHET_ID_MAX];
+    pthread_mutex_lock(&h->lock);
+    memcpy(id, h->worker_id, sizeof id);
+    pthread_mutex_unlock(&h->lock);
+    for (int i = 0; i < ROUNDS; i++) {
+        pause_for(ROUND);       /* its end is told to the database */
+        if (!is_seen(h, id))
+            return;
+        if (i % 2 == 1)
+            blink(h, id);
+    }
+    hatchet_log(h, MF_LOG_WARN, "the engine does not see that the stream of actions has ended: what it sends here in the next seconds "
+                "runs 30 s later");
+}
+
 static void unsubscribe(hatchet *h)
 {
     HatchetPb__Worker w = HATCHET_PB__WORKER__INIT;
@@ -100,6 +155,8 @@ static void worker_stop(mf_worker *worker)
     h->leaving = true;
     pthread_mutex_unlock(&h->lock);
     mfi_rpc_poke(h->rpc);
+    if (was_serving)
+        leave_sight(h);
     if (h->pool != NULL) {
         mf_pool_wake_helpers(h->pool);
         (void)mf_pool_drain(h->pool);       /* jobs that had not begun see that nothing is served any more */

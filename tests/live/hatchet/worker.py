@@ -92,6 +92,10 @@ def a_stopped_worker_ends_what_runs_and_says_good_bye(engine):
             call(engine, "c_slow", f'{{"path":"{file.name}","seconds":1}}', "0s")
             wait_for(lambda: lines(file.name) == ["begin 1"], what="its begin")
         assert lines(file.name) == ["begin 1", "end 1"]
+    for _ in range(6):      # an engine that is left alone forgets about half of them
+        with Worker(engine):
+            pass
+        wait_for(lambda: not worker_listens(engine, "mageflow"), 5, "its good-bye")
 
 
 @own_engine
