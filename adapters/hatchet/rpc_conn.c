@@ -308,7 +308,6 @@ static void write_all(rpc_conn *c, int64_t now)
         if (st == MF_E_AGAIN)
             return;
         if (st != MF_OK) {
-            /* What it said before it closed tells more than that the write failed. */
             rpc_conn_drop(c, now, st == MF_E_CLOSED ? MF_E_IO : st, &err);
             return;
         }
@@ -346,6 +345,8 @@ void rpc_conn_drive(rpc_conn *c, int64_t now)
         look_alive(c, now);
     if (c->state == RPC_LEAVING)
         finish_leaving(c, now);
+    if (c->state == RPC_GREETING && c->heard_at == now)
+        rpc_conn_read(c, now);      /* TLS 1.3 refuses us after the handshake: its alert says more than the write that fails */
     if (c->state == RPC_DEAD || c->session == NULL)
         return;
     write_all(c, now);

@@ -268,6 +268,10 @@ static void drive(mfi_rpc *rpc, int64_t now)
         rpc_conn_drive(c, now);
     if (rpc->conn != NULL)
         rpc_conn_drive(rpc->conn, now);
+    if (rpc->queue.first != NULL && rpc->conn != NULL && rpc_conn_has_room(rpc->conn)) {     /* it came up just now */
+        start_calls(rpc, now);
+        rpc_conn_drive(rpc->conn, now);
+    }
     step_aside(rpc, now);
     sweep(rpc);
 }

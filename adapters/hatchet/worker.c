@@ -82,17 +82,18 @@ static void wait_until_told(hatchet *h)
  * nanoseconds, with what its database has rounded to milliseconds, and passes over the end of a stream that began "later" than
  * it did. A heartbeat tells (FAILED_PRECONDITION: no stream); where it is accepted, a new stream is opened and canceled. */
 
-#define ROUNDS 12
+#define ROUNDS 24
 #define ROUND mf_milliseconds(50)
 
-static bool is_seen(hatchet *h, const char *id)
+static bool is_unseen(hatchet *h, const char *id)
 {
     HatchetPb__Timestamp now = hatchet_now(h);
     HatchetPb__Worker w = HATCHET_PB__WORKER__INIT;
     mfi_rpc_code code = MFI_RPC_OK;
     w.worker_id = (char *)(uintptr_t)id;
     w.heartbeat_at = &now;
-    return hatchet_call(h, "/Dispatcher/Heartbeat", &w.base, mf_seconds(2), NULL, NULL, &code, NULL) == MF_OK && code == MFI_RPC_OK;
+    return hatchet_call(h, "/Dispatcher/Heartbeat", &w.base, mf_seconds(2), NULL, NULL, &code, NULL) != MF_OK &&
+           (code == MFI_RPC_FAILED_PRECONDITION || code == MFI_RPC_NOT_FOUND);
 }
 
 static void pause_for(mf_duration span)
@@ -120,13 +121,17 @@ static void leave_sight(hatchet *h)
     pthread_mutex_lock(&h->lock);
     memcpy(id, h->worker_id, sizeof id);
     pthread_mutex_unlock(&h->lock);
-    for (int i = 0; i < ROUNDS; i++) {
+    unsigned unseen = 0, enough = 1;
+    for (int i = 0; i < ROUNDS && unseen < enough; i++) {
         pause_for(ROUND);       /* its end is told to the database */
-        if (!is_seen(h, id))
-            return;
-        if (i % 2 == 1)
+        unseen = is_unseen(h, id) ? unseen + 1 : 0;
+        if (unseen == 0 && i % 4 == 1) {
             blink(h, id);
+            enough = 3;         /* a busy engine may hear of its beginning late */
+        }
     }
+    if (unseen >= enough)
+        return;
     hatchet_log(h, MF_LOG_WARN, "the engine does not see that the stream of actions has ended: what it sends here in the next seconds "
                 "runs 30 s later");
 }
