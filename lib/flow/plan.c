@@ -86,6 +86,12 @@ bool mfi_plan_reserve_entries(mfi_plan *plan, size_t n)
     return HAS_ROOM_FOR(plan, n, entries, entry_count, entry_capacity);
 }
 
+bool mfi_plan_reserve_outcomes(mfi_plan *plan, size_t n)
+{
+    return HAS_ROOM_FOR(plan, n, outcomes, outcome_count, outcome_capacity) &&
+           HAS_ROOM_FOR(plan, n, settles, settle_count, settle_capacity);
+}
+
 void mfi_plan_entry(mfi_plan *plan, const mf_spec *spec, const mf_unit *unit, uint32_t attempt, mf_message *message)
 {
     if (!HAS_ROOM(plan, entries, entry_count, entry_capacity)) {

@@ -59,6 +59,8 @@ mf_status mfi_plan_fail(mfi_plan *plan, mf_status st, const char *what);
 
 /** Have room for n more entries at once, where so many are about to come. False: the plan has failed. */
 bool mfi_plan_reserve_entries(mfi_plan *plan, size_t n);
+/** The same for outcomes, each of which settles a delivery. */
+bool mfi_plan_reserve_outcomes(mfi_plan *plan, size_t n);
 
 /* Each adds one effect and takes references of its own, but for the message of mfi_plan_entry, which is consumed, on
  * failure too, and the value of mfi_plan_outcome, which is borrowed until the commit. */

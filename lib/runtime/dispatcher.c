@@ -39,7 +39,8 @@ void mfi_dispatcher_init(mfi_dispatcher *d)
 
 /* ---- desks ------------------------------------------------------------------------------------------------------- */
 
-/* A new one has room for a page of a swarm's items, which is what a swarm begins with. The lock is held. */
+/* A new one has room for a page of a swarm's items, which is what a swarm begins with, and for the outcomes that wait for each other.
+ * The lock is held. */
 struct mfi_desk *mfi_desk_take(mf_client *client)
 {
     struct mfi_desk *desk = client->dispatcher.desks;
@@ -51,8 +52,9 @@ struct mfi_desk *mfi_desk_take(mf_client *client)
     if (desk == NULL)
         return NULL;
     mfi_plan_init(&desk->plan, client->allocator, &client->limits, &client->framework);
-    if (mfi_plan_reserve_entries(&desk->plan, MFI_DRAW_PAGE))
+    if (mfi_plan_reserve_entries(&desk->plan, MFI_DRAW_PAGE) && mfi_plan_reserve_outcomes(&desk->plan, MFI_LATER_MAX))
         return desk;
+    mfi_plan_fini(&desk->plan);
     mf_delete(client->allocator, desk);
     return NULL;
 }
