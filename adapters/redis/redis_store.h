@@ -13,6 +13,7 @@ typedef struct mfi_redis_store_options {
                                               another, whose wall_ms is then the store's time */
     const mfi_redis_address *address;      /* borrowed for the call */
     int64_t                  lease_ms;     /* 0: 30 s; below: none, and what a killed process held stays held. For tests */
+    mf_duration              poll;         /* others' commits are looked for that often, if nothing tells of them; 0: 1 s. For tests */
     mf_duration              timeout;      /* of one operation; 0: the link's request_timeout, 10 s */
 } mfi_redis_store_options;
 

@@ -199,7 +199,7 @@ static void init_locks(struct mfi_rs *s)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->watch_lock, NULL);
-    pthread_cond_init(&s->watch_idle, NULL);
+    pthread_cond_init(&s->watch_idle, &attr);
     pthread_cond_init(&s->listen, &attr);
     pthread_condattr_destroy(&attr);
 }
@@ -213,6 +213,7 @@ mf_status mfi_redis_store_create(const mfi_redis_store_options *o, mf_store **ou
     s->allocator = o->allocator;
     s->clock = o->clock != mf_clock_default() ? o->clock : NULL;
     s->timeout = o->timeout;
+    s->poll = o->poll > 0 ? o->poll : mf_milliseconds(MFI_RS_POLL_MS);
     s->lease_ms = o->lease_ms == 0 ? 30000 : o->lease_ms > 0 ? o->lease_ms : 0;
     init_locks(s);
     mf_status st = mfi_redis_create(&(mfi_redis_options){.address = o->address, .name = "mageflow-store"}, &s->link, err);

@@ -22,7 +22,9 @@
 
 #define MFI_RS_PREFIX    "mageflow:"
 #define MFI_RS_LINES_MAX 10000
-#define MFI_RS_POLL_MS   500        /* how long another process's commit may go unnoticed */
+#define MFI_RS_WAKE      MFI_RS_PREFIX "wake"
+#define MFI_RS_POLL_MS   1000       /* how long another process's commit may go unnoticed at most */
+#define MFI_RS_REST_MS   20         /* between two looks at them */
 
 typedef enum mfi_rs_script {
     MFI_RS_CLAIM, MFI_RS_COMMIT, MFI_RS_EXPIRED, MFI_RS_LEASE, MFI_RS_LIST, MFI_RS_NOTES, MFI_RS_OUTBOX, MFI_RS_OUTCOMES,
@@ -56,7 +58,8 @@ struct mfi_rs {
     pthread_mutex_t          watch_lock;
     pthread_cond_t           watch_idle, listen;
     struct mfi_rs_watcher   *watchers;       /* W */
-    bool                     listening, closing;          /* W */
+    bool                     listening, listened, closing;    /* W  the thread has begun, has ended; is to end */
+    mf_duration              poll;           /* I */
     pthread_t                listener;       /* W */
 };
 

@@ -3,11 +3,14 @@
  * A watcher is marked busy while it is called, and one that is going away is unlinked only when it is not: so unwatch
  * returns after the last call, and whoever walks the list finds the node it stands on still in it.
  *
- * Each commit moves a counter in the server, and its answer says how far. A thread, begun with the first watcher who asks for
- * it, looks at the counter every MFI_RS_POLL_MS: if it moved beyond what our own commits were told, somebody else's did it. */
+ * Each commit moves a counter in the server, and its answer says how far. One that others may wait for (a status changed,
+ * a message became due) also writes into a stream of one entry. A thread, begun with the first watcher who asks for it, waits
+ * for that on the link's second connection; then, and every s->poll in any case, it looks at the counter: if it moved beyond
+ * what our own commits were told, somebody else's did it. Results of a swarm's items wake nobody. */
 #include "store_impl.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "clock.h"
@@ -67,38 +70,107 @@ void mfi_rs_committed(struct mfi_rs *s, uint64_t count)
     atomic_compare_exchange_strong_explicit(&s->commits_seen, &before, count, memory_order_relaxed, memory_order_relaxed);
 }
 
+/* Ours may move it on while we ask; then it is asked again. */
 static bool moved(struct mfi_rs *s)
 {
+    for (int tries = 0; tries < 4; tries++) {
+        mfi_redis_request *rq = mfi_redis_request_create(s->link);
+        mfi_redis_replies *r;
+        mfi_redis_add(rq, MF_STR_LIT("GET"), MF_STR_LIT(MFI_RS_PREFIX "x"));
+        uint64_t before = atomic_load_explicit(&s->commits_seen, memory_order_relaxed);
+        if (mfi_rs_ask(s, rq, &r, NULL) != MF_OK)
+            return false;
+        uint64_t count = mfi_rs_uint(&r->at[0]);
+        mfi_redis_replies_destroy(r);
+        if (count == before)
+            return false;
+        if (atomic_compare_exchange_strong_explicit(&s->commits_seen, &before, count, memory_order_relaxed, memory_order_relaxed))
+            return true;
+    }
+    return true;    /* a needless look is cheap */
+}
+
+/* Where the stream stands: what comes after it is news. */
+static void find_last(struct mfi_rs *s, char last[48])
+{
     mfi_redis_request *rq = mfi_redis_request_create(s->link);
-    mfi_redis_replies *r;
-    mfi_redis_add(rq, MF_STR_LIT("GET"), MF_STR_LIT(MFI_RS_PREFIX "x"));
-    uint64_t before = atomic_load_explicit(&s->commits_seen, memory_order_relaxed);
-    if (mfi_rs_ask(s, rq, &r, NULL) != MF_OK)
-        return false;
-    uint64_t count = mfi_rs_uint(&r->at[0]);
+    mfi_redis_replies *r = NULL;
+    snprintf(last, 48, "0-0");
+    mfi_redis_add(rq, MF_STR_LIT("XREVRANGE"), MF_STR_LIT(MFI_RS_WAKE), MF_STR_LIT("+"), MF_STR_LIT("-"), MF_STR_LIT("COUNT"),
+                  MF_STR_LIT("1"));
+    if (mfi_rs_ask(s, rq, &r, NULL) == MF_OK && r->at[0].count == 1 && r->at[0].items[0].count == 2)
+        snprintf(last, 48, "%s", r->at[0].items[0].items[0].text.at);
     mfi_redis_replies_destroy(r);
-    /* Ours may have moved it on meanwhile; then the next look tells. */
-    return count != before &&
-           atomic_compare_exchange_strong_explicit(&s->commits_seen, &before, count, memory_order_relaxed, memory_order_relaxed);
+}
+
+/* Until something is written there, or the poll's time is over. False: it cannot be waited for (no permission, no connection). */
+static bool wait_for_news(struct mfi_rs *s, char last[48])
+{
+    char block[24];
+    mfi_redis_request *rq = mfi_redis_request_create(s->link);
+    mfi_redis_replies *r = NULL;
+    mfi_redis_add(rq, MF_STR_LIT("XREAD"), MF_STR_LIT("BLOCK"),
+                  mf_str_of(block, (size_t)snprintf(block, sizeof block, "%lld", (long long)(s->poll / 1000000))),
+                  MF_STR_LIT("STREAMS"), MF_STR_LIT(MFI_RS_WAKE), mf_cstr(last));
+    mf_status st = mfi_redis_call(s->link, rq, MFI_REDIS_HOW(.within = MF_FOREVER, .blocking = true, .blocks = s->poll), &r, NULL);
+    if (st == MF_OK && r->at[0].type == MFI_REDIS_ARRAY && r->at[0].count == 1 && r->at[0].items[0].count == 2) {
+        const mfi_redis_reply *entries = &r->at[0].items[0].items[1];
+        if (entries->count > 0 && entries->items[entries->count - 1].count == 2)
+            snprintf(last, 48, "%s", entries->items[entries->count - 1].items[0].text.at);
+    }
+    mfi_redis_replies_destroy(r);
+    return st == MF_OK;
+}
+
+/* The lock is held. */
+static void pause_for(struct mfi_rs *s, mf_duration time)
+{
+    int64_t until = mfi_now_ns(NULL) + time;
+    struct timespec at = {until / 1000000000, until % 1000000000};
+    while (!s->closing && pthread_cond_timedwait(&s->listen, &s->watch_lock, &at) != ETIMEDOUT)
+        ;
 }
 
 static void *listen(void *arg)
 {
     struct mfi_rs *s = arg;
+    char last[48];
+    find_last(s, last);
     pthread_mutex_lock(&s->watch_lock);
-    while (!s->closing) {
-        int64_t until = mfi_now_ns(NULL) + mf_milliseconds(MFI_RS_POLL_MS);
-        struct timespec at = {until / 1000000000, until % 1000000000};
-        int rc = pthread_cond_timedwait(&s->listen, &s->watch_lock, &at);
-        if (s->closing || rc != ETIMEDOUT)
-            continue;
+    while (!s->closing) {       /* the first look is for what came before the stream was looked at */
         pthread_mutex_unlock(&s->watch_lock);
         if (moved(s))
             mfi_rs_tell(s, &(struct mfi_rs_news){.delayed_ms = INT64_MAX, .elsewhere = true});
+        bool waited = wait_for_news(s, last);
         pthread_mutex_lock(&s->watch_lock);
+        /* A short rest, so that many commits of others are one piece of news. */
+        pause_for(s, mf_milliseconds(waited ? MFI_RS_REST_MS : MFI_RS_POLL_MS));
     }
+    s->listened = true;
+    pthread_cond_broadcast(&s->watch_idle);
     pthread_mutex_unlock(&s->watch_lock);
     return NULL;
+}
+
+/* The interrupt may come before the wait that it is to end. */
+static void stop_listening(struct mfi_rs *s)
+{
+    pthread_mutex_lock(&s->watch_lock);
+    s->closing = true;
+    pthread_cond_broadcast(&s->listen);
+    bool listening = s->listening;
+    while (listening && !s->listened) {
+        pthread_mutex_unlock(&s->watch_lock);
+        mfi_redis_interrupt(s->link);
+        pthread_mutex_lock(&s->watch_lock);
+        int64_t until = mfi_now_ns(NULL) + mf_milliseconds(20);
+        struct timespec at = {until / 1000000000, until % 1000000000};
+        if (!s->listened)
+            pthread_cond_timedwait(&s->watch_idle, &s->watch_lock, &at);
+    }
+    pthread_mutex_unlock(&s->watch_lock);
+    if (listening)
+        pthread_join(s->listener, NULL);
 }
 
 /* ---- watchers --------------------------------------------------------------------------------------------------- */
@@ -155,13 +227,7 @@ void mfi_rs_unwatch(mf_store *base, void *user)
 
 void mfi_rs_watch_fini(struct mfi_rs *s)
 {
-    pthread_mutex_lock(&s->watch_lock);
-    s->closing = true;
-    pthread_cond_broadcast(&s->listen);
-    bool listening = s->listening;
-    pthread_mutex_unlock(&s->watch_lock);
-    if (listening)
-        pthread_join(s->listener, NULL);
+    stop_listening(s);
     while (s->watchers != NULL) {
         struct mfi_rs_watcher *w = s->watchers;
         s->watchers = w->next;

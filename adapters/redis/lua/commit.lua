@@ -142,6 +142,7 @@ end
 
 -- ---- writes ---------------------------------------------------------------------------------------------------------
 
+local changed = false        -- a status is another one, or a lock is gone: others may wait for that
 local told = {}              -- places of the states with which a record ended; 0 is the batch's own
 
 local function write_deadline(k, s)
@@ -158,7 +159,9 @@ local function write_deadline(k, s)
 end
 
 local function write_state(place, k, s, v)
-    local before = call('HGET', record(k), 's')
+    local was = call('HMGET', record(k), 's', 'lk')
+    local before = was[1]
+    changed = changed or before ~= s.status or (s.lock == '0' and was[2] and was[2] ~= '0')
     if not ended(before) and ended(s.status) then
         told[#told + 1] = show(place)
     end
@@ -305,6 +308,9 @@ for _, n in ipairs(notes) do
     end
 end
 local r, d = news()
+if changed or ready > 0 or delayed or #removals > 0 or #notes > 0 then
+    call('XADD', P .. 'wake', 'MAXLEN', 1, '*', 'x', '')
+end
 local a = {'ok', show(call('INCR', P .. 'x')), r, d}
 for _, place in ipairs(told) do
     a[#a + 1] = place

@@ -101,6 +101,38 @@ Test(redis_store, a_commit_in_another_process_is_heard_of_and_our_own_is_not)
     mf_store_destroy(theirs);
 }
 
+/* Long before the next poll. */
+Test(redis_store, what_others_wait_for_is_heard_of_at_once)
+{
+    s = (redis_server)REDIS_SERVER(NULL);
+    redis_server_start(&s);
+    mfi_redis_address address;
+    mf_store *ours, *theirs = open_as("");
+    mf_error err = {0};
+    char url[64];
+    fake_event heard = FAKE_EVENT;
+    snprintf(url, sizeof url, "redis://127.0.0.1:%u", s.port);
+    cr_assert(eq(int, mfi_redis_address_from_url(url, &address, &err), MF_OK));
+    cr_assert(eq(int, mfi_redis_store_create(&(mfi_redis_store_options){.address = &address, .poll = mf_minutes(10)}, &ours, &err),
+                 MF_OK), "%s", err.text);
+    cr_assert(eq(int, mf_store_watch_start(ours, &(mf_store_watch){.elsewhere = hear, .user = &heard}), MF_OK));
+    mf_spec *swarm = put_swarm(theirs, 1);      /* nobody waits for what is new */
+    mf_state state = {.status = MF_STATUS_CANCELED};
+    commit(theirs, &(mf_batch){.key = swarm->key, .version = 0, .state = &state});
+    fake_await(&heard, 1);
+    mf_spec *call = mf_spec_create(NULL, MF_KIND_TASK, MF_STR_LIT("resize"));
+    mf_entry entry = {.spec = call, .attempt = 1};
+    commit(theirs, &(mf_batch){.entries = &entry, .entry_count = 1});
+    fake_await(&heard, 2);
+    char length[64];
+    live_call(mfi_redis_store_link(theirs), "XLEN mageflow:wake", length, NULL);
+    cr_assert(eq(str, length, "1"));
+    mf_spec_unref(call);
+    mf_spec_unref(swarm);
+    mf_store_destroy(ours);     /* its wait in the server is ended */
+    mf_store_destroy(theirs);
+}
+
 /* ---- restarts --------------------------------------------------------------------------------------------------- */
 
 enum { WRITERS = 4, EACH = 1500 };
