@@ -75,13 +75,16 @@ static void lose(taskiq *t, taskiq_queue *q, mf_str entry)
     t->host->ops->stop(t->host, mf_str_of(id, len));
 }
 
-/* For a list there is nothing to lose here: whether a payload is still in our in-flight list shows when it is settled. */
+/* For a list there is nothing to lose here: whether a payload is still in our in-flight list shows when it is settled. What is
+ * there beside what we hold has never arrived. */
 static void renewed(void *user, mf_status st, mfi_redis_replies *replies, const mf_error *err)
 {
     asking *a = user;
     taskiq *t = a->owner;
     (void)err;
     a->queue->renewing = false;
+    if (st == MF_OK && a->queue->list && replies->count == 2)
+        taskiq_list_length(t, a->queue, replies->at[1].integer);
     for (size_t i = 0; st == MF_OK && !a->queue->list && i < replies->count; i++)
         for (size_t k = 0; replies->at[i].type == MFI_REDIS_ARRAY && k < replies->at[i].count; k++)
             lose(t, a->queue, replies->at[i].items[k].text);
@@ -137,6 +140,7 @@ static void renew(taskiq *t, taskiq_queue *q)
     }
     mfi_redis_request *rq = mfi_redis_request_create(t->redis);
     add_renew_list(t, q, rq);
+    mfi_redis_add(rq, MF_STR_LIT("LLEN"), mf_cstr(q->inflight));
     ask(t, q, rq, true, renewed, &q->renewing);
 }
 

@@ -173,6 +173,21 @@ static size_t take_list(taskiq_source *s, mfi_redis_replies *replies)
     return n;
 }
 
+size_t taskiq_take_stranded(taskiq_source *s, mfi_redis_replies *replies, const mfi_redis_reply *const *payloads, size_t n)
+{
+    taskiq_batch *batch = batch_of(s->owner, replies);
+    size_t taken = 0;
+    for (size_t i = 0; batch != NULL && i < n; i++) {
+        taskiq_job *job = job_of_list(s, batch, payloads[i], 0);
+        if (job == NULL)
+            break;
+        taskiq_jobs_start(s->owner, &job, 1);
+        taken++;
+    }
+    taskiq_batch_unref(batch);
+    return taken;
+}
+
 /* BLMOVE brings one payload and no more: whether its worker died before is asked for, and then it starts. Nothing else is
  * read meanwhile, since a suspect runs alone. */
 static void deaths_known(void *user, mf_status st, mfi_redis_replies *replies, const mf_error *err)
@@ -237,7 +252,7 @@ static void group_gone(taskiq_source *s, const mf_error *err)
     taskiq *t = s->owner;
     char quoted[MFI_TASKIQ_NAME_MAX + 2];
     bool named = false;
-    taskiq_log(t, MF_LOG_WARN, "a queue or its group is gone; making it anew");
+    taskiq_log(t, MF_LOG_WARN, "a queue or its group is gone, and what waited there is lost; making it anew");
     for (size_t i = 0; i < s->count; i++) {
         snprintf(quoted, sizeof quoted, "'%s'", s->queues[i]->name);
         named = named || strstr(err->text, quoted) != NULL;
@@ -265,6 +280,7 @@ static void read_failed(taskiq_source *s, mf_status st, const mf_error *err)
         taskiq_log(t, MF_LOG_WARN, "cannot read: %s", err->text);
     }
     pthread_mutex_lock(&t->lock);
+    s->doubtful = s->queues[0]->list;
     s->not_before_ns = mfi_now_ns(t->clock) + pause;
     pthread_mutex_unlock(&t->lock);
 }
@@ -386,7 +402,7 @@ void taskiq_read_all(taskiq *t)
         if (t->serving && !s->reading && s->not_before_ns != 0 && now_ns == INT64_MAX)
             now_ns = mfi_now_ns(t->clock);
         unsigned room = room_of(t, s, now_ns);
-        bool wait = !list || !s->more;
+        bool wait = !list || !s->more, recover = s->doubtful;
         if (room > 0) {
             s->reading = true;
             s->not_before_ns = 0;
@@ -394,7 +410,7 @@ void taskiq_read_all(taskiq *t)
         pthread_mutex_unlock(&t->lock);
         if (room == 0)
             continue;
-        mf_status st = list ? read_list(s, room, wait) : read_streams(s, room, wait);
+        mf_status st = recover ? taskiq_recover(s) : list ? read_list(s, room, wait) : read_streams(s, room, wait);
         if (st != MF_OK) {
             pthread_mutex_lock(&t->lock);
             s->reading = false;

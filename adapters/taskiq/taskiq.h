@@ -4,6 +4,7 @@
  *   adapter.c     the table of operations, and the I/O thread's timer
  *   worker.c      starting, draining and stopping to serve
  *   source.c      reading queues: streams, and lists over an in-flight list
+ *   recover.c     what a list gave us, and a lost connection did not bring
  *   invoker.c     from a payload to a call, on the pool
  *   settle.c      from an outcome back to Redis, in batches
  *   lease.c       what we hold stays ours, what the dead held becomes somebody's, what was put off becomes due
@@ -66,6 +67,7 @@ typedef struct taskiq_source {
     size_t        count;
     bool          reading;              /* L  a read is under way */
     bool          more;                 /* L  list: the last take was full */
+    bool          doubtful;             /* L  list: something of ours there may never have arrived */
     uint64_t      empties;              /* L  answers with nothing in them */
     int64_t       not_before_ns;        /* L  after a failed read */
 } taskiq_source;
@@ -218,6 +220,12 @@ int64_t   taskiq_reads_tick(taskiq *t, int64_t now_ns);        /* io: those that
 void      taskiq_group_create(taskiq *t, taskiq_queue *queue);
 /* Entries that a claim made ours; the replies are kept where there are any. io */
 size_t    taskiq_take_claimed(taskiq *t, taskiq_queue *queue, mfi_redis_replies *replies, const mfi_redis_reply *entries);
+
+size_t    taskiq_take_stranded(taskiq_source *s, mfi_redis_replies *replies, const mfi_redis_reply *const *payloads, size_t n);
+
+/* recover.c */
+mf_status taskiq_recover(taskiq_source *s);            /* in the place of a read */
+void      taskiq_list_length(taskiq *t, taskiq_queue *queue, int64_t length);     /* io: so many are in our in-flight list */
 
 /* invoker.c */
 taskiq_job *taskiq_job_create(taskiq *t, taskiq_queue *queue, taskiq_batch *batch);
