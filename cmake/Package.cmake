@@ -26,6 +26,10 @@ install(TARGETS mageflow_testing EXPORT mageflow-shared LIBRARY COMPONENT Develo
 install(TARGETS mageflow_testing_static EXPORT mageflow-whole-static ARCHIVE COMPONENT Development)
 install(DIRECTORY lib/include/mageflow DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT Development
     FILES_MATCHING PATTERN "*.h")
+if(MAGEFLOW_TASKIQ)
+    install(DIRECTORY adapters/taskiq/include/mageflow DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT Development
+        FILES_MATCHING PATTERN "*.h")
+endif()
 
 # The static libraries are exported apart: only who asks for one needs what stands behind it.
 foreach(set shared pool-static whole-static)

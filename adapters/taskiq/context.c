@@ -39,10 +39,16 @@ static mf_status show(taskiq *t, const char *result_key, const mf_message *progr
     return st;
 }
 
+/* What the task may look at stands inside its job. */
+static const taskiq_job *job_of(const mf_context *ctx)
+{
+    return (const taskiq_job *)(const void *)((const char *)ctx->info.raw_context - offsetof(taskiq_job, raw));
+}
+
 static mf_status context_progress(mf_context *ctx, const mf_message *progress)
 {
     taskiq *t = taskiq_of(ctx->adapter);
-    const taskiq_job *job = ctx->info.raw_context;
+    const taskiq_job *job = job_of(ctx);
     const mf_key *key = &ctx->info.task_data.signature;
     mf_status st = job->result_key != NULL ? show(t, job->result_key, progress) : MF_OK;
     return mf_key_is_set(key) ? mf_store_progress(t->store, key, progress) : st;
@@ -60,7 +66,7 @@ void taskiq_extract_execution_info(mf_adapter *base, const mf_delivery *d, mf_ex
     taskiq_job *job = d->native;
     *out = (mf_execution_info){
         .task_data = {.signature = d->unit.key, .container = job->meta.container, .index = d->unit.index, .epoch = d->unit.epoch},
-        .workflow_id = d->id, .task_name = d->task, .attempt_number = d->attempt, .raw_context = job,
+        .workflow_id = d->id, .task_name = d->task, .attempt_number = d->attempt, .raw_context = &job->raw,
     };
 }
 

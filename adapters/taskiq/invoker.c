@@ -254,6 +254,10 @@ static bool prepare(taskiq_job *job)
                                   .error = job->meta.error, .attempt = attempt_of(job), .native = job};
     if (job->flow)
         job->delivery.unit = job->meta.unit;
+    job->raw = (mf_taskiq_message){.struct_size = sizeof job->raw, .task_id = job->message.id, .task_name = job->message.name,
+                                   .queue = mf_cstr(job->queue->name), .entry = mf_cstr(job->entry), .payload = job->payload,
+                                   .deliveries = job->deliveries, .labels = job->message.labels,
+                                   .labels_types = job->message.types, .args = job->message.args, .kwargs = job->message.kwargs};
     set_timeout(job);
     return true;
 }

@@ -26,6 +26,7 @@
 
 #include <mageflow/adapter.h>
 #include <mageflow/pool.h>
+#include <mageflow/taskiq.h>
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -117,6 +118,7 @@ struct taskiq_job {
     bool           prepared;                /* everything above is set */
     taskiq_task   *task;                    /* NULL: none of that name here */
     mf_delivery    delivery;
+    mf_taskiq_message raw;                  /* what the task may ask for */
     char           id[128];                 /* of a message that cannot be read */
     int64_t        started_ns;
     atomic_bool    settled;                 /* handed to the I/O thread */

@@ -81,7 +81,7 @@ typedef struct mf_execution_info {
     mf_str       workflow_id;       /* the manager's id of this run */
     mf_str       task_name;
     uint32_t     attempt_number;    /* from 1, across retries and redelivery */
-    void        *raw_context;       /* the adapter's public struct, see its header; NULL: it has none */
+    void        *raw_context;       /* the adapter's public struct (mageflow/<name>.h); NULL: it has none */
 } mf_execution_info;
 const mf_execution_info *mf_context_execution_info(const mf_context *ctx);
 

@@ -136,6 +136,24 @@ async def labels_come_back_in_the_result(tools, server):
     worker.stop()
 
 
+async def a_task_may_look_at_the_message_as_it_came(tools, server):
+    for kind in ("stream", "list"):
+        server.redis.flushall()
+        worker = Worker(tools, server, f"&broker={kind}")
+        broker = broker_of(server, kind)
+        await broker.startup()
+        task = await kick(broker, "raw", labels={"team": "blue", "prio": 5}, task_id="mine", key=[3])
+        result = await result_of(task)
+        assert not result.is_err, result
+        got = result.return_value
+        payload = json.loads(got.pop("payload"))
+        assert payload["labels_types"]["prio"] == 2 and payload["task_id"] == "mine", payload
+        assert got == {"id": "mine", "name": "raw", "queue": QUEUE, "in_stream": kind == "stream",
+                       "labels": {"team": "blue", "prio": "5"}, "args": [], "kwargs": {"key": [3]}}, got
+        await broker.shutdown()
+        worker.stop()
+
+
 async def a_result_that_python_has_no_form_for_is_an_error(tools, server):
     worker = Worker(tools, server)
     broker = broker_of(server)
@@ -335,7 +353,7 @@ async def python_starts_a_flow_and_awaits_it(tools, server):
 
 
 TESTS = [python_sends_and_c_serves, python_batches_are_all_served, c_sends_and_python_serves, c_sends_and_c_serves,
-         without_a_result_backend_none_is_written,
+         without_a_result_backend_none_is_written, a_task_may_look_at_the_message_as_it_came,
          labels_come_back_in_the_result, a_result_that_python_has_no_form_for_is_an_error, progress_is_read_by_python,
          retries_cross_python_and_c, a_requeue_by_python_reaches_c, timeout_and_ack_type_labels_hold,
          python_and_c_workers_share_a_group, flows_hold_tasks_of_both,

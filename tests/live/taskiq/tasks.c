@@ -1,5 +1,6 @@
 /* Tasks for the tests against real taskiq: a module for `mageflow worker --load`. */
 #include <mageflow/mageflow.h>
+#include <mageflow/taskiq.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +118,35 @@ static mf_status progress(mf_context *ctx, const mf_message *in, mf_message **ou
     return st;
 }
 
+/* What TaskIQ gave. */
+static mf_status raw(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    const mf_taskiq_message *m = mf_context_execution_info(ctx)->raw_context;
+    mf_builder b;
+    (void)in, (void)user;
+    mf_builder_init(&b, NULL, NULL);
+    mf_build_map(&b, 8);
+    mf_build_key(&b, "id");
+    mf_build_str(&b, m->task_id);
+    mf_build_key(&b, "name");
+    mf_build_str(&b, m->task_name);
+    mf_build_key(&b, "queue");
+    mf_build_str(&b, m->queue);
+    mf_build_key(&b, "in_stream");
+    mf_build_bool(&b, m->entry.len > 0);
+    mf_build_key(&b, "payload");
+    mf_build_str(&b, m->payload);
+    mf_build_key(&b, "labels");
+    mf_build_value(&b, m->labels);
+    mf_build_key(&b, "args");
+    mf_build_value(&b, m->args);
+    mf_build_key(&b, "kwargs");
+    mf_build_value(&b, m->kwargs);
+    mf_status st = mf_builder_finish(&b, out, NULL);
+    mf_builder_fini(&b);
+    return st;
+}
+
 /* What no Python has a form for. */
 static mf_status odd(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
 {
@@ -145,6 +175,7 @@ MF_MODULE
         {.name = "third_by_label", .run = third_time},
         {.name = "progress", .run = progress},
         {.name = "odd", .run = odd},
+        {.name = "raw", .run = raw},
     };
     mf_status st = MF_OK;
     for (size_t i = 0; st == MF_OK && i < sizeof tasks / sizeof *tasks; i++) {
