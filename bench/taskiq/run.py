@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""run.py [--quick] [--json FILE] [--only SECTION] BUILD: the TaskIQ bridge beside others on one Redis; see README.md here.
+"""run.py [--quick] [--rounds N] [--json FILE] [--only SECTION] BUILD: the TaskIQ bridge beside others on one Redis; see README.md here.
 
 All in one run: in each round every contestant has its turn, and a ratio is the median of the rounds' own ratios. Goals are
 printed next to the figures; nothing passes or fails by time.
@@ -24,8 +24,8 @@ def verdict(value, goal, at_least=True):
 
 
 class Bench:
-    def __init__(self, build, quick):
-        self.quick, self.rounds = quick, 2 if quick else 7
+    def __init__(self, build, quick, rounds):
+        self.quick, self.rounds = quick, rounds or (2 if quick else 7)
         self.ours, self.bare, self.python = Mageflow(build), Bare(build), Python()
         self.all = [self.ours, self.bare, self.python, Asynq(), BullMQ()]
         self.absent = [c for c in self.all if c.missing()]
@@ -317,11 +317,12 @@ SECTIONS = ["tasks", "enqueue", "ping", "memory", "killed"]
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, help="7, and 2 with --quick")
     parser.add_argument("--json", help="the figures of each round go there")
     parser.add_argument("--only", choices=SECTIONS, action="append")
     parser.add_argument("build")
     given = parser.parse_args()
-    bench = Bench(given.build, given.quick)
+    bench = Bench(given.build, given.quick, given.rounds)
     began = time.monotonic()
     bench.report(given.only or SECTIONS)
     print(f"\n(took {time.monotonic() - began:.0f} s)")
