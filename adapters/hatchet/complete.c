@@ -77,9 +77,10 @@ void hatchet_tell(hatchet_job *job, hatchet_event event, bool final, mf_str payl
 /* As Python's SDK reads it: "<Kind>: <message>", then lines of detail. */
 void hatchet_fail(hatchet_job *job, bool final, const char *type, const char *text)
 {
-    char line[4096 + 256];
-    int len = snprintf(line, sizeof line, "%s: %s\n", type, text);
-    hatchet_tell(job, HATCHET_FAILED, final, mf_str_of(line, len < (int)sizeof line ? (size_t)len : sizeof line - 1));
+    char line[4096 + 256];      /* what does not fit is cut */
+    snprintf(line, sizeof line, "%s: %s\n", type, text);
+    hatchet_make_utf8(line);
+    hatchet_tell(job, HATCHET_FAILED, final, mf_cstr(line));
 }
 
 static void tell_failure(hatchet_job *job, const mf_message *error)
@@ -169,7 +170,7 @@ static void keep_or_drop(hatchet *h, hatchet_news *n, const mfi_rpc_end *end, bo
         news_free(h, n);
         return;
     }
-    n->alone = n->alone || (together && end->code == MFI_RPC_INVALID_ARGUMENT);
+    n->alone = n->alone || (together && (end->code == MFI_RPC_INVALID_ARGUMENT || end->code == MFI_RPC_INTERNAL));
     push(&h->telling, n);
 }
 

@@ -11,6 +11,7 @@ static mf_status context_log(mf_context *ctx, mf_str line)
     size_t len = line.len < sizeof text - 1 ? line.len : sizeof text - 1;
     memcpy(text, line.at, len);
     text[len] = '\0';
+    hatchet_make_utf8(text);
     l.task_run_external_id = job->action->task_run_external_id;
     l.created_at = &now;
     l.message = text;

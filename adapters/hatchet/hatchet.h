@@ -158,6 +158,8 @@ mf_status             hatchet_call(hatchet *h, const char *method, const Protobu
 mf_status             hatchet_begin(hatchet *h, const char *method, const ProtobufCMessage *request, mf_duration within,
                                     mfi_rpc_message_fn *message, mfi_rpc_ended_fn *ended, void *user, mfi_rpc_call **out, mf_error *err);
 HatchetPb__Timestamp  hatchet_now(hatchet *h);
+/* What is no UTF-8 becomes question marks: half a character where a text was cut, or what a program wrote into its log. */
+void                  hatchet_make_utf8(char *text);
 /* A value as a JSON object; what is no map stands in {"hatchet_results": …}. Free with mf_json_free. */
 mf_status             hatchet_object(hatchet *h, mf_value value, char **json, size_t *len, mf_error *err);
 /* And back. */

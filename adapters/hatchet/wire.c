@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "json.h"
 #include "memory.h"
+#include "verify.h"
 
 #define WRAP "hatchet_results"      /* where the original puts what is no object */
 
@@ -70,6 +71,14 @@ HatchetPb__Timestamp hatchet_now(hatchet *h)
     t.seconds = ms / 1000;
     t.nanos = (int32_t)(ms % 1000) * 1000000;
     return t;
+}
+
+/* A message with a text that is no UTF-8 is refused as a whole, by Go's protobuf. */
+void hatchet_make_utf8(char *text)
+{
+    size_t len = strlen(text);
+    for (size_t at = mfi_utf8_valid(mf_str_of(text, len)); at < len; at += mfi_utf8_valid(mf_str_of(text + at, len - at)))
+        text[at] = '?';
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------------ */

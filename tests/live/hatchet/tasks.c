@@ -39,6 +39,19 @@ static mf_status c_fail(mf_context *ctx, const mf_message *in, mf_message **out,
     return mf_task_fail(ctx, MF_RETRY, "ValueError", "bad, %d", 42);
 }
 
+/* More than fits, of characters of two bytes each, at an odd place. */
+static mf_status c_verbose(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    char text[4001];
+    (void)in, (void)out, (void)user;
+    text[0] = 'x';
+    for (size_t i = 1; i + 2 < sizeof text; i += 2)
+        memcpy(text + i, "\xc3\xa4", 2);
+    text[3999] = '\0';
+    mf_context_log(ctx, "no UTF-8: \xff");
+    return mf_task_fail(ctx, MF_FINAL, "Verbose", "%s%s", text, text);
+}
+
 static void note(mf_context *ctx, const mf_message *in, const char *what)
 {
     char path[512];
@@ -129,6 +142,7 @@ MF_MODULE
         {.name = "c_big", .run = c_big},
         {.name = "c_text", .run = c_text},
         {.name = "c_fail", .run = c_fail},
+        {.name = "c_verbose", .run = c_verbose},
         {.name = "c_third", .run = c_third, .retries = 2},
         {.name = "c_final", .run = c_final, .retries = 5},
         {.name = "c_slow", .run = c_slow},

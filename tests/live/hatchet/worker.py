@@ -72,8 +72,9 @@ def a_client_in_c_gets_what_workers_return(engine):
             wait_for(lambda: lines(file.name).count("end 1") == 21, what="a run that was put off")
 
 
-def a_timeout_is_the_runtimes(engine):
+def an_error_is_told_whole_and_a_timeout_is_one(engine):
     with Worker(engine):
+        assert "Verbose: x\u00e4\u00e4" in call(engine, "c_verbose", "{}")     # cut between characters
         assert "imeout" in call(engine, "c_timeout", "{}")
 
 
@@ -131,7 +132,7 @@ def a_namespace_keeps_apart(engine):
         assert python_call(engine, "c_add", {"a": 1}, HATCHET_CLIENT_NAMESPACE="Mine") == {"sum": 11}
 
 
-TESTS = [a_python_client_gets_what_our_worker_returns, a_client_in_c_gets_what_workers_return, a_timeout_is_the_runtimes,
+TESTS = [a_python_client_gets_what_our_worker_returns, a_client_in_c_gets_what_workers_return, an_error_is_told_whole_and_a_timeout_is_one,
          a_cancel_reaches_a_running_task, a_stopped_worker_ends_what_runs_and_says_good_bye,
          an_engine_that_comes_back_is_served_again, an_engine_that_forgot_the_worker_is_registered_with_again,
          what_cannot_be_reached_says_one_clear_thing, a_namespace_keeps_apart]
