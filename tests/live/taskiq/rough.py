@@ -5,6 +5,7 @@ ROUNDS=n makes it longer. The ledger is a file outside: a line for each begin an
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -235,10 +236,36 @@ async def what_was_lost_with_an_emptied_redis_is_reported(tools, server):
     await broker.shutdown()
 
 
+def one_report_from_two_processes_as_from_threads(tools, server):
+    """examples/duplicates, with two processes of workers that share a directory."""
+    program, module = os.environ.get("DUPLICATES"), os.environ.get("DUPLICATES_TASKS")
+    tree = server.dir.name + "/tree"
+    for i in range(40):
+        os.makedirs(f"{tree}/{i % 5}/{i % 3}", exist_ok=True)
+        with open(f"{tree}/{i % 5}/{i % 3}/{i}", "w") as file:
+            file.write("content " * (100 + i % 7))
+
+    def report(url):
+        done = subprocess.run([program, "--url", url, tree], capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done
+        return re.sub(r"read in [0-9.]+ m?s", "read", done.stdout)
+    want = report("local:")
+    assert "/" in want, want
+    url = f"taskiq+{server.url}"
+    tools = Tools(tools.command, module, None, None)
+    workers = [Worker(tools, server, "", "--threads", "2") for _ in range(2)]
+    got = report(url)
+    assert got == want, (got, want)
+    for worker in workers:
+        worker.stop()
+
+
 TESTS = [a_bad_network_loses_nothing, a_flow_over_a_bad_network_ends_once, sigterm_at_any_moment_loses_and_repeats_nothing,
          pauses_of_two_leases_lose_nothing, max_concurrency_holds_across_processes_and_kills,
          a_cancel_reaches_a_call_in_another_process, large_payloads_pass_and_too_large_ones_are_refused,
          what_was_lost_with_an_emptied_redis_is_reported]
+if os.environ.get("DUPLICATES"):
+    TESTS.append(one_report_from_two_processes_as_from_threads)
 
 if __name__ == "__main__":
     sys.exit(run_all(TESTS, Tools(*sys.argv[1:5])))
