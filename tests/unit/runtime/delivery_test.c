@@ -111,12 +111,58 @@ Test(runtime_delivery, a_call_that_gives_up_since_the_worker_closes_leaves_its_m
     cr_assert(eq(int, claim.status, MF_OK));
 }
 
-/* Whoever has claimed it may be dead, or may have claimed it and never been told so. */
-Test(runtime_delivery, a_message_that_finds_its_unit_claimed_comes_again_after_the_lease)
+Test(runtime_delivery, a_message_that_finds_its_unit_claimed_is_done)
 {
     mf_claim other = {.unit = {.key = key}, .attempt = 1};
     cr_assert(eq(int, mf_store_claim(b.store, &other, 1, NULL), MF_OK));
     deliver();
+    cr_assert(all(zero(uint, calls), zero(sz, waiting()), eq(int, settled_as(), MF_STATUS_CANCELED)));
+}
+
+/* ---- a store whose first answer to a claim is lost --------------------------------------------------------------------------- */
+
+static unsigned answers;
+
+static mf_status lossy_claim(mf_store *self, mf_claim *claims, size_t n, mf_error *err)
+{
+    (void)self;
+    mf_status st = mf_store_claim(b.store, claims, n, err);
+    return answers++ == 0 ? mf_fail(err, MF_E_IO, "the answer was lost") : st;
+}
+
+static mf_status lossy_commit(mf_store *self, const mf_batch *batch, mf_refusal *refusal, mf_error *err)
+{
+    (void)self;
+    return mf_store_commit(b.store, batch, refusal, err);
+}
+
+static mf_status lossy_load(mf_store *self, const mf_key *keys, size_t n, mf_record *out, mf_error *err)
+{
+    (void)self;
+    return mf_store_load(b.store, keys, n, out, err);
+}
+
+static int64_t lossy_now_ms(mf_store *self)
+{
+    (void)self;
+    return mf_store_now_ms(b.store);
+}
+
+static int64_t lossy_lease_ms(mf_store *self)
+{
+    (void)self;
+    return mf_store_lease_ms(b.store);
+}
+
+/* The claim is our own, and nobody serves it. */
+Test(runtime_delivery, a_claim_whose_answer_was_lost_leaves_its_message_to_come_again_after_the_lease)
+{
+    static const mf_store_ops ops = {.struct_size = sizeof ops, .name = "lossy", .claim = lossy_claim, .commit = lossy_commit,
+                                     .load = lossy_load, .now_ms = lossy_now_ms, .lease_ms = lossy_lease_ms};
+    mf_store lossy = {.ops = &ops};
+    b.client->store = &lossy;
+    deliver();
+    b.client->store = b.store;
     cr_assert(all(zero(uint, calls), eq(sz, waiting(), 1)));
     mf_entry entry;
     size_t got = 0;
