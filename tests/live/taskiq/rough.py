@@ -236,6 +236,27 @@ async def what_was_lost_with_an_emptied_redis_is_reported(tools, server):
     await broker.shutdown()
 
 
+def a_flows_messages_go_out_with_its_commits(tools, server):
+    """Nothing passes the outbox, which publishes in MULTI, and nothing is left to acknowledge."""
+    worker = Worker(tools, server, "", "--threads", "2", "--slots", "8")
+    with open(server.dir.name + "/flow.json", "w") as file:
+        json.dump({"chain": [{"swarm": [{"task": "add", "kwargs": {"a": i}} for i in range(100)], "max_concurrency": 8},
+                             {"task": "echo"}]}, file)
+
+    def run(parameters):
+        done = subprocess.run([tools.command, "run", "--wait", "--timeout", "60s", "--url", f"taskiq+{server.url}{parameters}",
+                               "--load", tools.tasks, server.dir.name + "/flow.json"], capture_output=True, text=True, timeout=90)
+        assert done.returncode == 0, done
+        assert json.loads(done.stdout)["mageflow_results"] == [i + 10 for i in range(100)], done
+        return server.redis.info("commandstats").get("cmdstat_multi", {"calls": 0})["calls"]
+    assert run("") == 0
+    wait_for(lambda: server.redis.xlen(QUEUE + ":mageflow") == 0, what="the end of what is in the queue")
+    assert server.redis.xpending(QUEUE + ":mageflow", "taskiq")["pending"] == 0
+    assert server.redis.hlen("mageflow:m") == 0
+    assert run(f"?store={server.url}/0") > 0, "a store that was named is not known to be the same: it goes by the outbox"
+    worker.stop()
+
+
 def one_report_from_two_processes_as_from_threads(tools, server):
     """examples/duplicates, with two processes of workers that share a directory."""
     program, module = os.environ.get("DUPLICATES"), os.environ.get("DUPLICATES_TASKS")
@@ -263,7 +284,7 @@ def one_report_from_two_processes_as_from_threads(tools, server):
 TESTS = [a_bad_network_loses_nothing, a_flow_over_a_bad_network_ends_once, sigterm_at_any_moment_loses_and_repeats_nothing,
          pauses_of_two_leases_lose_nothing, max_concurrency_holds_across_processes_and_kills,
          a_cancel_reaches_a_call_in_another_process, large_payloads_pass_and_too_large_ones_are_refused,
-         what_was_lost_with_an_emptied_redis_is_reported]
+         what_was_lost_with_an_emptied_redis_is_reported, a_flows_messages_go_out_with_its_commits]
 if os.environ.get("DUPLICATES"):
     TESTS.append(one_report_from_two_processes_as_from_threads)
 
