@@ -240,11 +240,12 @@ static size_t fill_jobs(local *l, local_job **jobs, const mf_taken *taken, size_
     return ready;
 }
 
+/* By the thread that pumps, one at a time: so items begin in their order whoever that is. */
 static void submit_jobs(local *l, const mf_job *jobs, size_t n)
 {
     size_t queued = 0;
     atomic_fetch_add_explicit(&l->queued, (unsigned)n, memory_order_seq_cst);
-    if (n > 0 && mf_pool_submit_batch(l->pool, jobs, n, &queued) != MF_OK)
+    if (n > 0 && mf_pool_line_submit(l->line, jobs, n, &queued) != MF_OK)
         for (size_t i = queued; i < n; i++)
             job_queue(jobs[i].arg);
 }

@@ -39,7 +39,8 @@ typedef struct local {
     mf_worker_options   options;        /* of that worker */
     mfi_mutex           lock;
     mfi_event           changed;        /* in_flight fell to 0, a pump ended, a waiter's call ended; told under the lock */
-    mf_pool            *pool;           /* set by start, before `serving` */
+    mf_pool            *pool;           /* set by start, before `serving`, as is */
+    mf_pool_line       *line;           /* what the pump submits */
     bool                has_worker;     /* L */
     atomic_bool         serving;        /* A  changes under the lock */
     bool                pumping, again; /* L  somebody takes; and should look once more */

@@ -48,6 +48,11 @@ static mf_status worker_start(mf_worker *worker, mf_error *err)
                                   &l->pool, err);
     if (st != MF_OK)
         return st;
+    if ((st = mf_pool_line_open(l->pool, &l->line)) != MF_OK) {
+        (void)mf_pool_destroy(l->pool);
+        l->pool = NULL;
+        return mf_fail(err, st, "local: no memory for the worker");
+    }
     mf_pool_counts counts;
     (void)mf_pool_stats(l->pool, &counts);
     mfi_mutex_lock(&l->lock);

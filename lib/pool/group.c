@@ -72,7 +72,7 @@ static mf_status submit(mf_group *group, const mf_job *jobs, size_t count, size_
     mf_status st = mfi_group_add(group, count);
     if (st != MF_OK)
         return st;
-    st = mfi_pool_enqueue(group->pool, group, jobs, count, queued);
+    st = mfi_pool_enqueue(group->pool, NULL, group, jobs, count, queued);
     if (*queued < count)
         mfi_group_done(group, count - *queued);
     return st;

@@ -126,6 +126,11 @@ static void pool_free(mf_pool *pool)
         mfi_fork_free(&pool->threads[i]);
     if (pool->threads != NULL)
         mfi_release(pool->allocator, pool->threads, (pool->workers + pool->max_spares) * sizeof *pool->threads);
+    mf_pool_line *line = atomic_load_explicit(&pool->lines, memory_order_acquire);
+    for (mf_pool_line *next; line != NULL; line = next) {
+        next = line->next;
+        mf_delete(pool->allocator, line);
+    }
     if (pool->lanes_made)
         mfi_lanes_fini(&pool->lanes);
     mfi_ring_fini(&pool->ring);

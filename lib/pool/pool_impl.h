@@ -24,8 +24,8 @@
 #include "event.h"
 #include "fork.h"
 #include "lanes.h"
+#include "open_run.h"
 #include "ring.h"
-#include "run.h"
 
 #include <pthread.h>
 
@@ -59,6 +59,12 @@ struct mf_pool_worker {
     MFI_APART(apart);
 };
 
+struct mf_pool_line {
+    mf_pool      *pool;
+    mfi_lane     *lane;      /* NULL: the queue is a ring, which is one line for all */
+    mf_pool_line *next;      /* in pool->lines */
+};
+
 struct mf_pool {
     const mf_allocator *allocator;        /* I */
     unsigned            workers;          /* I */
@@ -84,14 +90,16 @@ struct mf_pool {
     _Atomic uint32_t    closed;           /* A  1: no more submits */
     _Atomic uint32_t    exiting;          /* A  1: nothing is left, threads end */
 
+    _Atomic(mf_pool_line *) lines;        /* A  all that were opened */
+
     pthread_mutex_t     spares_lock;
     unsigned            started;          /* S once running: threads there are, from the front of `threads` */
     bool                bell_made, lock_made, lanes_made;
 };
 
 /* submit.c ---------------------------------------------------------------------------------------------------------- */
-/** Queue jobs of group (NULL: of none); *queued tells how many. The caller has checked for a fork. */
-mf_status mfi_pool_enqueue(mf_pool *pool, mf_group *group, const mf_job *jobs, size_t count, size_t *queued);
+/** Queue jobs of group (NULL: of none) in lane (NULL: this thread's); *queued tells how many. The caller has checked for a fork. */
+mf_status mfi_pool_enqueue(mf_pool *pool, mfi_lane *lane, mf_group *group, const mf_job *jobs, size_t count, size_t *queued);
 bool mfi_pool_nothing_queued(mf_pool *pool);
 size_t mfi_pool_queued(mf_pool *pool);
 /** Take a job. */

@@ -2,6 +2,7 @@
 #include "pool_impl.h"
 
 #include "backoff.h"
+#include "memory.h"
 
 #include <sched.h>
 
@@ -14,9 +15,9 @@ static bool grows(const mf_pool *pool)
 
 /* ---- the queue, whichever it is ------------------------------------------------------------------------------- */
 
-static size_t put(mf_pool *pool, const mfi_item *items, size_t count)
+static size_t put(mf_pool *pool, mfi_lane *lane, const mfi_item *items, size_t count)
 {
-    size_t done = grows(pool) ? mfi_lanes_push(&pool->lanes, items, count) : mfi_ring_push(&pool->ring, items, count);
+    size_t done = grows(pool) ? mfi_lanes_push(&pool->lanes, lane, items, count) : mfi_ring_push(&pool->ring, items, count);
     /* Rung also when nothing went in: the attempt may have used up tickets that somebody awake has to pass. */
     mfi_doorbell_ring(&pool->bell);
     return done;
@@ -99,7 +100,7 @@ static size_t make_room(mf_pool *pool, mf_pool_worker *self, const mfi_item *ite
         mfi_worker_run(self, &job);
     else
         sched_yield();      /* full of what others are just pushing or taking */
-    return closed(pool) ? 0 : put(pool, items, count);
+    return closed(pool) ? 0 : put(pool, NULL, items, count);
 }
 
 static size_t await_room(mf_pool *pool, const mfi_item *items, size_t count)
@@ -116,7 +117,7 @@ static size_t await_room(mf_pool *pool, const mfi_item *items, size_t count)
         /* W2: both looks, at the queue and at the end of the pool. */
         bool over = closed(pool);
         if (!over)
-            done = put(pool, items, count);
+            done = put(pool, NULL, items, count);
         if (!over && done == 0)
             mfi_event_wait(&pool->room, prepared, INT64_MAX);
         mfi_event_finish(&pool->room);
@@ -128,7 +129,7 @@ static size_t await_room(mf_pool *pool, const mfi_item *items, size_t count)
 
 /* ---- submit --------------------------------------------------------------------------------------------------- */
 
-static mf_status put_all(mf_pool *pool, mf_pool_worker *self, const mfi_item *items, size_t count, size_t *done)
+static mf_status put_all(mf_pool *pool, mfi_lane *lane, mf_pool_worker *self, const mfi_item *items, size_t count, size_t *done)
 {
     *done = 0;
     for (bool first = true; ; first = false) {
@@ -136,7 +137,7 @@ static mf_status put_all(mf_pool *pool, mf_pool_worker *self, const mfi_item *it
             return MF_E_CLOSED;
         size_t rest = count - *done;
         if (first)
-            *done += put(pool, items, rest);
+            *done += put(pool, lane, items, rest);
         else if (self != NULL)
             *done += make_room(pool, self, items + *done, rest);
         else
@@ -150,7 +151,7 @@ static mf_status put_all(mf_pool *pool, mf_pool_worker *self, const mfi_item *it
     }
 }
 
-mf_status mfi_pool_enqueue(mf_pool *pool, mf_group *group, const mf_job *jobs, size_t count, size_t *queued)
+mf_status mfi_pool_enqueue(mf_pool *pool, mfi_lane *lane, mf_group *group, const mf_job *jobs, size_t count, size_t *queued)
 {
     mf_pool_worker *self = mfi_worker_of(pool);
     mf_status st = closed(pool) ? MF_E_CLOSED : MF_OK;
@@ -162,7 +163,7 @@ mf_status mfi_pool_enqueue(mf_pool *pool, mf_group *group, const mf_job *jobs, s
             const mf_job *job = &jobs[*queued + i];
             items[i] = (mfi_item){{(uintptr_t)job->fn, (uintptr_t)job->arg, (uintptr_t)group}};
         }
-        st = put_all(pool, self, items, n, &done);
+        st = put_all(pool, lane, self, items, n, &done);
         *queued += done;
     }
     return st;
@@ -175,10 +176,10 @@ mf_status mf_pool_submit(mf_pool *pool, mf_job_fn *fn, void *arg)
     if (fn == NULL)
         return MF_E_INVALID;
     size_t queued;
-    return mfi_pool_enqueue(pool, NULL, &(mf_job){fn, arg}, 1, &queued);
+    return mfi_pool_enqueue(pool, NULL, NULL, &(mf_job){fn, arg}, 1, &queued);
 }
 
-mf_status mf_pool_submit_batch(mf_pool *pool, const mf_job *jobs, size_t count, size_t *queued)
+static mf_status submit_batch(mf_pool *pool, mfi_lane *lane, const mf_job *jobs, size_t count, size_t *queued)
 {
     size_t ignored;
     if (queued == NULL)
@@ -189,5 +190,37 @@ mf_status mf_pool_submit_batch(mf_pool *pool, const mf_job *jobs, size_t count, 
     for (size_t i = 0; i < count; i++)
         if (jobs[i].fn == NULL)
             return MF_E_INVALID;
-    return mfi_pool_enqueue(pool, NULL, jobs, count, queued);
+    return mfi_pool_enqueue(pool, lane, NULL, jobs, count, queued);
+}
+
+mf_status mf_pool_submit_batch(mf_pool *pool, const mf_job *jobs, size_t count, size_t *queued)
+{
+    return submit_batch(pool, NULL, jobs, count, queued);
+}
+
+/* ---- lines ---------------------------------------------------------------------------------------------------- */
+
+mf_status mf_pool_line_open(mf_pool *pool, mf_pool_line **out)
+{
+    if (mfi_pool_forked(pool))
+        return MF_E_FORKED;
+    mf_pool_line *line = mf_new(pool->allocator, mf_pool_line);
+    if (line == NULL)
+        return MF_E_NOMEM;
+    line->pool = pool;
+    if (grows(pool) && (line->lane = mfi_lanes_open(&pool->lanes)) == NULL) {
+        mf_delete(pool->allocator, line);
+        return MF_E_NOMEM;
+    }
+    line->next = atomic_load_explicit(&pool->lines, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&pool->lines, &line->next, line, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
+    *out = line;
+    return MF_OK;
+}
+
+mf_status mf_pool_line_submit(mf_pool_line *line, const mf_job *jobs, size_t count, size_t *queued)
+{
+    return submit_batch(line->pool, line->lane, jobs, count, queued);
 }

@@ -24,6 +24,9 @@ struct mfi_lane {
     MFI_APART(apart_end);
 };
 
+/* The owner of a lane that is no thread's. */
+#define NO_THREAD UINT64_MAX
+
 static size_t segment_size(const mfi_lanes *q)
 {
     return sizeof(struct segment) + q->cells * sizeof(mfi_item);
@@ -105,6 +108,25 @@ static mfi_lane *lane_first(mfi_lanes *q)
     return atomic_load_explicit(&q->first, memory_order_seq_cst);
 }
 
+/* Under the owners' lock. */
+static mfi_lane *lane_add(mfi_lanes *q, uint64_t owner)
+{
+    mfi_lane *lane = lane_make(q, owner);
+    if (lane != NULL) {
+        lane->next = lane_first(q);
+        atomic_store_explicit(&q->first, lane, memory_order_seq_cst);
+    }
+    return lane;
+}
+
+mfi_lane *mfi_lanes_open(mfi_lanes *q)
+{
+    mfi_owners_lock();
+    mfi_lane *lane = lane_add(q, NO_THREAD);
+    mfi_owners_unlock();
+    return lane;
+}
+
 /* This thread's lane, or one of a thread that has ended, or a new one. NULL: no memory. */
 static mfi_lane *lane_find(mfi_lanes *q)
 {
@@ -117,15 +139,14 @@ static mfi_lane *lane_find(mfi_lanes *q)
         uint64_t owner = atomic_load_explicit(&lane->owner, memory_order_relaxed);
         if (owner == self)
             mine = lane;
-        else if (left == NULL && !mfi_owner_lives(owner))
+        else if (left == NULL && owner != NO_THREAD && !mfi_owner_lives(owner))
             left = lane;
     }
     if (mine == NULL && left != NULL) {
         atomic_store_explicit(&left->owner, self, memory_order_relaxed);
         mine = left;
-    } else if (mine == NULL && (mine = lane_make(q, self)) != NULL) {
-        mine->next = lane_first(q);
-        atomic_store_explicit(&q->first, mine, memory_order_seq_cst);
+    } else if (mine == NULL) {
+        mine = lane_add(q, self);
     }
     mfi_owners_unlock();
     return mine;
@@ -222,10 +243,9 @@ static size_t room_at(mfi_lanes *q, mfi_lane *lane, uint64_t at, size_t count, m
     return count < q->cells - used ? count : q->cells - used;
 }
 
-size_t mfi_lanes_push(mfi_lanes *q, const mfi_item *items, size_t count)
+size_t mfi_lanes_push(mfi_lanes *q, mfi_lane *lane, const mfi_item *items, size_t count)
 {
-    mfi_lane *lane = lane_mine(q);
-    if (lane == NULL)
+    if (lane == NULL && (lane = lane_mine(q)) == NULL)
         return 0;
     MFI_STEP("lanes.push.begun");
     uint64_t begin = atomic_load_explicit(&lane->pushed, memory_order_relaxed), at = begin;

@@ -14,7 +14,7 @@
  *     copied the same items T4 lets one have them.
  *   - popped <= pushed. A position in [popped, pushed) lies in the head segment or in one linked behind it.
  *   - A segment that was unlinked is used again only after no guard holds it (guard.h).
- * Order     what one thread pushed is popped in that order. Between threads there is none.
+ * Order     what was pushed into one lane is popped in that order. Between lanes there is none.
  * Progress  a push waits for nobody, but for the allocator when no segment is in reserve (four are kept), and a thread's first
  *           push, which looks for a lane under a lock. A pop is lock-free: it repeats only when another popper moved on.
  *           Empty is exact: there was a moment during the pop when every push that had returned was taken. A halted pusher
@@ -57,8 +57,10 @@ void mfi_lanes_fini(mfi_lanes *q);
 /** A guard for a thread that pops; NULL: no memory for one more than were asked for. For mfi_guard_release. */
 mfi_guard *mfi_lanes_guard(mfi_lanes *q);
 
-/** Put items into this thread's lane, in order; tells how many: fewer than count only when there is no memory. */
-size_t mfi_lanes_push(mfi_lanes *q, const mfi_item *items, size_t count);
+/** A lane that is no thread's: of whoever pushes into it, one at a time, each after what the one before wrote. NULL: no memory. */
+mfi_lane *mfi_lanes_open(mfi_lanes *q);
+/** Put items into the lane (NULL: this thread's), in order; tells how many: fewer than count only when there is no memory. */
+size_t mfi_lanes_push(mfi_lanes *q, mfi_lane *lane, const mfi_item *items, size_t count);
 /** Take the oldest items of a lane: of the one after *cursor that has some, which is remembered there (NULL: begin anywhere).
  * At most `most`, and at most one in `shares` of what is there, but one at least. Tells how many; 0: empty. */
 size_t mfi_lanes_pop(mfi_lanes *q, mfi_guard *guard, mfi_lane **cursor, mfi_item *out, size_t most, size_t shares);

@@ -86,7 +86,7 @@ static atomic_long pushed, popped, pushed_sum, popped_sum;
 static void push_one(long value)
 {
     mfi_item item = {{(uintptr_t)value, (uintptr_t)~value, 7}};
-    size_t done = use_ring ? mfi_ring_push(&ring, &item, 1) : mfi_lanes_push(&lanes, &item, 1);
+    size_t done = use_ring ? mfi_ring_push(&ring, &item, 1) : mfi_lanes_push(&lanes, NULL, &item, 1);
     atomic_fetch_add(&pushed, (long)done);
     atomic_fetch_add(&pushed_sum, done > 0 ? value : 0);
 }

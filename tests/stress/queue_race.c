@@ -3,8 +3,8 @@
 
 #include "counting_allocator.h"
 #include "lanes.h"
+#include "open_run.h"
 #include "ring.h"
-#include "run.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -24,7 +24,7 @@ static _Thread_local struct {
 
 static size_t queue_push(struct queue *q, const mfi_item *items, size_t n)
 {
-    return q->ring != NULL ? mfi_ring_push(q->ring, items, n) : mfi_lanes_push(q->lanes, items, n);
+    return q->ring != NULL ? mfi_ring_push(q->ring, items, n) : mfi_lanes_push(q->lanes, NULL, items, n);
 }
 
 static bool queue_pop(struct queue *q, mfi_item *out)

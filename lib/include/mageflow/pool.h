@@ -7,7 +7,8 @@
  *           mf_pool_destroy, which frees the memory without waiting for threads that are not there. A child forked
  *           inside a job must end by exec or _exit, not by returning from the job.
  * Order     what one thread submits is taken in that order; with several workers that says little about the order in which
- *           jobs begin and end. Between threads there is none with GROW, and the order of queueing else.
+ *           jobs begin and end. Between threads there is none with GROW, and the order of queueing else. mf_pool_line is for
+ *           several threads whose jobs are one line.
  */
 #ifndef MAGEFLOW_POOL_H
 #define MAGEFLOW_POOL_H
@@ -19,6 +20,7 @@ extern "C" {
 #endif
 
 typedef struct mf_pool mf_pool;
+typedef struct mf_pool_line mf_pool_line;          /* jobs in a line, whoever submits them; valid as long as its pool */
 typedef struct mf_pool_worker mf_pool_worker;      /* one worker thread; valid as long as its pool */
 typedef void mf_job_fn(void *arg);
 typedef bool mf_done_fn(void *arg);
@@ -76,6 +78,13 @@ MF_NODISCARD mf_status mf_pool_submit(mf_pool *pool, mf_job_fn *fn, void *arg);
  * Other submitters' jobs may come in between. *queued (NULL allowed) tells how many of them, the first ones, were queued
  * and will run: all with MF_OK, fewer with any other status, which are those of mf_pool_submit. */
 MF_NODISCARD mf_status mf_pool_submit_batch(mf_pool *pool, const mf_job *jobs, size_t count, size_t *queued);
+
+/** A line: what is submitted to it is taken in that order, whichever threads submit, as one thread's own jobs are. *out is the
+ * pool's, and ends with it.
+ * MF_OK; MF_E_NOMEM; MF_E_FORKED. */
+MF_NODISCARD mf_status mf_pool_line_open(mf_pool *pool, mf_pool_line **out);
+/** As mf_pool_submit_batch, at the end of the line. One thread at a time, under a lock of the caller's or by turns. */
+MF_NODISCARD mf_status mf_pool_line_submit(mf_pool_line *line, const mf_job *jobs, size_t count, size_t *queued);
 
 /* ---- groups: jobs to wait for together ------------------------------------------------------------------------ */
 

@@ -215,3 +215,61 @@ Test(pool_on_worker, tells_workers_of_this_pool_from_all_others)
     cr_assert(on[1]);
     mf_pool_destroy(pool);
 }
+
+/* ---- lines ------------------------------------------------------------------------------------------------------ */
+
+enum { LINE_JOBS = 300 };
+
+static int line_seen[LINE_JOBS], line_count;
+
+static void see(void *arg)
+{
+    line_seen[line_count++] = (int)(intptr_t)arg;      /* one worker */
+}
+
+struct turn {
+    mf_pool_line *line;
+    int           first;
+};
+
+static void *submit_turn(void *arg)
+{
+    struct turn *turn = arg;
+    mf_job jobs[3];
+    for (int i = 0; i < 3; i++)
+        jobs[i] = (mf_job){see, (void *)(intptr_t)(turn->first + i)};
+    size_t queued = 0;
+    cr_assert(eq(int, mf_pool_line_submit(turn->line, jobs, 3, &queued), MF_OK));
+    cr_assert(eq(sz, queued, 3));
+    return NULL;
+}
+
+static void line_keeps_order(mf_pool_full when_full)
+{
+    mf_pool *made;
+    mf_pool_line *line;
+    gate g;
+    line_count = 0;
+    gate_init(&g);
+    cr_assert(eq(int, mf_pool_create(MF_POOL_OPTIONS(.workers = 1, .when_full = when_full), &made, NULL), MF_OK));
+    cr_assert(eq(int, mf_pool_line_open(made, &line), MF_OK));
+    cr_assert(eq(int, mf_pool_submit(made, gate_job, &g), MF_OK));
+    gate_await(&g, 1);
+    for (int i = 0; i < LINE_JOBS; i += 3) {       /* every turn another thread */
+        struct turn turn = {line, i};
+        pthread_t thread;
+        cr_assert(zero(int, pthread_create(&thread, NULL, submit_turn, &turn)));
+        pthread_join(thread, NULL);
+    }
+    gate_open(&g, 1);
+    cr_assert(eq(int, mf_pool_destroy(made), MF_OK));
+    cr_assert(eq(int, line_count, LINE_JOBS));
+    for (int i = 0; i < LINE_JOBS; i++)
+        cr_assert(eq(int, line_seen[i], i));
+}
+
+Test(pool_line, keeps_the_order_of_threads_that_take_turns)
+{
+    line_keeps_order(MF_POOL_FULL_GROW);
+    line_keeps_order(MF_POOL_FULL_FAIL);
+}

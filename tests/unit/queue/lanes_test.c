@@ -29,7 +29,7 @@ static void end(void)
 static size_t push(uintptr_t n)
 {
     mfi_item it = {{n, n + 1, n + 2}};
-    return mfi_lanes_push(&q, &it, 1);
+    return mfi_lanes_push(&q, NULL, &it, 1);
 }
 
 static void expect(uintptr_t n)
@@ -86,7 +86,7 @@ Test(queue_lanes, a_batch_spans_segments)
     for (uintptr_t n = 0; n < 30; n++)
         items[n] = (mfi_item){{n, n + 1, n + 2}};
     for (size_t length = 1; length <= 30; length++) {
-        cr_assert(eq(sz, mfi_lanes_push(&q, items, length), length));
+        cr_assert(eq(sz, mfi_lanes_push(&q, NULL, items, length), length));
         for (uintptr_t n = 0; n < length; n++)
             expect(n);
         cr_assert(mfi_lanes_empty(&q), "length %zu", length);

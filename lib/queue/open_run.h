@@ -1,4 +1,4 @@
-/* queue/run.h: a few items that one thread has taken and others may take from it, until it gets to them.
+/* queue/open_run.h: a few items that one thread has taken and others may take from it, until it gets to them.
  *
  * One word tells which of them are left, and in which filling: number << 16 | begin << 8 | end. Its owner fills it when it is
  * empty; owner and thieves take from the front:
@@ -13,10 +13,10 @@
  *            back; so a K3 that succeeds comes before F1 in that word's order, and K2 before F2. If not, the copy is dropped.
  *            Slots are atomic words, for K2 may read while F2 writes.
  * Orders     F3 and the word's reads are seq_cst, as the doorbell asks (S1 and the looks): the owner rings after F3.
- * Checked    tests/unit/queue/run_test.c, tests/stress/queue
+ * Checked    tests/unit/queue/open_run_test.c, tests/stress/queue
  */
-#ifndef MFI_RUN_H
-#define MFI_RUN_H
+#ifndef MFI_OPEN_RUN_H
+#define MFI_OPEN_RUN_H
 
 #include "atomics.h"
 #include "item.h"

@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
-#include "run.h"
+#include "open_run.h"
 
 static mfi_run run;
 static mfi_item items[MFI_RUN_MAX], got[MFI_RUN_MAX];

@@ -1,4 +1,4 @@
-#include "run.h"
+#include "open_run.h"
 
 #include "step.h"
 
