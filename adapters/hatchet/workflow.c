@@ -38,7 +38,7 @@ static mf_status input_of(trigger *w, const mf_message *message, char **json, si
     return st == MF_OK ? MF_OK : mf_fail(err, st, "task \"%s\": %s", w->task, why.text);
 }
 
-static mf_status send_one(trigger *w, const mf_message *message, char run[HATCHET_ID_MAX], mf_error *err)
+static mf_status send_one(trigger *w, const mf_message *message, mf_duration within, char run[HATCHET_ID_MAX], mf_error *err)
 {
     hatchet *h = w->owner;
     HatchetPb__Trigger t = HATCHET_PB__TRIGGER__INIT;
@@ -50,7 +50,7 @@ static mf_status send_one(trigger *w, const mf_message *message, char run[HATCHE
         return st;
     t.name = w->name;
     t.input = json;
-    st = hatchet_call(h, "/WorkflowService/TriggerWorkflow", &t.base, WITHIN, &hatchet_pb__triggered__descriptor, &answer, NULL, err);
+    st = hatchet_call(h, "/WorkflowService/TriggerWorkflow", &t.base, within, &hatchet_pb__triggered__descriptor, &answer, NULL, err);
     mf_json_free(h->allocator, json, len);
     if (st != MF_OK)
         return st;
@@ -127,7 +127,7 @@ static mf_status trigger_run_many(mf_workflow *workflow, const mf_message *const
                        w->task, n);
     if (delay > 0)
         return send_later(w, messages[0], delay, err);
-    return n == 1 ? send_one(w, messages[0], run, err) : send_many(w, messages, n, err);
+    return n == 1 ? send_one(w, messages[0], WITHIN, run, err) : send_many(w, messages, n, err);
 }
 
 static mf_status trigger_run_and_wait(mf_workflow *workflow, const mf_message *message, mf_duration timeout, mf_message **result,
@@ -136,7 +136,7 @@ static mf_status trigger_run_and_wait(mf_workflow *workflow, const mf_message *m
     trigger *w = trigger_of(workflow);
     char run[HATCHET_ID_MAX];
     int64_t deadline = mfi_deadline_ns(mfi_now_ns(NULL), timeout);
-    mf_status st = send_one(w, message, run, err);
+    mf_status st = send_one(w, message, timeout > 0 && timeout < WITHIN ? timeout : WITHIN, run, err);
     return st != MF_OK ? st : hatchet_wait(w->owner, run, w->task, deadline, result, err);
 }
 

@@ -72,7 +72,8 @@ def a_wrong_port_is_named(engine):
     server.bind(("127.0.0.1", 0))
     port = server.getsockname()[1]
     server.close()
-    assert call(engine, "c_add", "{}", "5s", url=f"hatchet://127.0.0.1:{port}").startswith("! MF_E_")     # nobody there
+    nobody = call(engine, "c_add", "{}", "1s", url=f"hatchet://127.0.0.1:{port}", ends_within=25)     # and not the 30 s of a call
+    assert nobody.startswith("! MF_E_TIMEOUT") and "Connection refused" in nobody, nobody
     redis = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""], stdout=subprocess.PIPE)
     try:
         for line in redis.stdout:
