@@ -52,7 +52,7 @@ int main(int argc, char **argv)
     mf_client *client;
     mf_workflow *w;
     mf_message *message = NULL;
-    mf_duration timeout = mf_seconds(20), delay = 0;
+    mf_duration timeout = mf_seconds(75), delay = 0;
     mf_error err = {0};
     if (argc < 4)
         return 2;

@@ -27,8 +27,9 @@ DEPS = os.path.join(HERE, "..", "..", "..", ".deps")
 PROGRAM = os.path.join(DEPS, "hatchet", "hatchet-engine")
 
 
-def wait_for(condition, seconds=30, what="it"):
-    """Until the condition is true, which is the value: a test waits for what it wants to see, and not for a time."""
+def wait_for(condition, seconds=75, what="it"):
+    """Until the condition is true, which is the value: a test waits for what it wants to see, and not for a time. The limit leaves
+    room for the engine's 30 s, after which it gives what it had assigned to a worker that is gone to another."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > end:

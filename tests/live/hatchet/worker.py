@@ -1,43 +1,13 @@
 """Our worker and our client with the real engine, and Python's on the other side."""
 import asyncio
-import signal
-import subprocess
 import sys
 import tempfile
 
-from fleet import Process, PythonWorker, own_engine, python_call, run_all, wait_for, worker_listens
+from fleet import PythonWorker, own_engine, python_call, run_all, wait_for, worker_listens
 from hatchet_sdk import EmptyModel
+from ours import Worker, call, lines
 
-COMMAND, TASKS, CLIENT = sys.argv[1:4]
-del sys.argv[1:4]
 VALUE = {"a": [1, -2, 2.5, None, True, "h\u00e9\U0001f600"], "m": {"x": {"y": []}}}
-
-
-class Worker(Process):
-    """`mageflow worker` over tasks.c."""
-
-    def __init__(self, engine, name="mageflow", url="hatchet:", **environment):
-        self.engine, self.name = engine, name
-        super().__init__([COMMAND, "worker", "--url", url, "--load", TASKS], engine.environment(**environment),
-                         lambda me: "serving" in me.text() and worker_listens(engine, name))
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=60)
-        assert code == 0, f"the worker ended with {code}:\n{self.text()[-4000:]}"
-
-
-def call(engine, *arguments, url="hatchet:", **environment):
-    """Our client: what it prints."""
-    done = subprocess.run([CLIENT, url, *arguments], env=engine.environment(**environment), capture_output=True, text=True,
-                          timeout=120)
-    assert done.returncode in (0, 1), done
-    return done.stdout.strip()
-
-
-def lines(path):
-    with open(path) as file:
-        return file.read().splitlines()
 
 
 async def a_python_client_gets_what_our_worker_returns(engine):
@@ -105,7 +75,7 @@ def an_engine_that_comes_back_is_served_again(engine):
         assert call(engine, "c_add", '{"a":1}') == '{"sum":11}'
         engine.do("stop")
         engine.do("start")
-        wait_for(lambda: worker_listens(engine, "mageflow"), 30, "listening again")
+        wait_for(lambda: worker_listens(engine, "mageflow"), what="listening again")
         assert call(engine, "c_add", '{"a":2}', "60s") == '{"sum":12}'
 
 
@@ -113,7 +83,7 @@ def an_engine_that_comes_back_is_served_again(engine):
 def an_engine_that_forgot_the_worker_is_registered_with_again(engine):
     with Worker(engine):
         engine.query("""DELETE FROM "Worker" WHERE name = 'mageflow'""")
-        wait_for(lambda: worker_listens(engine, "mageflow"), 30, "registering again")
+        wait_for(lambda: worker_listens(engine, "mageflow"), what="registering again")
 
 
 def what_cannot_be_reached_says_one_clear_thing(engine):
