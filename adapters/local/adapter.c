@@ -124,6 +124,21 @@ static mf_status local_replace_thread(mf_adapter *base, void *thread_mark, bool 
     return MF_OK;
 }
 
+static void local_health(mf_adapter *base, mf_adapter_health *out)
+{
+    local *l = local_of(base);
+    mf_pool_counts counts = {0};
+    mfi_mutex_lock(&l->lock);
+    if (atomic_load_explicit(&l->serving, memory_order_relaxed)) {      /* worker_stop waits for the lock before the pool goes */
+        (void)mf_pool_stats(l->pool, &counts);
+        out->slots = l->slots;
+    }
+    out->threads = counts.workers;
+    out->held = l->in_flight;
+    out->replaced = l->replaced;
+    mfi_mutex_unlock(&l->lock);
+}
+
 static void local_destroy(mf_adapter *base)
 {
     local *l = local_of(base);
@@ -153,6 +168,7 @@ static const mf_adapter_ops local_ops = {
     .wake_helpers = local_wake_helpers,
     .replace_thread = local_replace_thread,
     .thread_mark = local_thread_mark,
+    .health = local_health,
     .destroy = local_destroy,
 };
 

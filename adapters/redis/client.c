@@ -339,3 +339,18 @@ void mfi_redis_stats_read(const mfi_redis *redis, mfi_redis_stats *out)
     READ(resent);
 #undef READ
 }
+
+void mfi_redis_health_read(const mfi_redis *redis, mf_link_health *out)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&redis->lock;
+    mfi_redis_stats stats;
+    mfi_redis_stats_read(redis, &stats);
+    *out = (mf_link_health){.connects = stats.connects, .drops = stats.drops, .requests = stats.requests,
+                            .bytes_out = stats.bytes_out, .bytes_in = stats.bytes_in};
+    snprintf(out->server, sizeof out->server, "%.*s", (int)sizeof out->server - 1, redis->text);
+    pthread_mutex_lock(lock);
+    out->connected = redis->up;
+    out->since_ns = redis->since_ns;
+    snprintf(out->last_error, sizeof out->last_error, "%.*s", (int)sizeof out->last_error - 1, redis->why.text);
+    pthread_mutex_unlock(lock);
+}

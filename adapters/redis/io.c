@@ -82,6 +82,8 @@ void mfi_redis_changed(mfi_redis *redis)
     bool news = redis->up != up || (!up && strcmp(redis->why.text, why->text) != 0);
     mf_status st = redis->main.state == CONN_UP ? MF_OK : redis->main.why.status;
     pthread_mutex_lock(&redis->lock);
+    if (redis->up != up)
+        redis->since_ns = mfi_now_ns(NULL);
     redis->up = up;
     redis->refused = st == MF_E_INVALID || st == MF_E_UNSUPPORTED;
     if (!up)

@@ -283,7 +283,8 @@ struct mfi_redis {
     pthread_mutex_t       lock;
     pthread_cond_t        changed;
     bool                  up, refused;       /* L  (read by the thread without it: it alone writes them) */
-    mf_error              why;               /* L  while not up */
+    mf_error              why;               /* L  while not up; afterwards why it was not */
+    int64_t               since_ns;          /* L  when `up` changed last; 0: never */
 
     struct {
         _Atomic uint64_t connects, drops, requests, commands, writes, reads, bytes_out, bytes_in, resent;

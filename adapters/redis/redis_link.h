@@ -22,6 +22,7 @@
 #define MFI_REDIS_LINK_H
 
 #include <mageflow/base.h>
+#include <mageflow/store.h>
 
 #include "random.h"
 #include "redis_address.h"
@@ -198,5 +199,7 @@ typedef struct mfi_redis_stats {
 } mfi_redis_stats;
 /** Counters since the creation; each is exact, together they are a moment's blur. */
 void mfi_redis_stats_read(const mfi_redis *redis, mfi_redis_stats *out);
+/** The same in the words of the health of stores and adapters; fills all of *out. Does not wait. */
+void mfi_redis_health_read(const mfi_redis *redis, mf_link_health *out);
 
 #endif

@@ -11,6 +11,11 @@
 #define CLOCK_GOOD_FOR mf_seconds(1)
 #define ARGUMENTS_MAX (1024u * 1024u)    /* of one command, in every Redis */
 
+static void health(mf_store *base, mf_link_health *out)
+{
+    mfi_redis_health_read(mfi_rs_of(base)->link, out);
+}
+
 static const mf_store_ops redis_ops;     /* filled in below the functions it names */
 
 struct mfi_rs *mfi_rs_of(mf_store *base)
@@ -238,5 +243,5 @@ static const mf_store_ops redis_ops = {
     .lease_ms = lease_ms, .renew = mfi_rs_renew, .give_back = mfi_rs_give_back, .outbox = mfi_rs_outbox,
     .expired = mfi_rs_expired, .list = mfi_rs_list, .notes = mfi_rs_notes, .read_note = mfi_rs_read_note,
     .load_counts = mfi_rs_load_counts, .log = mfi_rs_log, .read_log = mfi_rs_read_log, .progress = mfi_rs_progress,
-    .read_progress = mfi_rs_read_progress,
+    .read_progress = mfi_rs_read_progress, .health = health,
 };

@@ -208,6 +208,26 @@ static mf_status taskiq_replace_thread(mf_adapter *base, void *thread_mark, bool
     return MF_OK;
 }
 
+static void taskiq_health(mf_adapter *base, mf_adapter_health *out)
+{
+    taskiq *t = taskiq_of(base);
+    mf_pool_counts counts = {0};
+    mfi_redis_health_read(t->redis, &out->link);
+    pthread_mutex_lock(&t->lock);
+    out->deaf = t->serving && t->deaf && out->link.connected;
+    if (out->deaf)
+        snprintf(out->link.last_error, sizeof out->link.last_error, "%.*s", (int)sizeof out->link.last_error - 1,
+                 t->deaf_why.text);
+    if (t->serving) {       /* worker_stop says that it ends before the pool goes */
+        (void)mf_pool_stats(t->pool, &counts);
+        out->slots = t->slots;
+    }
+    out->threads = counts.workers;
+    out->held = t->in_flight;
+    out->replaced = t->replaced;
+    pthread_mutex_unlock(&t->lock);
+}
+
 /* ---- making and freeing ------------------------------------------------------------------------------------------- */
 
 static bool queue_init(taskiq *t, taskiq_queue *q, const char *name, bool list, bool own)
@@ -322,6 +342,7 @@ static const mf_adapter_ops taskiq_ops = {
     .wake_helpers = taskiq_wake_helpers,
     .replace_thread = taskiq_replace_thread,
     .thread_mark = taskiq_thread_mark,
+    .health = taskiq_health,
     .destroy = taskiq_destroy,
 };
 

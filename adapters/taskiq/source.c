@@ -271,6 +271,7 @@ static void read_failed(taskiq_source *s, mf_status st, const mf_error *err)
 {
     taskiq *t = s->owner;
     int64_t pause = PAUSE;
+    bool refused = false;
     if (st == MF_E_NOT_FOUND && !s->queues[0]->list) {      /* NOGROUP: the server came back empty */
         group_gone(s, err);
         pause = mf_milliseconds(20);
@@ -278,9 +279,13 @@ static void read_failed(taskiq_source *s, mf_status st, const mf_error *err)
         pause = mf_milliseconds(20);
     } else if (st != MF_E_CLOSED && st != MF_E_TIMEOUT && st != MF_E_IO) {
         taskiq_log(t, MF_LOG_WARN, "cannot read: %s", err->text);
+        refused = true;
     }
     pthread_mutex_lock(&t->lock);
     s->doubtful = s->queues[0]->list;
+    t->deaf = refused;
+    if (refused)
+        t->deaf_why = *err;
     s->not_before_ns = mfi_now_ns(t->clock) + pause;
     pthread_mutex_unlock(&t->lock);
 }
@@ -301,6 +306,8 @@ static void read_done(void *user, mf_status st, mfi_redis_replies *replies, cons
         got = take_streams(s, replies);
     pthread_mutex_lock(&t->lock);
     s->reading = false;
+    if (st == MF_OK)
+        t->deaf = false;
     if (got == 0 && (st == MF_OK || st == MF_E_CANCELED))
         s->empties++;
     pthread_cond_broadcast(&t->changed);
@@ -325,6 +332,8 @@ static void take_done(void *user, mf_status st, mfi_redis_replies *replies, cons
     pthread_mutex_lock(&t->lock);
     s->reading = false;
     s->more = got > 0;
+    if (st == MF_OK)
+        t->deaf = false;
     if (st == MF_OK && got == 0)
         s->empties++;
     pthread_cond_broadcast(&t->changed);

@@ -174,6 +174,8 @@ struct taskiq {
     bool                has_worker;         /* L */
     bool                serving;            /* L  read, run */
     bool                attached;           /* L  leases are kept; until everything is settled */
+    bool                deaf;               /* L  the last read was refused; */
+    mf_error            deaf_why;           /* L  why */
     unsigned            slots;              /* L */
     unsigned            in_flight;          /* L  made and not ended; suspects count */
     unsigned            replaced;           /* L  threads that stand in for stuck ones */

@@ -93,6 +93,13 @@ void *mf_adapter_thread_mark(mf_adapter *a)
     return a->ops->thread_mark == NULL ? NULL : a->ops->thread_mark(a);
 }
 
+void mf_adapter_read_health(mf_adapter *a, mf_adapter_health *out)
+{
+    *out = (mf_adapter_health){.link = {.connected = true}};
+    if (a->ops->health != NULL)
+        a->ops->health(a, out);
+}
+
 bool mf_adapter_can(const mf_adapter *a, mf_capability capability)
 {
     return (a->ops->capabilities & (unsigned)capability) != 0;

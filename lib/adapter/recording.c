@@ -153,6 +153,11 @@ static void *recording_thread_mark(mf_adapter *base)
     return mf_adapter_thread_mark(recording_of(base)->inner);
 }
 
+static void recording_health(mf_adapter *base, mf_adapter_health *out)
+{
+    mf_adapter_read_health(recording_of(base)->inner, out);
+}
+
 static void recording_destroy(mf_adapter *base)
 {
     struct recording *r = recording_of(base);
@@ -237,6 +242,7 @@ static const mf_adapter_ops recording_ops = {
     .wake_helpers = recording_wake_helpers,
     .replace_thread = recording_replace_thread,
     .thread_mark = recording_thread_mark,
+    .health = recording_health,
     .destroy = recording_destroy,
 };
 

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "memory.h"
+#include "tally.h"
 
 /* Tables ask where everybody asks who was given no allocator. */
 #define uthash_malloc(size) mfi_alloc(NULL, (size))
@@ -34,6 +35,7 @@ typedef struct mfi_task {
     mf_spec       *plain;        /* the spec that all its plain calls without kwargs share */
     struct mfi_task *next_refused;
     UT_hash_handle hh;
+    mfi_tally      tally;        /* its calls in this process; the runtime's */
 } mfi_task;
 
 typedef struct mfi_source {

@@ -149,6 +149,7 @@ mf_status mf_client_create(mf_adapter *adapter, mf_store *store, const mf_option
     mfi_keeper_init(&client->keeper);
     mfi_outbox_init(&client->outbox);
     mfi_observers_init(&client->observers);
+    mfi_stats_init(&client->stats);
     st = st == MF_OK ? mfi_startup(client, err) : mf_fail(err, st, "client: no random bytes");
     if (st != MF_OK) {
         mf_client_destroy(client);

@@ -79,6 +79,25 @@ bool mfi_control_leave(mf_client *client, mfi_running *running)
     return false;
 }
 
+void mfi_control_counts(mf_client *client, unsigned *running, unsigned *stuck, int64_t *newest_ns)
+{
+    mfi_control *c = &client->control;
+    *running = *stuck = 0;
+    *newest_ns = 0;
+    mfi_mutex_lock(&c->lock);
+    for (mfi_running *r = c->running; r != NULL; r = r->next) {
+        int64_t began_ns = atomic_load_explicit(&r->began_ns, memory_order_relaxed);
+        (*running)++;
+        if (atomic_load_explicit(&r->owner, memory_order_relaxed) == MFI_CALL_VOIDED)
+            (*stuck)++;
+        if (began_ns == 0)
+            *newest_ns = INT64_MAX;
+        else if (began_ns > *newest_ns)
+            *newest_ns = began_ns;
+    }
+    mfi_mutex_unlock(&c->lock);
+}
+
 /* ---- stop -------------------------------------------------------------------------------------------------------- */
 
 mf_record mfi_load_record(mf_client *client, const mf_key *key)

@@ -53,7 +53,7 @@ mf_status mfi_definitions_publish(mf_client *client, mf_error *err)
             st = definition_of(client, page[made], &notes[made].value, err);
         }
         if (st == MF_OK)
-            st = mf_store_commit(client->store, &(mf_batch){.notes = notes, .note_count = n}, NULL, err);
+            st = mfi_commit(client, &(mf_batch){.notes = notes, .note_count = n}, NULL, err);
         for (size_t i = 0; i < made; i++)
             mf_message_unref(notes[i].value);
         after = page[n - 1]->name;

@@ -345,7 +345,7 @@ mf_status mfi_commit_plain(mf_client *client, const mf_delivery *d, const uint64
     mf_batch batch = {.settles = settle, .settle_count = settle != NULL ? 1 : 0, .entries = entry,
                       .entry_count = entry != NULL ? 1 : 0, .deliveries = &d, .delivery_count = d != NULL ? 1 : 0};
     for (;;) {
-        mf_status st = mf_store_commit(client->store, &batch, &refusal, &err);
+        mf_status st = mfi_commit(client, &batch, &refusal, &err);
         if (st == MF_OK)
             return MF_OK;
         if (st == MF_E_CONFLICT)

@@ -124,7 +124,7 @@ static mf_status remember(mf_context *ctx, mfi_durable *d, mf_message *memo, con
     mf_refusal refusal;
     mf_status st = MF_E_NOMEM;
     if (mfi_array_reserve(client->allocator, (void **)&d->memos, &d->capacity, d->count + 1, sizeof *d->memos))
-        st = mf_store_commit(client->store, &batch, &refusal, NULL);
+        st = mfi_commit(client, &batch, &refusal, NULL);
     if (st != MF_OK) {
         mf_message_unref(memo);
         return st == MF_E_CONFLICT || st == MF_E_NOT_FOUND ? MF_E_STALE : st;

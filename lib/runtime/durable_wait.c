@@ -60,7 +60,7 @@ static mf_status commit_wait(mf_client *client, mfi_running *running, mf_error *
                           .entries = &again, .entry_count = durable->until_ms == INT64_MAX ? 0 : 1,
                           .notes = &n.note, .note_count = n.note.value != NULL ? 1 : 0};
         mf_refusal refusal;
-        st = mf_store_commit(client->store, &batch, &refusal, err);
+        st = mfi_commit(client, &batch, &refusal, err);
     }
     mf_record_release(&record);
     mf_message_unref(outcome.value);
@@ -110,7 +110,7 @@ static bool wake(mf_client *client, const mf_note *waiting, mf_message *came)
     if (st == MF_E_NOT_FOUND || st == MF_E_MALFORMED) {
         mf_batch batch = {.notes = &gone, .note_count = 1};
         mf_refusal refusal;
-        (void)mf_store_commit(client->store, &batch, &refusal, NULL);
+        (void)mfi_commit(client, &batch, &refusal, NULL);
     }
     return st == MF_OK;
 }

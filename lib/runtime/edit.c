@@ -159,7 +159,7 @@ static mf_status commit_once(mf_edit *edit, struct attempt *a, mf_error *err)
         st = apply(client, &edit->changes[made], a->records[made].spec, &a->states[made], err);
     }
     if (st == MF_OK)
-        st = mf_store_commit(client->store, &(mf_batch){.writes = a->writes, .write_count = n}, &refusal, err);
+        st = mfi_commit(client, &(mf_batch){.writes = a->writes, .write_count = n}, &refusal, err);
     for (size_t i = 0; i < made; i++)
         mf_state_unref(&a->states[i]);
     for (size_t i = 0; i < n; i++)

@@ -47,7 +47,7 @@ static mf_status forget_page(mf_client *client, mf_error *err)
         ids[i] = o->pending[i].id;
     mf_batch batch = {.published = ids, .published_count = o->pending_count};
     mf_refusal refusal;
-    mf_status st = mf_store_commit(client->store, &batch, &refusal, err);
+    mf_status st = mfi_commit(client, &batch, &refusal, err);
     if (st != MF_OK)
         return st;      /* they stay at hand and are sent again */
     for (size_t i = 0; i < o->pending_count; i++)

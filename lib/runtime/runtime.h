@@ -14,6 +14,7 @@
  *   start.c, unique.c, run.c     starting one, once under a name, and waiting for its end
  *   stored.c, duplicate.c        signatures that are stored: saved, loaded, copied
  *   definitions.c                what other processes on the store declared
+ *   stats.c                      what is counted, and how the client does
  *   verbs.c, edit.c, durable.c   what is done to them by key, and what durable tasks do
  *
  * Locks      each part has one mutex of its own. None is held while user code, the store, the adapter or another part is
@@ -128,6 +129,7 @@ typedef struct mfi_running {
     bool                out_of_time;    /* L  asked to stop by its timeout; deadline_ns is then the end of the grace */
     bool                replaced;       /* keeper: its thread was replaced */
     bool                begun;          /* O  its function was called */
+    _Atomic int64_t     began_ns;       /* A  when, the client's clock; 0: not yet, or not measured */
     void               *thread_mark;
     struct mfi_running *below;          /* O  the call that this one runs on top of, where its thread helps */
     struct mfi_running *prev, *next;    /* L */
@@ -273,6 +275,30 @@ mf_status mfi_run_flow(mf_context *ctx, const mf_message *in, mf_message **out, 
 /** A message for one of mageflow's own tasks. */
 void mfi_framework_deliver(mf_client *client, mfi_framework_task task, const mf_delivery *delivery);
 
+/* ---- stats ------------------------------------------------------------------------------------------------------ */
+
+enum { MFI_STATS_COMMITS, MFI_STATS_CONFLICTS, MFI_STATS_REFUSALS, MFI_STATS_UNKNOWN };     /* of the client's tally */
+
+typedef struct mfi_stats {
+    mfi_tally        tally;         /* the numbers above */
+    atomic_bool      measures;      /* A */
+    _Atomic int64_t  refused_ns;    /* A  when the store last refused what it should keep, the system's clock; 0: it has
+                                       taken something since */
+    mfi_mutex        lock;
+    char             why[256];      /* L  why it did */
+} mfi_stats;
+
+void mfi_stats_init(mfi_stats *s);
+/** Count one of MFI_TALLY_*. task NULL: counted nowhere. */
+void mfi_stats_count(const mfi_task *task, unsigned which);
+void mfi_stats_unknown(mf_client *client);
+void mfi_stats_duration(const mfi_task *task, int64_t spent_ns);
+/** mf_store_commit, counted; every commit of the runtime goes through here. */
+mf_status mfi_commit(mf_client *client, const mf_batch *batch, mf_refusal *refusal, mf_error *err);
+/** Of the calls that run here: how many, how many are given up, and when the last of them began (the client's clock; INT64_MAX:
+ * not known of each). */
+void mfi_control_counts(mf_client *client, unsigned *running, unsigned *stuck, int64_t *newest_ns);
+
 /* ---- definitions ------------------------------------------------------------------------------------------------- */
 
 /** Tell the store what this process serves, where others may ask it. */
@@ -306,6 +332,7 @@ struct mf_client {
     mfi_keeper          keeper;
     mfi_outbox          outbox;
     mfi_observers       observers;
+    mfi_stats           stats;
     pthread_mutex_t     serve_lock;
     mf_worker          *worker;         /* L  serve_lock */
     atomic_bool         serves;         /* A  there is one */

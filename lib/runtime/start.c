@@ -150,7 +150,7 @@ static mf_status start_stored(struct start *s, mf_error *err)
             mf_batch batch = {.key = *key, .version = record.state.version, .state = &state, .entries = s->plan.entries,
                               .entry_count = s->plan.entry_count, .notes = s->unique.notes,
                               .note_count = s->unique.count};
-            st = mf_store_commit(client->store, &batch, &refusal, err);
+            st = mfi_commit(client, &batch, &refusal, err);
         }
         mf_record_release(&record);
         if (st == MF_E_CONFLICT && refusal.guard == MF_GUARD_NOTE)

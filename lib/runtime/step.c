@@ -222,7 +222,7 @@ static mf_status commit(mf_client *client, mfi_mailbox *box, const mf_state *sta
     if (plan->resumes)
         batch.resume = box->key;
     if (plan->changed || batch.settle_count > 0 || batch.entry_count > 0 || batch.removal_count > 0 || batch.note_count > 0)
-        st = mf_store_commit(client->store, &batch, refusal, err);
+        st = mfi_commit(client, &batch, refusal, err);
     mf_message_unref(dead.value);
     return st;
 }

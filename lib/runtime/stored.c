@@ -50,7 +50,7 @@ mf_status mfi_store_draft(mf_client *client, mfi_draft *draft, const mf_state *s
             batch.notes = notes;
             batch.note_count = note_count;
         }
-        st = mf_store_commit(client->store, &batch, &refusal, err);
+        st = mfi_commit(client, &batch, &refusal, err);
         if (swarm && st == MF_OK)
             mfi_draft_drop(client->allocator, draft, page);
         batch.put_count = 0;
@@ -75,7 +75,7 @@ void mfi_unstore_below(mf_signature *sig)
         mf_removal removal = {.key = sig->below[i].spec->key};
         mf_batch batch = {.removals = &removal, .removal_count = 1};
         mf_refusal refusal;
-        (void)mf_store_commit(sig->client->store, &batch, &refusal, NULL);
+        (void)mfi_commit(sig->client, &batch, &refusal, NULL);
     }
 }
 

@@ -177,3 +177,10 @@ mf_status mf_store_read_progress(mf_store *s, const mf_key *key, mf_message **ou
     assert(key != NULL && out != NULL);
     return ops_of(s)->read_progress(s, key, out);
 }
+
+void mf_store_read_health(mf_store *s, mf_link_health *out)
+{
+    *out = (mf_link_health){.connected = true};
+    if (ops_of(s)->health != NULL)
+        ops_of(s)->health(s, out);
+}

@@ -144,6 +144,18 @@ struct mf_workflow {
     const mf_workflow_ops *ops;
 };
 
+/* ---- health ----------------------------------------------------------------------------------------------------- */
+
+/** How an adapter does. The threads, slots and messages are the worker's; all 0 where nothing is served. */
+typedef struct mf_adapter_health {
+    mf_link_health link;
+    bool           deaf;        /* connected, but nothing can be read from it; link.last_error tells why */
+    unsigned       threads;     /* threads that run calls */
+    unsigned       slots;       /* messages held at once, at most */
+    unsigned       held;        /* messages held, running or about to */
+    unsigned       replaced;    /* threads that were put in the place of calls that ignore their timeout */
+} mf_adapter_health;
+
 /* ---- the protocol ---------------------------------------------------------------------------------------------- */
 
 /** Who does what. The manager where it can, else the runtime; never both. */
@@ -208,6 +220,9 @@ typedef struct mf_adapter_ops {
      * or take that one away again (false). The mark is what thread_mark answered on that thread. MF_E_FULL: none left. */
     mf_status (*replace_thread)(mf_adapter *self, void *thread_mark, bool replace);
     void *(*thread_mark)(mf_adapter *self);
+    /* Optional. How it does; *out is zeroed, but for a link that is connected. Neither blocks nor asks the manager. NULL: there
+     * is nothing to lose, and nothing known of threads. */
+    void (*health)(mf_adapter *self, mf_adapter_health *out);
     /* Required. Everything it started has been stopped. */
     void (*destroy)(mf_adapter *self);
 } mf_adapter_ops;
@@ -235,6 +250,7 @@ void      mf_adapter_wake_helpers(mf_adapter *a);
 int64_t   mf_adapter_due(mf_adapter *a);
 mf_status mf_adapter_replace_thread(mf_adapter *a, void *thread_mark, bool replace);
 void     *mf_adapter_thread_mark(mf_adapter *a);
+void      mf_adapter_read_health(mf_adapter *a, mf_adapter_health *out);
 bool      mf_adapter_can(const mf_adapter *a, mf_capability capability);
 void      mf_adapter_destroy(mf_adapter *a);
 

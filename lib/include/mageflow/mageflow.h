@@ -14,6 +14,7 @@
 #include <mageflow/flow_data.h>
 #include <mageflow/message.h>
 #include <mageflow/pool.h>
+#include <mageflow/stats.h>
 #include <mageflow/task.h>
 
 #endif

@@ -346,6 +346,18 @@ typedef struct mf_store_watch {
     void *user;
 } mf_store_watch;
 
+/** How the link of a store or of an adapter to its server stands. */
+typedef struct mf_link_health {
+    bool     connected;         /* at this moment; true where there is no server that could be lost */
+    int64_t  since_ns;          /* since when it is so, CLOCK_MONOTONIC; 0: since the beginning */
+    char     server[128];       /* "redis at 127.0.0.1:6379"; empty: there is none */
+    char     last_error[256];   /* why it was lost, or could not be made, the last time; empty: never */
+    uint64_t connects;          /* connections that came up, */
+    uint64_t drops;             /* and that were lost again */
+    uint64_t requests;          /* questions that were answered: round trips, many of them under way at once */
+    uint64_t bytes_out, bytes_in;
+} mf_link_health;
+
 typedef struct mf_store_ops {
     size_t      struct_size;
     const char *name;                   /* "memory": lower case, unique */
@@ -429,6 +441,10 @@ typedef struct mf_store_ops {
     /* Required. The last progress a signature's task reported; *out NULL: none yet. */
     mf_status (*progress)(mf_store *self, const mf_key *key, const mf_message *progress);
     mf_status (*read_progress)(mf_store *self, const mf_key *key, mf_message **out);
+
+    /* Optional. How the link to its server stands; *out is zeroed, but for a link that is connected. Neither blocks nor asks the
+     * server. NULL: it has none. */
+    void (*health)(mf_store *self, mf_link_health *out);
 } mf_store_ops;
 
 struct mf_store {
@@ -470,6 +486,7 @@ mf_status mf_store_read_log(mf_store *s, const mf_key *key, uint64_t n, const mf
                             size_t *len);
 mf_status mf_store_progress(mf_store *s, const mf_key *key, const mf_message *progress);
 mf_status mf_store_read_progress(mf_store *s, const mf_key *key, mf_message **out);
+void      mf_store_read_health(mf_store *s, mf_link_health *out);
 
 #ifdef __cplusplus
 }
