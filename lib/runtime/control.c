@@ -35,6 +35,7 @@ void mfi_control_enter(mf_client *client, mfi_running *running)
 {
     running->below = mfi_here.running;
     mfi_here.running = running;
+    running->share = mfi_here.share != 0 ? mfi_here.share : mfi_stats_share();
     mfi_control *c = &client->control;
     bool timed = running->deadline_ns != INT64_MAX;
     if (timed)

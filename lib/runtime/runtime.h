@@ -129,6 +129,7 @@ typedef struct mfi_running {
     bool                out_of_time;    /* L  asked to stop by its timeout; deadline_ns is then the end of the grace */
     bool                replaced;       /* keeper: its thread was replaced */
     bool                begun;          /* O  its function was called */
+    unsigned            share;          /* O  where its thread counts */
     _Atomic int64_t     began_ns;       /* A  when, the client's clock; 0: not yet, or not measured */
     void               *thread_mark;
     struct mfi_running *below;          /* O  the call that this one runs on top of, where its thread helps */
@@ -289,12 +290,20 @@ typedef struct mfi_stats {
 } mfi_stats;
 
 void mfi_stats_init(mfi_stats *s);
+/** Where the calling thread counts, for the first time; here.share afterwards. */
+unsigned mfi_stats_share(void);
 /** Count one of MFI_TALLY_*. task NULL: counted nowhere. */
 void mfi_stats_count(const mfi_task *task, unsigned which);
+/** The same for a call that runs here: a few instructions, since its thread is known. */
+static inline void mfi_stats_count_call(const mfi_running *running, unsigned which)
+{
+    /* What is counted is no part of the declaration, which nobody changes. */
+    mfi_tally_add((mfi_tally *)(uintptr_t)&running->task->tally, running->share, which, 1);
+}
 void mfi_stats_unknown(mf_client *client);
 void mfi_stats_duration(const mfi_task *task, int64_t spent_ns);
 /** mf_store_commit, counted; every commit of the runtime goes through here. */
-mf_status mfi_commit(mf_client *client, const mf_batch *batch, mf_refusal *refusal, mf_error *err);
+static inline mf_status mfi_commit(mf_client *client, const mf_batch *batch, mf_refusal *refusal, mf_error *err);
 /** Of the calls that run here: how many, how many are given up, and when the last of them began (the client's clock; INT64_MAX:
  * not known of each). */
 void mfi_control_counts(mf_client *client, unsigned *running, unsigned *stuck, int64_t *newest_ns);
@@ -340,6 +349,20 @@ struct mf_client {
     void              **modules;        /* L  serve_lock: dlopen handles */
     size_t              module_count, module_capacity;
 };
+
+/** What a commit answered that was no plain success, or the first success after a refusal. */
+void mfi_stats_commit(mf_client *client, mf_status st, const mf_error *err);
+
+static inline mf_status mfi_commit(mf_client *client, const mf_batch *batch, mf_refusal *refusal, mf_error *err)
+{
+    mf_status st = mf_store_commit(client->store, batch, refusal, err);
+    /* Where a thread's stack is tells threads apart, without a look at what they keep. */
+    if (st == MF_OK)
+        mfi_tally_add(&client->stats.tally, (unsigned)((uintptr_t)&st >> 12), MFI_STATS_COMMITS, 1);
+    if (st != MF_OK || atomic_load_explicit(&client->stats.refused_ns, memory_order_relaxed) != 0)
+        mfi_stats_commit(client, st, err);
+    return st;
+}
 
 static inline mf_client *mfi_client_of_host(mf_host *host)
 {

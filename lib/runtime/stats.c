@@ -22,15 +22,17 @@ void mfi_stats_init(mfi_stats *s)
     s->why[0] = '\0';
 }
 
-static unsigned share_of_thread(void)
+unsigned mfi_stats_share(void)
 {
     static atomic_uint threads;
-    if (mfi_here.share == 0)
-        mfi_here.share = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) % MFI_TALLY_SHARES;
-    return mfi_here.share;
+    return mfi_here.share = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) % MFI_TALLY_SHARES;
 }
 
-/* What is counted is no part of the declaration, which nobody changes. */
+static unsigned share_of_thread(void)
+{
+    return mfi_here.share != 0 ? mfi_here.share : mfi_stats_share();
+}
+
 static mfi_tally *tally_of(const mfi_task *task)
 {
     return (mfi_tally *)(uintptr_t)&task->tally;
@@ -78,30 +80,20 @@ static bool is_refusal(mf_status st)
            st == MF_E_CLOSED || st == MF_E_NOMEM;
 }
 
-static void note_refusal(mf_client *client, mf_status st, const mf_error *err)
+void mfi_stats_commit(mf_client *client, mf_status st, const mf_error *err)
 {
     mfi_stats *s = &client->stats;
+    if (st == MF_OK)
+        atomic_store_explicit(&s->refused_ns, 0, memory_order_release);
+    else if (st == MF_E_CONFLICT)
+        mfi_tally_add(&s->tally, share_of_thread(), MFI_STATS_CONFLICTS, 1);
+    if (!is_refusal(st))
+        return;
+    mfi_tally_add(&s->tally, share_of_thread(), MFI_STATS_REFUSALS, 1);
     mfi_mutex_lock(&s->lock);
-    snprintf(s->why, sizeof s->why, "%.*s", (int)sizeof s->why - 1, err->text[0] != '\0' ? err->text : mf_status_text(st));
+    snprintf(s->why, sizeof s->why, "%.*s", (int)sizeof s->why - 1, err != NULL && err->status == st ? err->text : mf_status_text(st));
     mfi_mutex_unlock(&s->lock);
     atomic_store_explicit(&s->refused_ns, mfi_now_ns(NULL), memory_order_release);
-}
-
-mf_status mfi_commit(mf_client *client, const mf_batch *batch, mf_refusal *refusal, mf_error *err)
-{
-    mf_error unwanted;
-    if (err == NULL)
-        err = &unwanted;
-    err->text[0] = '\0';
-    mf_status st = mf_store_commit(client->store, batch, refusal, err);
-    unsigned which = st == MF_OK ? MFI_STATS_COMMITS : st == MF_E_CONFLICT ? MFI_STATS_CONFLICTS : MFI_STATS_REFUSALS;
-    if (which != MFI_STATS_REFUSALS || is_refusal(st))
-        mfi_tally_add(&client->stats.tally, share_of_thread(), which, 1);
-    if (is_refusal(st))
-        note_refusal(client, st, err);
-    else if (st == MF_OK && atomic_load_explicit(&client->stats.refused_ns, memory_order_relaxed) != 0)
-        atomic_store_explicit(&client->stats.refused_ns, 0, memory_order_release);
-    return st;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------------ */

@@ -193,7 +193,7 @@ static struct result call_task(mf_client *client, mfi_task *task, mfi_running *r
         r.st = MF_E_CANCELED;
     } else {
         running->begun = true;
-        mfi_stats_count(task, MFI_TALLY_STARTED);
+        mfi_stats_count_call(running, MFI_TALLY_STARTED);
         bool measured = atomic_load_explicit(&client->stats.measures, memory_order_relaxed);
         int64_t began_ns = measured ? mfi_now_ns(client->clock) : 0;
         atomic_store_explicit(&running->began_ns, began_ns, memory_order_relaxed);
@@ -257,31 +257,31 @@ static void finish(mf_client *client, const mf_delivery *d, uint64_t token, mfi_
     mfi_flow_event event = {.index = d->unit.index};
     mfi_call *call = &running->call;
     if (r->st == MF_E_WAIT && running->durable.wait != MFI_WAIT_NOT && (r->stop & (MFI_STOP_SELF | MFI_STOP_CANCEL)) == 0) {
-        mfi_stats_count(task, MFI_TALLY_PUT_BACK);
+        mfi_stats_count_call(running, MFI_TALLY_PUT_BACK);
         settle_claimed(client, d, mfi_durable_wait(client, running), MF_STATUS_PENDING, NULL);
     } else if (r->st == MF_E_STALE && task->durable) {
-        mfi_stats_count(task, MFI_TALLY_PUT_BACK);
+        mfi_stats_count_call(running, MFI_TALLY_PUT_BACK);
         another_went_on(client, d, token, task);
     } else if ((r->stop & (MFI_STOP_SELF | MFI_STOP_CANCEL)) != 0) {
-        mfi_stats_count(task, MFI_TALLY_CANCELED);
+        mfi_stats_count_call(running, MFI_TALLY_CANCELED);
         event.kind = MFI_EV_ITEM_CANCELED;
         tell(client, d, token, &event);
     } else if (r->st == MF_OK) {
         if (!check_result(client, d, token, task, r->value))
             return;
-        mfi_stats_count(task, MFI_TALLY_SUCCEEDED);
+        mfi_stats_count_call(running, MFI_TALLY_SUCCEEDED);
         event.kind = MFI_EV_ITEM_DONE;
         event.value = r->value;
         r->value = NULL;
         tell(client, d, token, &event);
     } else if ((r->stop & MFI_STOP_INTERRUPT) != 0) {
         mf_key blocker;
-        mfi_stats_count(task, MFI_TALLY_PUT_BACK);
+        mfi_stats_count_call(running, MFI_TALLY_PUT_BACK);
         mfi_control_standing(client, &d->unit.key, &blocker);
         park(client, d, token, task, &blocker);
     } else if ((r->stop & MFI_STOP_CLOSING) != 0) {
         /* It gave up because the worker closes: no outcome, and whoever has its message, the store or the manager, hands it on. */
-        mfi_stats_count(task, MFI_TALLY_PUT_BACK);
+        mfi_stats_count_call(running, MFI_TALLY_PUT_BACK);
         give_back(client, token);
         settle_with_manager(client, d, d->claim != NULL ? MF_STATUS_PENDING : MF_STATUS_ACTIVE, NULL);
     } else if ((r->stop & MFI_STOP_TIMEOUT) != 0) {

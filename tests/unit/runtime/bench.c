@@ -59,6 +59,11 @@ static mf_status mute_replace_thread(mf_adapter *a, void *mark, bool replace)
     return MF_OK;
 }
 
+static void mute_health(mf_adapter *a, mf_adapter_health *out)
+{
+    *out = mute_of(a)->health;
+}
+
 static void mute_destroy(mf_adapter *a)
 {
     (void)a;
@@ -67,7 +72,8 @@ static void mute_destroy(mf_adapter *a)
 static const mf_adapter_ops mute_ops = {
     .struct_size = sizeof mute_ops, .name = "mute", .capabilities = MF_CAP_TAKES, .task = mute_task,
     .durable_task = mute_task, .create_task_context = mute_context, .create_framework_tasks = mute_framework,
-    .settle = mute_settle, .bind = mute_bind, .due = mute_due, .replace_thread = mute_replace_thread, .destroy = mute_destroy,
+    .settle = mute_settle, .bind = mute_bind, .due = mute_due, .replace_thread = mute_replace_thread,
+    .health = mute_health, .destroy = mute_destroy,
 };
 
 static int64_t turned_ns(void *user)

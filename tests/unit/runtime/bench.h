@@ -11,6 +11,7 @@ typedef struct mute_adapter {
     mf_host     *host;
     atomic_uint  settled, dues, replaced, restored;
     _Atomic int  last_status;       /* of the last settlement */
+    mf_adapter_health health;       /* what it says of itself */
 } mute_adapter;
 
 typedef struct bench {

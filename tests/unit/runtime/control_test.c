@@ -3,6 +3,7 @@
 #include <criterion/new/assert.h>
 
 #include <mageflow/control.h>
+#include <mageflow/stats.h>
 
 #include "bench.h"
 
@@ -154,4 +155,73 @@ Test(runtime_control, a_stop_elsewhere_overtakes_nobody)
     enter(0);
     cr_assert(not(mfi_control_overtaken(b.client, &running)));
     cr_assert(mfi_control_leave(b.client, &running));
+}
+
+/* ---- health: the first trouble that holds --------------------------------------------------------------------------- */
+
+static mf_health health(unsigned threads)
+{
+    mf_health h = {.struct_size = sizeof h};
+    b.mute.health.threads = threads;
+    cr_assert(eq(int, mf_health_read(b.client, &h), MF_OK));
+    return h;
+}
+
+static void serve_on_a_link(void)
+{
+    atomic_store(&b.client->serves, true);
+    b.mute.health.link.connected = true;
+}
+
+static void stop_serving(void)
+{
+    atomic_store(&b.client->serves, false);
+}
+
+Test(runtime_control, a_link_that_is_lost_or_deaf_is_a_trouble_and_has_its_reason)
+{
+    cr_assert(eq(int, health(1).trouble, MF_TROUBLE_NOT_SERVING));
+    serve_on_a_link();
+    cr_assert(eq(int, health(1).trouble, MF_TROUBLE_NONE));
+    b.mute.health.deaf = true;
+    strcpy(b.mute.health.link.last_error, "queue: no permission");
+    cr_assert(eq(int, health(1).trouble, MF_TROUBLE_MANAGER));
+    cr_assert(eq(str, health(1).text, "the task manager: nothing can be read: queue: no permission"));
+    b.mute.health.link.connected = false;
+    cr_assert(eq(str, health(1).text, "the task manager: not connected: queue: no permission"));
+    stop_serving();
+}
+
+Test(runtime_control, calls_that_ignore_their_timeout_on_every_thread_are_a_trouble)
+{
+    serve_on_a_link();
+    enter(mf_seconds(1000));
+    int64_t deadline = running.deadline_ns;
+    mfi_control_tick(b.client, deadline);
+    cr_assert(eq(uint, health(1).stuck, 0));
+    cr_assert(eq(int, health(1).trouble, MF_TROUBLE_NONE));
+    mfi_control_tick(b.client, deadline + mf_seconds(3));
+    cr_assert(eq(uint, health(1).stuck, 1));
+    cr_assert(eq(int, health(1).trouble, MF_TROUBLE_STUCK));
+    cr_assert(eq(int, health(2).trouble, MF_TROUBLE_NONE), "the other one takes work");
+    b.mute.health.replaced = 1;
+    cr_assert(eq(int, health(1).trouble, MF_TROUBLE_NONE), "so does one in its place");
+    cr_assert(not(mfi_control_leave(b.client, &running)));
+    cr_assert(eq(uint, health(1).stuck, 0));
+    stop_serving();
+}
+
+Test(runtime_control, threads_that_are_all_in_calls_for_a_minute_take_no_work)
+{
+    serve_on_a_link();
+    enter(0);
+    bench_turn_clock(&b, mf_minutes(10));
+    cr_assert(eq(int, health(1).trouble, MF_TROUBLE_NONE), "it was not measured: nobody knows");
+    atomic_store(&running.began_ns, b.clock.monotonic_ns(&b));
+    cr_assert(eq(int, health(1).trouble, MF_TROUBLE_NONE));
+    bench_turn_clock(&b, mf_seconds(61));
+    cr_assert(eq(int, health(1).trouble, MF_TROUBLE_BUSY));
+    cr_assert(eq(int, health(2).trouble, MF_TROUBLE_NONE));
+    cr_assert(mfi_control_leave(b.client, &running));
+    stop_serving();
 }
