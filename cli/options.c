@@ -13,7 +13,7 @@
 
 /* What popt writes into, before it is checked. */
 struct raw {
-    char *url, *threads, *slots, *timeout, *message, *format;
+    char *url, *threads, *slots, *timeout, *message, *format, *health;
     char **modules;
     int   json, no_wait, wait, help;
 };
@@ -36,6 +36,8 @@ static void make_rows(struct raw *raw, unsigned takes, struct poptOption rows[RO
         {OPTION_THREADS, {"threads", 't', POPT_ARG_STRING, &raw->threads, 0,
                           "worker threads of this process; default one per CPU", "N"}},
         {OPTION_SLOTS, {"slots", 's', POPT_ARG_STRING, &raw->slots, 0, "tasks held at once; default four a thread", "N"}},
+        {OPTION_HEALTH, {"health", 'H', POPT_ARG_STRING, &raw->health, 0,
+                         "answer GET /health and /metrics (Prometheus) on this port of 127.0.0.1; 0: any free one", "PORT"}},
         {OPTION_TIMEOUT, {"timeout", 'T', POPT_ARG_STRING, &raw->timeout, 0,
                           "wait no longer than this: a number and ms, s, m, h or d", "DURATION"}},
         {OPTION_JSON, {"json", 'j', POPT_ARG_NONE, &raw->json, 0,
@@ -57,6 +59,7 @@ static void raw_fini(struct raw *raw)
     free(raw->threads);
     free(raw->slots);
     free(raw->timeout);
+    free(raw->health);
 }
 
 static mf_status read_number(const char *text, const char *option, unsigned most, unsigned *out)
@@ -70,6 +73,21 @@ static mf_status read_number(const char *text, const char *option, unsigned most
         return MF_E_INVALID;
     }
     *out = (unsigned)n;
+    return MF_OK;
+}
+
+static mf_status read_port(const char *text, struct options *out)
+{
+    if (text == NULL)
+        return MF_OK;
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || n > 65535) {
+        complain("--health: expected a port from 0 to 65535, got \"%s\"", text);
+        return MF_E_INVALID;
+    }
+    out->health = true;
+    out->health_port = (unsigned)n;
     return MF_OK;
 }
 
@@ -126,6 +144,8 @@ static mf_status take(poptContext con, const char *name, const struct raw *raw, 
     mf_status st = read_number(raw->threads, "threads", THREADS_MAX, &out->threads);
     if (st == MF_OK)
         st = read_number(raw->slots, "slots", SLOTS_MAX, &out->slots);
+    if (st == MF_OK)
+        st = read_port(raw->health, out);
     if (st == MF_OK)
         st = read_timeout(raw->timeout, &out->timeout);
     if (st == MF_OK)

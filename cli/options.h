@@ -10,6 +10,8 @@ struct options {
     unsigned     threads;      /* 0: one per online CPU */
     unsigned     slots;        /* 0: four a thread */
     mf_duration  timeout;      /* MF_FOREVER: none */
+    bool         health;       /* a port was given: */
+    unsigned     health_port;  /* 0: any that is free */
     bool         json;
     bool         no_wait;
     bool         wait;
@@ -29,6 +31,7 @@ enum {
     OPTION_MESSAGE = 32,
     OPTION_FORMAT = 64,
     OPTION_SLOTS = 128,
+    OPTION_HEALTH = 1 << 12,
     OPTIONS_OF_CALLS = OPTION_THREADS | OPTION_TIMEOUT | OPTION_JSON
 };
 

@@ -1,9 +1,14 @@
 /* worker.c: `mageflow worker`: serve the tasks of modules until a signal says to leave.
  *
  * Leaving: nothing new is taken, what has not begun is given back, and what runs has 25 s to end by itself; then it is asked to
- * stop, and 3 s later the process goes without it, whose lease ends. A second signal skips the wait. */
+ * stop, and 3 s later the process goes without it, whose lease ends. A second signal skips the wait.
+ *
+ * The watchdog of the service manager is answered unless every thread hangs in a call that ignores its timeout, which a new
+ * process mends; what it does not mend, a server that is away, is told by /health and not by being killed with the tasks that
+ * run. An answer comes after a look at the client's own locks, so that a deadlock is silent. */
 #include "command.h"
 #include "launch.h"
+#include "worker.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -19,7 +24,7 @@
 enum { EXIT_ASKED = 3, EXIT_FORCED = 4 };
 
 static const struct usage usage = {
-    .takes = OPTION_THREADS | OPTION_SLOTS,
+    .takes = OPTION_THREADS | OPTION_SLOTS | OPTION_HEALTH,
     .arguments = "[OPTION...]",
     .before = "Serve the tasks that the loaded modules declare, until SIGTERM or SIGINT.",
     .after = "On the first signal nothing new is taken, what has not begun is given back to the others, and what runs\n"
@@ -27,6 +32,8 @@ static const struct usage usage = {
              "skips the wait.\n"
              "Exit codes: 0 everything ended, 1 it could not serve, 2 wrong usage, 3 tasks were asked to stop,\n"
              "4 some did not, and run again elsewhere when their lease is over.\n"
+             "With --health the port answers on loopback: /health with 200 while work can be taken, else 503 and the reason;\n"
+             "/metrics for Prometheus. Under systemd (NOTIFY_SOCKET, WATCHDOG_USEC) it tells when it is ready and that it lives.\n"
              "\n"
              "  mageflow worker --url URL --load ./basic_tasks.so --slots 64\n",
 };
@@ -45,9 +52,9 @@ static void *leave(void *arg)
 }
 
 /* The next of these signals, or 0 after so many seconds (0: wait for ever). */
-static int next_signal(const sigset_t *set, int seconds)
+static int next_signal(const sigset_t *set, double seconds)
 {
-    struct timespec most = {.tv_sec = seconds};
+    struct timespec most = {.tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
     for (;;) {
         int got = sigtimedwait(set, NULL, seconds > 0 ? &most : NULL);
         if (got > 0)
@@ -79,11 +86,52 @@ static int leave_in_order(mf_client *client, const sigset_t *set)
     return code;
 }
 
+/* From "serving" to the first signal. */
+static void serve_until_signal(struct worker *worker, const sigset_t *set)
+{
+    double every = notify_watchdog();
+    for (;;) {
+        int got = next_signal(set, every);
+        if (got != 0 && got != LEFT)
+            return;
+        mf_health h = {.struct_size = sizeof h};
+        if (got == 0 && mf_health_read(worker->client, &h) == MF_OK && h.trouble != MF_TROUBLE_STUCK)
+            notify_tell("WATCHDOG=1\n%s%.*s\n", "STATUS=", (int)sizeof h.text - 1,
+                        h.trouble == MF_TROUBLE_NONE ? "serving" : h.text);
+    }
+}
+
+/* The health port comes first, and is there until the end. */
+static int serve_and_leave(struct worker *worker, const struct options *options, const sigset_t *set)
+{
+    struct http *http = NULL;
+    mf_error err;
+    mf_stats_measure(worker->client, options->health);
+    mf_status st = options->health ? http_start(worker, options->health_port, &http, &err) : MF_OK;
+    if (st == MF_OK)
+        st = mf_serve(worker->client, MF_WORKER_OPTIONS(.threads = options->threads, .slots = options->slots), &err);
+    if (st != MF_OK) {
+        complain("%s", err.text);
+        http_stop(http);
+        return st == MF_E_INVALID || st == MF_E_UNSUPPORTED ? EXIT_USAGE : EXIT_FAILED;
+    }
+    if (http != NULL)
+        printf("health: http://127.0.0.1:%u/health\n", http_port(http));
+    puts("serving");
+    fflush(stdout);
+    notify_tell("READY=1\nSTATUS=serving\n");
+    serve_until_signal(worker, set);
+    atomic_store(&worker->leaving, true);
+    notify_tell("STOPPING=1\nSTATUS=leaving: waiting for what runs\n");
+    int code = leave_in_order(worker->client, set);
+    http_stop(http);
+    return code;
+}
+
 static int worker_with(const struct options *options)
 {
     sigset_t set;
-    mf_client *client;
-    mf_error err;
+    struct worker worker = {.started_ms = mf_clock_default()->wall_ms(mf_clock_default()->user)};
     if (options->count > 0) {
         complain("worker: expected no arguments, got \"%s\": see mageflow worker --help", options->arguments[0]);
         return EXIT_USAGE;
@@ -94,21 +142,11 @@ static int worker_with(const struct options *options)
     sigaddset(&set, SIGINT);
     sigaddset(&set, LEFT);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    int code = client_open(options, &client);
+    int code = client_open(options, &worker.client);
     if (code != EXIT_DONE)      /* 3 and 4 tell of tasks here */
         return code == EXIT_USAGE ? code : EXIT_FAILED;
-    mf_status st = mf_serve(client, MF_WORKER_OPTIONS(.threads = options->threads, .slots = options->slots), &err);
-    if (st != MF_OK) {
-        complain("%s", err.text);
-        mf_client_destroy(client);
-        return st == MF_E_INVALID || st == MF_E_UNSUPPORTED ? EXIT_USAGE : EXIT_FAILED;
-    }
-    puts("serving");
-    fflush(stdout);
-    while (next_signal(&set, 0) == LEFT)
-        ;
-    code = leave_in_order(client, &set);
-    mf_client_destroy(client);
+    code = serve_and_leave(&worker, options, &set);
+    mf_client_destroy(worker.client);
     return code;
 }
 
