@@ -138,8 +138,11 @@ def end(processes, how=signal.SIGKILL):
 
 def numbers_of(words, cpus=None):
     """What a program prints, as numbers."""
-    done = subprocess.run((["taskset", "-c", ",".join(map(str, cpus))] if cpus else []) + [str(w) for w in words],
-                          capture_output=True, text=True, timeout=300)
+    try:
+        done = subprocess.run((["taskset", "-c", ",".join(map(str, cpus))] if cpus else []) + [str(w) for w in words],
+                              capture_output=True, text=True, timeout=60)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"{words[0]}: no end within 60 s") from None
     if done.returncode != 0:
         raise RuntimeError(f"{words[0]}: {done.stderr[-400:]}")
     return [float(word) for word in done.stdout.split()]

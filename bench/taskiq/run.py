@@ -43,6 +43,16 @@ class Bench:
         os.sched_setaffinity(self.redis.process.pid, rest)
         return cpus[:cores]
 
+    def turn(self, contestant, run, *given):
+        """One turn; None where a peer fails in it, which must not end the others' run. Ours may not fail."""
+        try:
+            return run(*given)
+        except RuntimeError as error:
+            if contestant in (self.ours, self.bare):
+                raise
+            print(f"- {contestant.name}: left out of a table, a turn failed: {error}")
+            return None
+
     def goal(self, what, text):
         self.goals.append((what, text))
 
@@ -93,7 +103,7 @@ class Bench:
                 for c in self.all:
                     if cell[0] in c.kinds:
                         count = c.rounds_of // (3 if self.quick else 1)
-                        got.setdefault(cell, {}).setdefault(c, []).append(self.run_tasks(c, *cell, count))
+                        got.setdefault(cell, {}).setdefault(c, []).append(self.turn(c, self.run_tasks, c, *cell, count))
         print(f"\n## No-op tasks\n\n{SLOTS} at a time in each contestant; least and greatest in brackets. Reads: how often Redis "
               "received something, for each task; commands count those inside scripts, too.")
         for cell in cells:
@@ -103,6 +113,7 @@ class Bench:
         kind, results, cores = cell
         title = f"{kind}, {'with' if results else 'without'} results, {cores} core{'s' if cores > 1 else ''}"
         print(f"\n### {title}")
+        got = {c: rounds for c, rounds in got.items() if None not in rounds}
         series = {c: {key: [r[key] for r in rounds] for key in rounds[0]} for c, rounds in got.items()}
         mine, rows = series[self.ours], []
         for c, s in series.items():
@@ -115,7 +126,7 @@ class Bench:
         table(["", "tasks/s", "ours is so many times as fast", "CPU of the worker, µs a task", "ours takes so many times less",
                "CPU of Redis, µs a task", "reads a task", "commands a task", "RSS, MiB"], rows)
         self.figures[f"tasks: {title}"] = {c.name: s for c, s in series.items()}
-        if self.has(self.python):
+        if self.python in series:
             theirs = series[self.python]
             self.goal(f"{title}: {'25' if kind == 'stream' else '10'} times Python's tasks/s",
                       verdict(pair_ratio(mine["rate"], theirs["rate"]), 25 if kind == "stream" else 10))
@@ -141,9 +152,13 @@ class Bench:
         turns = {name: turn for name, turn in turns.items() if self.has(turn[0])}
         got = {name: ([], []) for name in turns}
         for _ in range(self.rounds):
-            for name, (_, run, count) in turns.items():
+            for name, (c, run, count) in turns.items():
                 self.redis("FLUSHALL")
-                seconds, cpu = run(self.place(1))
+                seen = self.turn(c, run, self.place(1)) if name in got else None
+                if seen is None:
+                    got.pop(name, None)
+                    continue
+                seconds, cpu = seen
                 got[name][0].append(count / seconds)
                 got[name][1].append(cpu / count * 1e6)
         print("\n## Enqueue, one client on one core, streams")
@@ -182,7 +197,11 @@ class Bench:
                 workers = c.start(self.redis, "stream", True, 1, None)
                 try:
                     wait_until(lambda: c.done(self.redis, "stream", 20), 60, f"{c.name}: its first tasks")
-                    got[name].append(median(run()))
+                    seen = self.turn(c, run) if name in got else None
+                    if seen:
+                        got[name].append(median(seen))
+                    else:
+                        got.pop(name, None)
                 finally:
                     end(workers)
         print("\n## An idle round trip: one no-op task, sent, run and its result read\n\nThe median of each round's. \"Worker alone\": "
@@ -236,7 +255,8 @@ class Bench:
         for _ in range(rounds):
             for c in contestants:
                 for deaths in (False, True):
-                    got[c][deaths].append(self.serve_for(c, seconds, backlog[type(c)] * seconds, deaths))
+                    got[c][deaths].append(self.turn(c, self.serve_for, c, seconds, backlog[type(c)] * seconds, deaths))
+        got = {c: both for c, both in got.items() if None not in both[0] + both[1]}
         print(f"\n## A worker killed every second\n\nTwo workers of one core each, with results; one of them is killed (SIGKILL) and "
               f"started again every second, for {seconds} s. Tasks that have their result then, each counted once.")
         rows = []
