@@ -26,7 +26,7 @@ def a_worker_that_is_killed_loses_nothing(engine):
         wait_for(lambda: lines(file.name).count("begin 1") == 25 and lines(file.name).count("end 1") == 20, what="the first attempts")
         first.kill()
         with Worker(engine):
-            wait_for(lambda: lines(file.name).count("end 2") == 5, 90, "the second attempts")
+            wait_for(lambda: lines(file.name).count("end 2") == 5, 200, "the second attempts")
             assert [wire.ended(run)[0] for run in short + hanging] == ["COMPLETED"] * 25
             assert lines(file.name).count("begin 1") == 25 and lines(file.name).count("begin 2") == 5
             assert works(engine)
