@@ -32,7 +32,11 @@ static void send_unblock(mfi_conn *c, int64_t now)
     char id[24];
     int digits = snprintf(id, sizeof id, "%lld", (long long)c->client_id);
     c->unblock_at = INT64_MAX;
-    struct unblock *u = redis->main.state == CONN_UP && c->client_id != 0 ? mf_new(redis->allocator, struct unblock) : NULL;
+    if (redis->main.state != CONN_UP && c->client_id != 0) {
+        c->unblock_at = now + mf_milliseconds(5);            /* it is being connected; until cut_at there is time */
+        return;
+    }
+    struct unblock *u = c->client_id != 0 ? mf_new(redis->allocator, struct unblock) : NULL;
     mfi_redis_request *rq = u != NULL ? mfi_redis_request_create(redis) : NULL;
     mfi_redis_add(rq, MF_STR_LIT("CLIENT"), MF_STR_LIT("UNBLOCK"), mf_str_of(id, (size_t)digits));
     if (rq == NULL || rq->failed) {

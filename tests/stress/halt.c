@@ -210,8 +210,13 @@ static void job(void *arg)
     atomic_fetch_add(&moved, 1);
 }
 
+/* No faster than they run, more or less: what is queued at the end has to run, too. */
 static void submit(void)
 {
+    if (atomic_load(&pushed) - atomic_load(&jobs_run) > JOBS) {
+        sched_yield();
+        return;
+    }
     mf_status st = mf_pool_submit(pool, job, NULL);
     CHECK(st == MF_OK || st == MF_E_FULL);
     if (st == MF_OK)
