@@ -89,7 +89,7 @@ void mfi_control_counts(mf_client *client, unsigned *running, unsigned *stuck, i
     for (mfi_running *r = c->running; r != NULL; r = r->next) {
         int64_t began_ns = atomic_load_explicit(&r->began_ns, memory_order_relaxed);
         (*running)++;
-        if (atomic_load_explicit(&r->owner, memory_order_relaxed) == MFI_CALL_VOIDED)
+        if (r->owner == MFI_CALL_VOIDED)
             (*stuck)++;
         if (began_ns == 0)
             *newest_ns = INT64_MAX;
