@@ -227,20 +227,26 @@ static void see(void *arg)
     line_seen[line_count++] = (int)(intptr_t)arg;      /* one worker */
 }
 
-struct turn {
+/* Two threads that live at the same time: the lane of one that has ended would be the next one's, and in order anyhow. */
+struct turns {
     mf_pool_line *line;
-    int           first;
+    int           first;             /* 0 or 3: this thread's three of every six */
+    sem_t        *mine, *other;
 };
 
-static void *submit_turn(void *arg)
+static void *submit_turns(void *arg)
 {
-    struct turn *turn = arg;
-    mf_job jobs[3];
-    for (int i = 0; i < 3; i++)
-        jobs[i] = (mf_job){see, (void *)(intptr_t)(turn->first + i)};
-    size_t queued = 0;
-    cr_assert(eq(int, mf_pool_line_submit(turn->line, jobs, 3, &queued), MF_OK));
-    cr_assert(eq(sz, queued, 3));
+    struct turns *t = arg;
+    for (int n = t->first; n < LINE_JOBS; n += 6) {
+        mf_job jobs[3];
+        for (int i = 0; i < 3; i++)
+            jobs[i] = (mf_job){see, (void *)(intptr_t)(n + i)};
+        size_t queued = 0;
+        gate_sem_wait(t->mine);
+        cr_assert(eq(int, mf_pool_line_submit(t->line, jobs, 3, &queued), MF_OK));
+        cr_assert(eq(sz, queued, 3));
+        sem_post(t->other);
+    }
     return NULL;
 }
 
@@ -255,12 +261,16 @@ static void line_keeps_order(mf_pool_full when_full)
     cr_assert(eq(int, mf_pool_line_open(made, &line), MF_OK));
     cr_assert(eq(int, mf_pool_submit(made, gate_job, &g), MF_OK));
     gate_await(&g, 1);
-    for (int i = 0; i < LINE_JOBS; i += 3) {       /* every turn another thread */
-        struct turn turn = {line, i};
-        pthread_t thread;
-        cr_assert(zero(int, pthread_create(&thread, NULL, submit_turn, &turn)));
-        pthread_join(thread, NULL);
+    sem_t turn[2];
+    pthread_t threads[2];
+    struct turns turns[2];
+    for (int i = 0; i < 2; i++) {
+        sem_init(&turn[i], 0, i == 0);
+        turns[i] = (struct turns){line, 3 * i, &turn[i], &turn[1 - i]};
+        cr_assert(zero(int, pthread_create(&threads[i], NULL, submit_turns, &turns[i])));
     }
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
     gate_open(&g, 1);
     cr_assert(eq(int, mf_pool_destroy(made), MF_OK));
     cr_assert(eq(int, line_count, LINE_JOBS));
