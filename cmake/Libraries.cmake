@@ -28,7 +28,8 @@ function(mageflow_library TARGET)
 
     set(map ${PROJECT_SOURCE_DIR}/cmake/mageflow.map)
     # Calls between our own files go straight to their target: nobody may replace half of the library.
-    target_link_options(${TARGET} PRIVATE LINKER:--version-script=${map} LINKER:-Bsymbolic-functions)
+    # It stays once it is loaded: threads that used it call it once more when they end.
+    target_link_options(${TARGET} PRIVATE LINKER:--version-script=${map} LINKER:-Bsymbolic-functions LINKER:-z,nodelete)
     set_target_properties(${TARGET} PROPERTIES LINK_DEPENDS ${map} EXPORT_NAME ${LIB_EXPORT}
         VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
     if(NOT MAGEFLOW_SANITIZE)
