@@ -136,8 +136,15 @@ class PythonWorker(Process):
 
 
 def worker_listens(engine, name):
-    """The engine knows a worker of that name and has a stream to it."""
-    return bool(engine.query(f"""SELECT 1 FROM "Worker" WHERE name = '{name}' AND "isActive" AND "dispatcherId" IS NOT NULL"""))
+    """The engine has a stream to the newest worker of that name."""
+    return engine.query(f"""SELECT "isActive" AND "dispatcherId" IS NOT NULL FROM "Worker" WHERE name = '{name}'
+                            ORDER BY "createdAt" DESC LIMIT 1""") == [["t"]]
+
+
+def worker_is_given_tasks(engine, name):
+    """The engine assigns to a worker of that name: for 5 s after its last heartbeat to one whose good-bye it has missed."""
+    return bool(engine.query(f"""SELECT 1 FROM "Worker" WHERE name = '{name}' AND "isActive" AND "dispatcherId" IS NOT NULL
+                                 AND "lastHeartbeatAt" > now() - interval '6 seconds'"""))
 
 
 def python_call(engine, name, message, **environment):

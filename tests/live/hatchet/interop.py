@@ -12,7 +12,7 @@ from wire_client import Wire, workflows
 async def all_of_a_bulk_come_back(engine):
     with Worker(engine), PythonWorker(engine):
         hatchet = engine.client()
-        for name, count in (("c_echo", 500), ("py_echo", 50)):
+        for name, count in (("c_echo", 60), ("py_echo", 20)):
             task = hatchet.stubs.task(name=name)
             items = [task.create_bulk_run_item(input=EmptyModel(i=i)) for i in range(count)]
             assert [r.model_dump() for r in await task.aio_run_many(items)] == [{"i": i} for i in range(count)], name

@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 
-from fleet import Process, worker_listens
+from fleet import Process, wait_for, worker_is_given_tasks, worker_listens
 
 COMMAND, TASKS, CLIENT = sys.argv[1:4]
 del sys.argv[1:4]
@@ -17,14 +17,17 @@ class Worker(Process):
     """`mageflow worker` over tasks.c. All have one name in the engine: a new one is the newest of them."""
 
     def __init__(self, engine, *options, url="hatchet:", **environment):
+        self.engine = engine
         before = workers(engine)
         super().__init__([COMMAND, "worker", "--url", url, "--load", TASKS, *options], engine.environment(**environment),
                          lambda me: "serving" in me.text() and workers(engine) > before and worker_listens(engine, "mageflow"))
 
     def stop(self):
+        """In good order; and the next test's tasks are not given to this one, even where the engine missed the good-bye."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=60)
         assert code == 0, f"the worker ended with {code}:\n{self.text()[-4000:]}"
+        wait_for(lambda: not worker_is_given_tasks(self.engine, "mageflow"), what="the end of its heartbeat")
 
 
 def call(engine, *arguments, url="hatchet:", ends_within=120, **environment):

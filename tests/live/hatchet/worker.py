@@ -22,8 +22,8 @@ async def a_python_client_gets_what_our_worker_returns(engine):
             assert "no more" in python_call(engine, "c_final", {"path": file.name})
             assert lines(file.name) == ["attempt 1"]
         task = engine.client().stubs.task(name="c_echo")
-        items = [task.create_bulk_run_item(input=EmptyModel(i=i)) for i in range(300)]
-        assert [r.model_dump() for r in await task.aio_run_many(items)] == [{"i": i} for i in range(300)]
+        items = [task.create_bulk_run_item(input=EmptyModel(i=i)) for i in range(60)]
+        assert [r.model_dump() for r in await task.aio_run_many(items)] == [{"i": i} for i in range(60)]
 
 
 def a_client_in_c_gets_what_workers_return(engine):
@@ -66,7 +66,7 @@ def a_stopped_worker_ends_what_runs_and_says_good_bye(engine):
     for _ in range(6):      # an engine that is left alone forgets about half of them
         with Worker(engine):
             pass
-        wait_for(lambda: not worker_listens(engine, "mageflow"), 5, "its good-bye")
+        wait_for(lambda: not worker_listens(engine, "mageflow"), what="its good-bye")
 
 
 @own_engine
