@@ -88,6 +88,7 @@ static mf_status taskiq_store(void *state, const mf_options *options, mf_store *
     if (st != MF_OK)
         return st;
     return mfi_redis_store_create(&(mfi_redis_store_options){.allocator = options->allocator, .clock = options->clock,
+                                                             .log = options->log, .log_user = options->log_user,
                                                              .address = &o->address, .lease_ms = o->lease / 1000000}, out, err);
 }
 
@@ -190,6 +191,7 @@ static mf_status redis_create(const char *transport, const mf_options *options, 
                    mf_fail(err, MF_E_INVALID, "url: store=%s: too long", transport);
     if (st == MF_OK)
         st = mfi_redis_store_create(&(mfi_redis_store_options){.allocator = options->allocator, .clock = options->clock,
+                                                               .log = options->log, .log_user = options->log_user,
                                                                .address = &address}, out, err);
     explicit_bzero(url, sizeof url);
     mfi_redis_address_wipe(&address);

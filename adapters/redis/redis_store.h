@@ -15,6 +15,8 @@ typedef struct mfi_redis_store_options {
     int64_t                  lease_ms;     /* 0: 30 s; below: none, and what a killed process held stays held. For tests */
     mf_duration              poll;         /* others' commits are looked for that often, if nothing tells of them; 0: 1 s. For tests */
     mf_duration              timeout;      /* of one operation; 0: the link's request_timeout, 10 s */
+    mf_log_fn               *log;          /* told of the link's ups and downs; NULL: nobody */
+    void                    *log_user;
 } mfi_redis_store_options;
 
 /** A store with a link of its own. Waits for the server, up to the timeout: MF_E_TIMEOUT with the reason, or at once what

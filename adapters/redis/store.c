@@ -209,6 +209,15 @@ static void init_locks(struct mfi_rs *s)
     pthread_condattr_destroy(&attr);
 }
 
+static void observe_link(void *user, bool up, const mf_error *why)
+{
+    struct mfi_rs *s = user;
+    char line[MF_ERROR_TEXT_MAX + 32];
+    int len = up ? snprintf(line, sizeof line, "the store is connected")
+                 : snprintf(line, sizeof line, "the store is not connected: %s", why != NULL ? why->text : "it was lost");
+    s->log(s->log_user, up ? MF_LOG_INFO : MF_LOG_WARN, mf_str_of(line, len < (int)sizeof line ? (size_t)len : sizeof line - 1));
+}
+
 mf_status mfi_redis_store_create(const mfi_redis_store_options *o, mf_store **out, mf_error *err)
 {
     struct mfi_rs *s = mf_new(o->allocator, struct mfi_rs);
@@ -220,8 +229,12 @@ mf_status mfi_redis_store_create(const mfi_redis_store_options *o, mf_store **ou
     s->timeout = o->timeout;
     s->poll = o->poll > 0 ? o->poll : mf_milliseconds(MFI_RS_POLL_MS);
     s->lease_ms = o->lease_ms == 0 ? 30000 : o->lease_ms > 0 ? o->lease_ms : 0;
+    s->log = o->log;
+    s->log_user = o->log_user;
     init_locks(s);
-    mf_status st = mfi_redis_create(&(mfi_redis_options){.address = o->address, .name = "mageflow-store"}, &s->link, err);
+    mf_status st = mfi_redis_create(&(mfi_redis_options){.address = o->address, .name = "mageflow-store",
+                                                         .observe = o->log != NULL ? observe_link : NULL, .user = s},
+                                    &s->link, err);
     if (st == MF_OK)
         st = add_scripts(s, err);
     if (st == MF_OK)

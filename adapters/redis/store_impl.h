@@ -44,6 +44,8 @@ struct mfi_rs {
     const mf_allocator      *allocator;      /* I */
     const mf_clock          *clock;          /* I  NULL: the server's */
     mfi_redis               *link;           /* I */
+    mf_log_fn               *log;            /* I  NULL: nobody is told of the link */
+    void                    *log_user;       /* I */
     mf_duration              timeout;        /* I */
     int64_t                  lease_ms;       /* I */
     char                     caller[33];     /* I  random: names this handle */

@@ -1,7 +1,6 @@
 #include "runtime.h"
 
 #include <dlfcn.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "memory.h"
@@ -28,19 +27,6 @@ mf_status mfi_client_check(const mf_client *client, mf_error *err)
     if (client->fork_generation != atomic_load_explicit(&fork_generation, memory_order_relaxed))
         return mf_fail(err, MF_E_FORKED, "the client was made before a fork; open a new one in the child");
     return MF_OK;
-}
-
-void mfi_log(mf_client *client, mf_log_level level, const char *fmt, ...)
-{
-    if (client->log == NULL)
-        return;
-    char line[512];
-    va_list args;
-    va_start(args, fmt);
-    int len = vsnprintf(line, sizeof line, fmt, args);
-    va_end(args);
-    if (len > 0)
-        client->log(client->log_user, level, mf_str_of(line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1));
 }
 
 static mf_status check_options(const mf_options *options, mf_error *err)
@@ -79,6 +65,7 @@ static void take_options(mf_client *client, const mf_options *options)
     client->clock = o.clock;
     client->log = o.log;
     client->log_user = o.log_user;
+    client->log_event = o.log_event;
     client->threads = o.threads;
     client->fast_path = !o.no_fast_path;
     take_ttl(client, MF_KIND_TASK, &o.task_ttl);

@@ -328,8 +328,8 @@ mf_status mfi_control_refresh(mf_client *client, mfi_call *call, mf_duration mor
 
 static void tell_timeout(mf_client *client, mfi_running *running)
 {
-    mfi_log(client, MF_LOG_WARN, "task \"%s\" ignores its timeout; its outcome is a timeout and its thread is replaced",
-            running->task->def.name);
+    mfi_log_about(client, MF_LOG_WARN, running->call.delivery, NULL,
+                  "ignores its timeout; its outcome is a timeout and its thread is replaced");
     running->replaced = mf_adapter_replace_thread(client->adapter, running->thread_mark, true) == MF_OK;
     const mf_delivery *d = running->call.delivery;
     mfi_attempt_failed(client, d, running->token, running->task, "Timeout",

@@ -92,7 +92,7 @@ mfi_task *mfi_find_task(mf_client *client, mf_str name)
     mf_status st = declare_remote(client, name, definition, &err);
     mf_message_unref(definition);
     if (st != MF_OK && st != MF_E_EXISTS)
-        mfi_log(client, MF_LOG_WARN, "task \"%.*s\": what the store says of it cannot be used: %s", (int)name.len, name.at,
-                err.text);
+        mfi_log_about(client, MF_LOG_WARN, &(mf_delivery){.task = name}, err.text,
+                      "what the store says of it cannot be used");
     return mfi_registry_task(&client->registry, name);
 }

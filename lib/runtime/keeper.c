@@ -47,7 +47,7 @@ static int64_t tick_expired(mf_client *client, int64_t now_ms)
         mfi_dispatch(client, &keys[i], &event, false, NULL);
     }
     if (st != MF_OK)
-        mfi_log(client, MF_LOG_WARN, "cannot look for expired records, trying again: %s", err.text);
+        mfi_log_about(client, MF_LOG_WARN, NULL, err.text, "cannot look for expired records, trying again");
     if (st == MF_OK && got == EXPIRED_PAGE)
         return now_ms + 1;      /* there are more */
     return st == MF_OK && next_ms > now_ms ? next_ms : now_ms + LOOK_AGAIN_MS;

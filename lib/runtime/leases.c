@@ -25,14 +25,28 @@ static struct tokens running_tokens(mf_client *client)
     return tokens;
 }
 
+/* The log is told without the lock, so of a copy. */
+static void stop_one(mf_client *client, uint64_t token)
+{
+    mf_delivery about = {.task = {NULL, 0}};
+    bool found = false;
+    mfi_mutex_lock(&client->control.lock);
+    for (mfi_running *r = client->control.running; r != NULL; r = r->next)
+        if (r->token == token) {
+            mfi_call_stop(&r->call, MFI_STOP_CANCEL);
+            about = (mf_delivery){.task = r->task->name, .unit = r->call.delivery->unit, .attempt = r->call.delivery->attempt};
+            found = true;
+        }
+    mfi_mutex_unlock(&client->control.lock);
+    if (found)
+        mfi_log_about(client, MF_LOG_WARN, &about, NULL, "lost its lease; it is asked to stop, and its outcome will not count");
+}
+
 static void stop_lost(mf_client *client, const uint64_t *asked, const uint64_t *renewed, size_t n)
 {
-    mfi_mutex_lock(&client->control.lock);
     for (size_t i = 0; i < n; i++)
-        for (mfi_running *r = renewed[i] == 0 ? client->control.running : NULL; r != NULL; r = r->next)
-            if (r->token == asked[i])
-                mfi_call_stop(&r->call, MFI_STOP_CANCEL);
-    mfi_mutex_unlock(&client->control.lock);
+        if (renewed[i] == 0)
+            stop_one(client, asked[i]);
     mf_adapter_wake_helpers(client->adapter);
 }
 
@@ -46,7 +60,7 @@ static void renew(mf_client *client)
         if (mf_store_renew(client->store, renewed, asked.count, &err) == MF_OK)
             stop_lost(client, asked.at, renewed, asked.count);
         else
-            mfi_log(client, MF_LOG_WARN, "cannot renew %zu claims, trying again: %s", asked.count, err.text);
+            mfi_log_about(client, MF_LOG_WARN, NULL, err.text, "cannot renew %zu claims, trying again", asked.count);
         mfi_release(client->allocator, renewed, asked.count * sizeof *renewed);
     }
     mfi_release(client->allocator, asked.at, asked.capacity * sizeof *asked.at);

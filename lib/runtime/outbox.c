@@ -92,7 +92,7 @@ void mfi_outbox_publish(mf_client *client)
         mf_error err = {0};
         mf_status st = publish_all(client, &err);
         if (st != MF_OK && !atomic_load(&client->closing)) {
-            mfi_log(client, MF_LOG_WARN, "cannot publish, trying again: %s", err.text);
+            mfi_log_about(client, MF_LOG_WARN, NULL, err.text, "cannot publish, trying again");
             mfi_keeper_retry(client);
         }
         pthread_mutex_lock(&o->lock);

@@ -14,7 +14,7 @@
  *   start.c, unique.c, run.c     starting one, once under a name, and waiting for its end
  *   stored.c, duplicate.c        signatures that are stored: saved, loaded, copied
  *   definitions.c                what other processes on the store declared
- *   stats.c                      what is counted, and how the client does
+ *   stats.c                      what is counted, and how the client does; log.c: what it says of itself
  *   verbs.c, edit.c, durable.c   what is done to them by key, and what durable tasks do
  *
  * Locks      each part has one mutex of its own. None is held while user code, the store, the adapter or another part is
@@ -325,6 +325,7 @@ struct mf_client {
     const mf_clock     *clock;
     mf_log_fn          *log;
     void               *log_user;
+    mf_log_event_fn    *log_event;
     mf_limits           limits;
     unsigned            threads;
     bool                fast_path;
@@ -392,6 +393,9 @@ uint64_t mfi_client_random(mf_client *client);
 mf_status mfi_client_check(const mf_client *client, mf_error *err);
 
 void mfi_log(mf_client *client, mf_log_level level, const char *fmt, ...) MF_PRINTF(3, 4);
+/** The same with why (err's text) and which call it is about; either may be NULL. */
+void mfi_log_about(mf_client *client, mf_log_level level, const mf_delivery *about, const char *why, const char *fmt, ...)
+    MF_PRINTF(5, 6);
 
 /** One ticket's wait. */
 void mfi_ticket_done(mfi_ticket *ticket, mf_status status);

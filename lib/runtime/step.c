@@ -14,7 +14,7 @@
 void mfi_pause_before_retry(mf_client *client, mf_status st, const mf_error *err, unsigned *tries)
 {
     if ((*tries)++ == 0)
-        mfi_log(client, MF_LOG_ERROR, "the store does not answer, trying again: %s: %s", mf_status_name(st), err->text);
+        mfi_log_about(client, MF_LOG_ERROR, NULL, err->text, "the store does not answer, trying again: %s", mf_status_name(st));
     unsigned shift = *tries < 7 ? *tries : 7;
     mfi_thread_sleep(mf_milliseconds(1) << shift);
 }
@@ -149,7 +149,7 @@ static mf_status prepare(mf_client *client, mfi_mailbox *box, bool may_draw, con
         resolve_starts(client, plan);
     }
     if (plan->status != MF_OK && !is_passing(plan->status)) {
-        mfi_log(client, MF_LOG_ERROR, "%s: a callback cannot be started: %s", box->key.text, plan->error.text);
+        mfi_log_about(client, MF_LOG_ERROR, &(mf_delivery){.unit.key = box->key}, plan->error.text, "a callback cannot be started");
         fail_flow_anew(box, state, plan->error, now_ms);    /* and its callbacks are left out */
     }
     if (plan->status != MF_OK)

@@ -29,7 +29,7 @@ static void settle_with_manager(mf_client *client, const mf_delivery *d, mf_sign
     mf_error err = {0};
     mf_settlement settlement = {.delivery = d, .status = status, .value = value};
     if (mf_adapter_settle(client->adapter, &settlement, 1, &err) != MF_OK)
-        mfi_log(client, MF_LOG_WARN, "task %.*s: cannot settle: %s", (int)d->task.len, d->task.at, err.text);
+        mfi_log_about(client, MF_LOG_WARN, d, err.text, "cannot settle");
 }
 
 /* The claim was no longer ours when it ended: what came of the call does not count. The message of a manager with a queue must
@@ -37,6 +37,8 @@ static void settle_with_manager(mf_client *client, const mf_delivery *d, mf_sign
 static void settle_claimed(mf_client *client, const mf_delivery *d, mf_status committed, mf_signature_status status,
                            const mf_message *value)
 {
+    if (committed == MF_E_STALE)
+        mfi_log_about(client, MF_LOG_WARN, d, NULL, "ended after its claim was over; what came of it does not count");
     settle_with_manager(client, d, committed == MF_E_STALE && d->claim == NULL ? MF_STATUS_ACTIVE : status, value);
 }
 
@@ -147,16 +149,25 @@ static void park(mf_client *client, const mf_delivery *d, uint64_t token, const 
     send_again(client, d, token, task, (mf_entry){.attempt = d->attempt, .parked = *blocker});
 }
 
+static void log_failure(mf_client *client, const mf_delivery *d, const char *type, const char *text, const char *what)
+{
+    char why[512];
+    snprintf(why, sizeof why, "%s: %s", type, text);
+    mfi_log_about(client, MF_LOG_INFO, d, why, "%s", what);
+}
+
 void mfi_attempt_failed(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_task *task, const char *type,
                         const char *text, bool final)
 {
     unsigned whose = mf_key_is_set(&d->unit.key) ? MF_CAP_RETRIES : MF_CAP_RETRIES | MF_CAP_RETRIES_CALLS;
     if (!final && task != NULL && d->attempt <= task->def.retries && (client->adapter->ops->capabilities & whose) == 0) {
         mfi_stats_count(task, MFI_TALLY_RETRIED);
+        log_failure(client, d, type, text, "failed, and is tried again");
         try_again(client, d, token, task);
         return;
     }
     mfi_stats_count(task, MFI_TALLY_FAILED);
+    log_failure(client, d, type, text, "failed");
     mfi_failure failure = {.type = mf_cstr(type), .text = mf_cstr(text), .attempt = d->attempt, .key = d->unit.key,
                            .index = d->unit.index, .final = final};
     mfi_flow_event event = {.kind = MFI_EV_ITEM_FAILED, .index = d->unit.index};

@@ -23,6 +23,22 @@ typedef struct mf_ttl_default {
     mf_duration keep;       /* after their end; 0: 24 hours in a durable store, else 5 minutes; MF_FOREVER */
 } mf_ttl_default;
 
+/** A line of the library's own log that is about something, taken apart. Borrowed for the call; what is empty or zero is not
+ * known of it. */
+typedef struct mf_log_event {
+    size_t       struct_size;
+    mf_log_level level;
+    mf_str       message;       /* what happened */
+    mf_str       error;         /* and why */
+    mf_str       task;          /* its name */
+    mf_key       key;           /* the signature, or the container of a plain item, whose place there is index */
+    uint64_t     index;
+    uint32_t     attempt;       /* from 1 */
+} mf_log_event;
+
+/** As mf_log_fn, and under the same conditions. */
+typedef void mf_log_event_fn(void *user, const mf_log_event *event);
+
 typedef struct mf_options {
     size_t              struct_size;
     const mf_allocator *allocator;      /* NULL: malloc and friends */
@@ -35,6 +51,8 @@ typedef struct mf_options {
     unsigned            threads;        /* of a worker that is started without options; 0: one per online CPU */
     bool                no_fast_path;   /* outcomes travel as framework tasks even where this process could record them */
     mf_ttl_default      task_ttl, chain_ttl, swarm_ttl;
+    mf_log_event_fn    *log_event;      /* what the log tells of tasks, and why something failed, comes here, with log_user, and
+                                         * the rest to log; NULL: all of it to log, as lines that say the same */
 } mf_options;
 #define MF_OPTIONS(...) (&(const mf_options){ .struct_size = sizeof(mf_options), __VA_ARGS__ })
 
