@@ -2,6 +2,7 @@
 #include "launch.h"
 
 #include "command.h"
+#include "log.h"
 #include "wait.h"
 
 #include <stdio.h>
@@ -17,13 +18,6 @@ static int64_t now_ns(void)
 }
 
 /* ---- the client --------------------------------------------------------------------------------------------------- */
-
-static void print_library_log(void *user, mf_log_level level, mf_str line)
-{
-    (void)user;
-    if (level >= MF_LOG_WARN)
-        complain("%s%.*s", level == MF_LOG_WARN ? "warning: " : "", (int)line.len, line.at);
-}
 
 /* A bare name is a file here, as everywhere on a command line, and not one of the system's libraries. */
 static int load_module(mf_client *client, const char *file)
@@ -44,7 +38,8 @@ int client_open(const struct options *options, mf_client **out)
 {
     mf_error err;
     mf_client *client;
-    mf_options with = {.struct_size = sizeof with, .log = print_library_log, .threads = options->threads};
+    mf_options with = {.struct_size = sizeof with, .threads = options->threads};
+    log_of_client(&with);
     mf_status st = mf_open(options->url, &with, &client, &err);
     if (st != MF_OK) {
         complain("%s", err.text);

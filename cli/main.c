@@ -1,25 +1,10 @@
 /* main.c: the mageflow command: finds the verb and runs it. A new verb is a file, a row here, and its part of the man page. */
 #include "command.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 static const verb *const verbs[] = {&send_verb, &run_verb, &graph_verb, &version_verb, &worker_verb};
 static const size_t verb_count = sizeof verbs / sizeof verbs[0];
-
-void complain(const char *fmt, ...)
-{
-    char line[2048];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(line, sizeof line, fmt, args);
-    va_end(args);
-    for (char *at = line; *at != '\0'; at++) {
-        if (((unsigned char)*at < ' ' && *at != '\n' && *at != '\t') || *at == 127)
-            *at = '?';      /* what a task says must not steer the terminal */
-    }
-    fprintf(stderr, "mageflow: %s\n", line);
-}
 
 int exit_code_of(mf_status status)
 {

@@ -13,7 +13,7 @@
 
 /* What popt writes into, before it is checked. */
 struct raw {
-    char *url, *threads, *slots, *timeout, *message, *format, *health;
+    char *url, *threads, *slots, *timeout, *message, *format, *health, *log;
     char **modules;
     int   json, no_wait, wait, help;
 };
@@ -38,6 +38,8 @@ static void make_rows(struct raw *raw, unsigned takes, struct poptOption rows[RO
         {OPTION_SLOTS, {"slots", 's', POPT_ARG_STRING, &raw->slots, 0, "tasks held at once; default four a thread", "N"}},
         {OPTION_HEALTH, {"health", 'H', POPT_ARG_STRING, &raw->health, 0,
                          "answer GET /health and /metrics (Prometheus) on this port of 127.0.0.1; 0: any free one", "PORT"}},
+        {OPTION_LOG, {"log", 0, POPT_ARG_STRING, &raw->log, 0,
+                      "what it says of itself on standard error: text (the default) or json, one object a line", "FORM"}},
         {OPTION_TIMEOUT, {"timeout", 'T', POPT_ARG_STRING, &raw->timeout, 0,
                           "wait no longer than this: a number and ms, s, m, h or d", "DURATION"}},
         {OPTION_JSON, {"json", 'j', POPT_ARG_NONE, &raw->json, 0,
@@ -60,6 +62,7 @@ static void raw_fini(struct raw *raw)
     free(raw->slots);
     free(raw->timeout);
     free(raw->health);
+    free(raw->log);
 }
 
 static mf_status read_number(const char *text, const char *option, unsigned most, unsigned *out)
@@ -89,6 +92,15 @@ static mf_status read_port(const char *text, struct options *out)
     out->health = true;
     out->health_port = (unsigned)n;
     return MF_OK;
+}
+
+static mf_status read_log(const char *text, bool *json)
+{
+    *json = text != NULL && strcmp(text, "json") == 0;
+    if (text == NULL || *json || strcmp(text, "text") == 0)
+        return MF_OK;
+    complain("--log: expected text or json, got \"%s\"", text);
+    return MF_E_INVALID;
 }
 
 static mf_status read_timeout(const char *text, mf_duration *out)
@@ -146,6 +158,8 @@ static mf_status take(poptContext con, const char *name, const struct raw *raw, 
         st = read_number(raw->slots, "slots", SLOTS_MAX, &out->slots);
     if (st == MF_OK)
         st = read_port(raw->health, out);
+    if (st == MF_OK)
+        st = read_log(raw->log, &out->log_json);
     if (st == MF_OK)
         st = read_timeout(raw->timeout, &out->timeout);
     if (st == MF_OK)

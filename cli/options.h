@@ -12,6 +12,7 @@ struct options {
     mf_duration  timeout;      /* MF_FOREVER: none */
     bool         health;       /* a port was given: */
     unsigned     health_port;  /* 0: any that is free */
+    bool         log_json;     /* --log json */
     bool         json;
     bool         no_wait;
     bool         wait;
@@ -32,6 +33,7 @@ enum {
     OPTION_FORMAT = 64,
     OPTION_SLOTS = 128,
     OPTION_HEALTH = 1 << 12,
+    OPTION_LOG = 1 << 13,
     OPTIONS_OF_CALLS = OPTION_THREADS | OPTION_TIMEOUT | OPTION_JSON
 };
 

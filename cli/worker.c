@@ -8,6 +8,7 @@
  * run. An answer comes after a look at the client's own locks, so that a deadlock is silent. */
 #include "command.h"
 #include "launch.h"
+#include "log.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@
 enum { EXIT_ASKED = 3, EXIT_FORCED = 4 };
 
 static const struct usage usage = {
-    .takes = OPTION_THREADS | OPTION_SLOTS | OPTION_HEALTH,
+    .takes = OPTION_THREADS | OPTION_SLOTS | OPTION_HEALTH | OPTION_LOG,
     .arguments = "[OPTION...]",
     .before = "Serve the tasks that the loaded modules declare, until SIGTERM or SIGINT.",
     .after = "On the first signal nothing new is taken, what has not begun is given back to the others, and what runs\n"
@@ -70,15 +71,16 @@ static int leave_in_order(mf_client *client, const sigset_t *set)
     struct leaving l = {client, pthread_self()};
     pthread_t thread;
     if (pthread_create(&thread, NULL, leave, &l) != 0) {
-        complain("no thread to leave with; going at once");
+        tell(MF_LOG_ERROR, "no thread to leave with; going at once");
         _exit(EXIT_FORCED);
     }
     int code = EXIT_DONE;
     if (next_signal(set, MAY_END_S) != LEFT) {
+        tell(MF_LOG_WARN, "asking the tasks that still run to stop");
         mf_stop_calls(client);
         code = EXIT_ASKED;
         if (next_signal(set, MUST_END_S) != LEFT) {
-            complain("some tasks do not stop; leaving without them");
+            tell(MF_LOG_ERROR, "some tasks do not stop; leaving without them");
             _exit(EXIT_FORCED);     /* their threads still run our code: nothing may be freed under them */
         }
     }
@@ -119,12 +121,15 @@ static int serve_and_leave(struct worker *worker, const struct options *options,
         printf("health: http://127.0.0.1:%u/health\n", http_port(http));
     puts("serving");
     fflush(stdout);
+    tell(MF_LOG_INFO, "serving");
     notify_tell("READY=1\nSTATUS=serving\n");
     serve_until_signal(worker, set);
     atomic_store(&worker->leaving, true);
+    tell(MF_LOG_INFO, "leaving: nothing new is taken, and what runs has %d s to end", MAY_END_S);
     notify_tell("STOPPING=1\nSTATUS=leaving: waiting for what runs\n");
     int code = leave_in_order(worker->client, set);
     http_stop(http);
+    tell(MF_LOG_INFO, "left: %s", code == EXIT_DONE ? "everything ended" : "some tasks were asked to stop");
     return code;
 }
 
@@ -136,6 +141,10 @@ static int worker_with(const struct options *options)
         complain("worker: expected no arguments, got \"%s\": see mageflow worker --help", options->arguments[0]);
         return EXIT_USAGE;
     }
+    log_from(MF_LOG_INFO);
+    if (options->log_json)
+        log_as_json(NULL);
+    tell(MF_LOG_INFO, "mageflow %s starts", MF_VERSION);
     /* Before there are threads, so that none of them takes the signal. */
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);

@@ -1,61 +1,20 @@
 """What `mageflow worker` tells the world: worker_test.py MAGEFLOW TASKS.so CASE. Without CASE: the list of cases."""
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
-import time
-import urllib.error
-import urllib.request
 
-MAGEFLOW, TASKS = sys.argv[1:3]
-PATIENCE = 60
-
-
-class Worker:
-    """A worker on a file, which other processes can send to."""
-
-    def __init__(self, folder, *options, **environment):
-        self.url = f"local:?store=sqlite:{folder}/flows.db"
-        self.process = subprocess.Popen(
-            [MAGEFLOW, "worker", "--url", self.url, "--load", TASKS, "--threads", "2", *options],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
-        self.base = None
-        for line in self.process.stdout:
-            if line.startswith("health: "):
-                self.base = line.split()[1].removesuffix("/health")
-            if line == "serving\n":
-                return
-        raise AssertionError("it does not serve: " + self.process.stderr.read())
-
-    def get(self, path, method="GET"):
-        try:
-            with urllib.request.urlopen(urllib.request.Request(self.base + path, method=method), timeout=PATIENCE) as answer:
-                return answer.status, answer.headers["Content-Type"], answer.read().decode()
-        except urllib.error.HTTPError as answer:
-            return answer.code, answer.headers["Content-Type"], answer.read().decode()
-
-    def send(self, task, message, *options):
-        # Without the module the sender serves nothing: the worker told the store what the tasks take.
-        return subprocess.run([MAGEFLOW, "send", "--url", self.url, *options, task, json.dumps(message)], capture_output=True,
-                              text=True, timeout=PATIENCE)
-
-    def stop(self, code=0):
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(PATIENCE) == code, (self.process.returncode, self.process.stderr.read())
-
-
-def until(look, what):
-    deadline = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < deadline, what
-    return found
+from worker_kit import MAGEFLOW, PATIENCE, TASKS, Worker, run_case, skip, test_module, until
 
 
 def samples(text):
-    from prometheus_client.parser import text_string_to_metric_families
+    try:
+        from prometheus_client.parser import text_string_to_metric_families
+    except ImportError:
+        skip("no python3-prometheus-client")
     return {(s.name, tuple(sorted(s.labels.items()))): s.value
             for family in text_string_to_metric_families(text) for s in family.samples}
 
@@ -149,18 +108,69 @@ def watchdog_of_another_process_is_not_answered(folder):
     assert "STOPPING=1" in listener.recv(4096).decode(), "nothing came in between"
 
 
-CASES = (health_is_green_while_serving_and_red_while_leaving, metrics_are_what_a_real_parser_reads,
-         other_questions_are_answered_as_http_wants, service_manager_hears_ready_watchdog_and_stopping,
-         watchdog_of_another_process_is_not_answered)
+def log_of_a_run_is_one_object_a_line(folder):
+    worker = Worker(folder, "--log", "json")
+    assert worker.send("flaky", {"failures": 1}).stdout == "2\n"
+    assert "Failed" in worker.send("fail", {"message": "out of paint"}).stderr
+    worker.stop()
+    lines = [json.loads(line) for line in worker.process.stderr]
+    for line in lines:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]), line
+        assert line["level"] in ("debug", "info", "warn", "error") and line["message"], line
+        assert line["worker"].endswith(f":{worker.process.pid}"), line
+    told = [line["message"].split(":")[0].split(",")[0] for line in lines]
+    assert told == ["mageflow " + told[0].split()[1] + " starts", "serving", "failed", "failed", "leaving", "left"], told
+    again, failed = [line for line in lines if "task" in line]
+    assert again["task"] == "flaky" and again["attempt"] == 1 and "again" in again["message"], again
+    assert failed["task"] == "fail" and failed["error"] == "Failed: out of paint", failed
+    assert failed["key"].startswith("task-"), failed
 
-if len(sys.argv) < 4:
-    print("\n".join(case.__name__ for case in CASES))
-    sys.exit(0)
-if "metrics" in sys.argv[3]:
-    try:
-        import prometheus_client.parser  # noqa: F401
-    except ImportError:
-        print("skipped: no python3-prometheus-client")
-        sys.exit(77)
-with tempfile.TemporaryDirectory() as made:
-    {case.__name__: case for case in CASES}[sys.argv[3]](made)
+
+def log_line_stays_one_whatever_a_task_says(folder):
+    for form in ("json", "text"):
+        worker = Worker(folder, *test_module("rough"), "--log", form)
+        assert worker.send("garble", {}).returncode == 1
+        worker.stop()
+        raw = worker.process.stderr.read()
+        if form == "text":
+            assert 'task "garble", task-' in raw and "attempt 1: failed: Bad: one\ntwo" in raw and "\x1b" not in raw, raw
+        else:
+            (error,) = [line["error"] for line in map(json.loads, raw.splitlines()) if line.get("task") == "garble"]
+            assert error == 'Bad: one\ntwo \ufffd\ufffd \x1b[31m "three"', error
+
+
+def log_tells_that_the_store_is_lost_and_back(folder):
+    server = shutil.which("redis-server") or skip("no redis-server")
+    command = [server, "--port", "0", "--unixsocket", f"{folder}/redis", "--dir", folder, "--save", "", "--appendonly", "no"]
+
+    def start():
+        redis = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        until(lambda: "eady to accept connections" in redis.stdout.readline(), "redis is ready")
+        return redis
+
+    redis = start()
+    worker = Worker(folder, "--log", "json", url=f"local:?store=unix://{folder}/redis")
+
+    def wait_for(words):
+        until(lambda: words in json.loads(worker.process.stderr.readline())["message"], words)
+
+    wait_for("serving")
+    redis.kill()
+    redis.wait()
+    wait_for("the store is not connected")
+    redis = start()
+    wait_for("the store is connected")
+    worker.stop()
+    redis.kill()
+    redis.wait()
+
+
+def log_in_another_form_is_refused(folder):
+    wrong = subprocess.run([MAGEFLOW, "worker", "--load", TASKS, "--log", "xml"], capture_output=True, text=True, timeout=PATIENCE)
+    assert wrong.returncode == 2 and '--log: expected text or json, got "xml"' in wrong.stderr, wrong
+
+
+run_case((health_is_green_while_serving_and_red_while_leaving, metrics_are_what_a_real_parser_reads,
+          other_questions_are_answered_as_http_wants, service_manager_hears_ready_watchdog_and_stopping,
+          watchdog_of_another_process_is_not_answered, log_of_a_run_is_one_object_a_line,
+          log_line_stays_one_whatever_a_task_says, log_tells_that_the_store_is_lost_and_back, log_in_another_form_is_refused))
