@@ -166,6 +166,29 @@ static bool plain(char c)
     return c != '"' && c != '\\' && (unsigned char)c >= 0x20;
 }
 
+/* Whether eight characters are plain ones, and ASCII. A subtraction borrows from the byte above it, so that what follows a
+ * match may match falsely; whether there is one at all is exact. */
+static bool eight_plain(const char *at)
+{
+    static const uint64_t ones = 0x0101010101010101, high = 0x8080808080808080;
+    uint64_t eight;
+    memcpy(&eight, at, sizeof eight);
+    uint64_t quote = eight ^ (ones * '"'), slash = eight ^ (ones * '\\');
+    return ((eight | (eight - ones * 0x20) | (quote - ones) | (slash - ones)) & high) == 0;
+}
+
+/* To the next character that is not plain. Most texts are ASCII: only others are looked at again. */
+static const char *plain_run(const char *at, const char *end, bool *ascii)
+{
+    unsigned char seen = 0;
+    while (end - at >= 8 && eight_plain(at))
+        at += 8;
+    for (; at < end && plain(*at); at++)
+        seen |= (unsigned char)*at;
+    *ascii = seen < 0x80;
+    return at;
+}
+
 /* First look: up to the closing quote. *len: bytes without escapes. */
 static mf_status measure(reader *r, size_t *len, bool *escaped)
 {
@@ -173,10 +196,10 @@ static mf_status measure(reader *r, size_t *len, bool *escaped)
     *len = 0;
     *escaped = false;
     for (;;) {
+        bool ascii;
         const char *run = r->at;
-        while (r->at < r->end && plain(*r->at))
-            r->at++;
-        size_t run_len = (size_t)(r->at - run), valid = mfi_utf8_valid(mf_str_of(run, run_len));
+        r->at = plain_run(run, r->end, &ascii);
+        size_t run_len = (size_t)(r->at - run), valid = ascii ? run_len : mfi_utf8_valid(mf_str_of(run, run_len));
         *len += run_len;
         if (valid != run_len)
             return fail_at(r, run + valid, MF_E_MALFORMED, "text that is not UTF-8", "");
