@@ -1,48 +1,78 @@
 #include "scripts.h"
 
-/* Only the consumer that holds an entry may settle it: XPENDING with our own name says whether we still do. A group that is
- * gone (the server came back empty) holds nothing, but what ran has run: its result is told all the same. Answers one number
- * for each entry: 1 settled, 0 somebody else's by now, 2 the group is gone.
+/* Only the consumer that holds an entry may settle it: XPENDING with our own name says what we still hold, in one look over
+ * the range of the batch's ids; where so much of ours lies between that the look did not reach an entry, that one is asked
+ * for. A group that is gone (the server came back empty) holds nothing, but what ran has run: its result is told all the
+ * same. Answers what became of each entry: 1 settled, 0 somebody else's by now, 2 the group is gone; one number where it is
+ * the same for all.
  *
- * ARGV: group, consumer, ttl (ms; 0: none), then for each entry its id, "1" to delete it, and its result ("": none).
- * KEYS: for each entry its stream and its result's key (or the stream again). */
+ * KEYS: the stream; for each entry its result's key (or the stream's, with the value ""), or none at all where there are no
+ * results. ARGV: group, consumer, ttl (ms; 0: none), "1" to delete what is acknowledged, the least and the greatest of the
+ * ids, how many, then the ids, then the results.
+ *
+ * One XPENDING an entry took a third of what Redis spent on a task; and an expiry that is a point in time spares SET the
+ * rewriting of its arguments. */
 static const char ack_stream[] =
-    "local told, acks, drops = {}, {}, {}\n"
-    "for i = 1, #KEYS / 2 do\n"
-    "  local stream, id, value = KEYS[2 * i - 1], ARGV[3 * i + 1], ARGV[3 * i + 3]\n"
-    "  local held = redis.pcall('XPENDING', stream, ARGV[1], id, id, 1, ARGV[2])\n"
-    "  local state = held.err and 2 or (#held > 0 and 1 or 0)\n"
-    "  if state > 0 and value ~= '' then\n"
-    "    if ARGV[3] == '0' then redis.call('SET', KEYS[2 * i], value)\n"
-    "    else redis.call('SET', KEYS[2 * i], value, 'PX', ARGV[3]) end\n"
+    "local call = redis.call\n"
+    "local stream, group, n = KEYS[1], ARGV[1], tonumber(ARGV[7])\n"
+    "local most = 2 * n + 16\n"
+    "local page = redis.pcall('XPENDING', stream, group, ARGV[5], ARGV[6], most, ARGV[2])\n"
+    "local gone, held, ours = page.err, {}, 0\n"
+    "for i = 1, gone and 0 or #page do held[page[i][1]] = true end\n"
+    "for i = 8, 7 + n do\n"
+    "  local id = ARGV[i]\n"
+    "  if not gone and not held[id] and #page == most then\n"
+    "    held[id] = #call('XPENDING', stream, group, id, id, 1, ARGV[2]) > 0\n"
     "  end\n"
-    "  if state == 1 then\n"
-    "    local ids = acks[stream]\n"
-    "    if not ids then ids = {} acks[stream] = ids end\n"
-    "    ids[#ids + 1] = id\n"
-    "    drops[stream] = ARGV[3 * i + 2]\n"
+    "  if held[id] then ours = ours + 1 end\n"
+    "end\n"
+    "if #KEYS > 1 and (gone or ours > 0) then\n"
+    "  local px, at = nil, nil\n"
+    "  if ARGV[3] ~= '0' then\n"
+    "    local now = call('TIME')\n"
+    "    px, at = 'PXAT', string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[3])\n"
     "  end\n"
-    "  told[i] = state\n"
+    "  for i = 1, n do\n"
+    "    local value = ARGV[7 + n + i]\n"
+    "    if value ~= '' and (gone or held[ARGV[7 + i]]) then\n"
+    "      if px then call('SET', KEYS[1 + i], value, px, at) else call('SET', KEYS[1 + i], value) end\n"
+    "    end\n"
+    "  end\n"
     "end\n"
-    "for stream, ids in pairs(acks) do\n"
-    "  redis.call('XACK', stream, ARGV[1], unpack(ids))\n"
-    "  if drops[stream] == '1' then redis.call('XDEL', stream, unpack(ids)) end\n"
+    "if gone then return 2 end\n"
+    "if ours == 0 then return 0 end\n"
+    "if ours == n then\n"
+    "  call('XACK', stream, group, unpack(ARGV, 8, 7 + n))\n"
+    "  if ARGV[4] == '1' then call('XDEL', stream, unpack(ARGV, 8, 7 + n)) end\n"
+    "  return 1\n"
     "end\n"
+    "local told, ids = {}, {}\n"
+    "for i = 1, n do\n"
+    "  told[i] = held[ARGV[7 + i]] and 1 or 0\n"
+    "  if told[i] == 1 then ids[#ids + 1] = ARGV[7 + i] end\n"
+    "end\n"
+    "call('XACK', stream, group, unpack(ids))\n"
+    "if ARGV[4] == '1' then call('XDEL', stream, unpack(ids)) end\n"
     "return told\n";
 
-/* ARGV: ttl, then for each its payload and its result. KEYS: for each the in-flight list and the result's key. */
+/* KEYS: our in-flight list, then as above. ARGV: ttl, how many, then the payloads, then the results. What runs is at the list's
+ * end for the most part, the oldest last. */
 static const char ack_list[] =
-    "local told = {}\n"
-    "for i = 1, #KEYS / 2 do\n"
-    "  local value = ARGV[2 * i + 1]\n"
-    "  local state = redis.call('LREM', KEYS[2 * i - 1], 1, ARGV[2 * i])\n"
+    "local call = redis.call\n"
+    "local n, told, all, px, at = tonumber(ARGV[2]), {}, true, nil, nil\n"
+    "if #KEYS > 1 and ARGV[1] ~= '0' then\n"
+    "  local now = call('TIME')\n"
+    "  px, at = 'PXAT', string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[1])\n"
+    "end\n"
+    "for i = 1, n do\n"
+    "  local state, value = call('LREM', KEYS[1], -1, ARGV[2 + i]), #KEYS > 1 and ARGV[2 + n + i] or ''\n"
     "  if state > 0 and value ~= '' then\n"
-    "    if ARGV[1] == '0' then redis.call('SET', KEYS[2 * i], value)\n"
-    "    else redis.call('SET', KEYS[2 * i], value, 'PX', ARGV[1]) end\n"
+    "    if px then call('SET', KEYS[1 + i], value, px, at) else call('SET', KEYS[1 + i], value) end\n"
     "  end\n"
+    "  all = all and state == 1\n"
     "  told[i] = state\n"
     "end\n"
-    "return told\n";
+    "return all and 1 or told\n";
 
 /* What all moves share: to = "now" (back into the queue), "later" (the delayed set, with a due time on the server's clock), or
  * "dead" (the dead-letter stream, with the reason). */

@@ -232,32 +232,54 @@ static mf_str ttl_of(const taskiq *t, char out[24])
     return mf_str_of(out, (size_t)snprintf(out, 24, "%lld", (long long)((t->options.result_ttl + 999999) / 1000000)));
 }
 
-/* The script's arguments for a batch of plain outcomes: all streams, or all of lists. */
-static void add_acks(taskiq *t, mfi_redis_request *rq, told *batch, bool list)
+/* Of two entries' ids, "milliseconds-number" without leading zeros: the shorter part is the lesser one. */
+static bool entry_before(const char *one, const char *other)
 {
-    mf_str argv[3 + 5 * TELL_MAX];
-    size_t n = 0;
-    char ttl[24];
-    for (size_t i = 0; i < batch->count; i++) {
+    size_t ms = strcspn(one, "-"), other_ms = strcspn(other, "-");
+    int order = ms != other_ms ? (ms < other_ms ? -1 : 1) : memcmp(one, other, ms);
+    if (order != 0)
+        return order < 0;
+    size_t len = strlen(one + ms), other_len = strlen(other + other_ms);
+    return len != other_len ? len < other_len : strcmp(one + ms, other + other_ms) < 0;
+}
+
+/* The script's arguments for a batch of plain outcomes: all of one queue. */
+static void add_acks(taskiq *t, mfi_redis_request *rq, told *batch)
+{
+    taskiq_queue *q = batch->jobs[0]->queue;
+    mf_str argv[8 + 3 * TELL_MAX];
+    size_t n = 0, count = batch->count;
+    bool results = false;
+    char ttl[24], how_many[24];
+    const char *first = batch->jobs[0]->entry, *last = first;
+    for (size_t i = 0; i < count; i++) {
         taskiq_job *job = batch->jobs[i];
-        mf_str key = mf_cstr(list ? job->queue->inflight : job->queue->name);
-        argv[n++] = key;
-        argv[n++] = job->result.at != NULL && job->result_key != NULL ? mf_cstr(job->result_key) : key;
+        results = results || (job->result.at != NULL && job->result_key != NULL);
+        first = !q->list && entry_before(job->entry, first) ? job->entry : first;
+        last = !q->list && entry_before(last, job->entry) ? job->entry : last;
+    }
+    argv[n++] = mf_cstr(q->list ? q->inflight : q->name);
+    for (size_t i = 0; results && i < count; i++) {
+        taskiq_job *job = batch->jobs[i];
+        argv[n++] = job->result.at != NULL && job->result_key != NULL ? mf_cstr(job->result_key) : argv[0];
     }
     size_t keys = n;
-    if (!list) {
+    if (!q->list) {
         argv[n++] = mf_cstr(t->options.group);
         argv[n++] = mf_cstr(t->consumer);
     }
     argv[n++] = ttl_of(t, ttl);
-    for (size_t i = 0; i < batch->count; i++) {
-        taskiq_job *job = batch->jobs[i];
-        argv[n++] = list ? job->payload : mf_cstr(job->entry);
-        if (!list)
-            argv[n++] = atomic_load(&job->queue->alone) ? MF_STR_LIT("1") : MF_STR_LIT("0");
-        argv[n++] = text_of(&job->result);
+    if (!q->list) {
+        argv[n++] = atomic_load(&q->alone) ? MF_STR_LIT("1") : MF_STR_LIT("0");
+        argv[n++] = mf_cstr(first);
+        argv[n++] = mf_cstr(last);
     }
-    mfi_redis_add_script(rq, t->scripts[list ? TASKIQ_ACK_LIST : TASKIQ_ACK_STREAM], keys, n, argv);
+    argv[n++] = mf_str_of(how_many, (size_t)snprintf(how_many, sizeof how_many, "%zu", count));
+    for (size_t i = 0; i < count; i++)
+        argv[n++] = q->list ? batch->jobs[i]->payload : mf_cstr(batch->jobs[i]->entry);
+    for (size_t i = 0; results && i < count; i++)
+        argv[n++] = batch->jobs[i]->result_key != NULL ? text_of(&batch->jobs[i]->result) : MF_STR_LIT("");
+    mfi_redis_add_script(rq, t->scripts[q->list ? TASKIQ_ACK_LIST : TASKIQ_ACK_STREAM], keys, n, argv);
 }
 
 /* One that goes elsewhere. */
@@ -346,7 +368,13 @@ static told *batch_of(taskiq *t, taskiq_job *job)
     return batch;
 }
 
-/* Jobs of one kind that can share a script, from the front of the list; the others stay in their order. */
+static bool tells_alone(const taskiq *t, const taskiq_job *job)
+{
+    bool elsewhere = job->result.at != NULL && t->results != t->redis;
+    return job->action != TASKIQ_ACK || atomic_load(&job->acknowledged) || elsewhere || job->tries >= TRIES_TOGETHER;
+}
+
+/* Jobs of one queue that can share a script, taken out of the list; the others stay in their order. */
 static told *gather(taskiq *t, taskiq_job **list)
 {
     taskiq_job *first = *list;
@@ -354,15 +382,15 @@ static told *gather(taskiq *t, taskiq_job **list)
     if (batch == NULL)
         return NULL;
     *list = first->next;
-    if (first->action != TASKIQ_ACK || atomic_load(&first->acknowledged))
+    if (tells_alone(t, first))
         return batch;
     size_t bytes = first->result.len;
-    while (*list != NULL && batch->count < TELL_MAX && bytes < TELL_BYTES && first->tries < TRIES_TOGETHER) {
+    while (*list != NULL && batch->count < TELL_MAX && bytes < TELL_BYTES) {
         taskiq_job *job = *list;
-        bool elsewhere = job->result.at != NULL && t->results != t->redis;
-        if (job->action != TASKIQ_ACK || atomic_load(&job->acknowledged) || elsewhere || job->queue->list != first->queue->list ||
-            job->tries >= TRIES_TOGETHER)
-            break;
+        if (job->queue != first->queue || tells_alone(t, job)) {
+            list = &job->next;
+            continue;
+        }
         bytes += job->result.len;
         batch->jobs[batch->count++] = job;
         *list = job->next;
@@ -385,7 +413,7 @@ static void tell_batch(taskiq *t, told *batch)
         job->action = action;
         idempotent = action == TASKIQ_ACK || elsewhere;
     } else if (job->action == TASKIQ_ACK) {
-        add_acks(t, rq, batch, job->queue->list);
+        add_acks(t, rq, batch);
     } else {
         add_move(t, rq, job);
     }
@@ -435,7 +463,7 @@ void taskiq_acknowledge_now(taskiq_job *job)
     taskiq *t = job->owner;
     told batch = {.owner = t, .count = 1, .jobs = {job}};
     mfi_redis_request *rq = mfi_redis_request_create(t->redis);
-    add_acks(t, rq, &batch, job->queue->list);
+    add_acks(t, rq, &batch);
     atomic_store(&job->acknowledged, true);
     (void)taskiq_submit(t, t->redis, rq, MFI_REDIS_HOW(.idempotent = true), acknowledged, t);
 }
