@@ -104,8 +104,8 @@ static int time_all(const mf_message *message, int rounds, int batch)
             writers++;
         }
         if (r == rounds - 1) {
-            report_table("### Text to msgpack, one message", "ns", reading, PEERS, rounds, 0);
-            report_table("### msgpack to text, one message", "ns", writing, writers, rounds, 0);
+            report_table("Text to msgpack, one message", "ns", reading, PEERS, rounds, false);
+            report_table("msgpack to text, one message", "ns", writing, writers, rounds, false);
         }
     }
     return 0;

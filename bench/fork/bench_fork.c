@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 
 static const forker *const forkers[] = {
     &fork_ours,
@@ -25,13 +25,6 @@ static const forker *const forkers[] = {
 };
 enum { FORKERS = sizeof forkers / sizeof forkers[0] };
 
-static double now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 static void must(bool right, const char *what, const forker *f)
 {
     if (right)
@@ -42,23 +35,23 @@ static void must(bool right, const char *what, const forker *f)
 
 static double fib_round(const forker *f, void *pool)
 {
-    double begin = now_ns();
+    double begin = report_now_ns();
     must(f->fib(pool, FIB_N) == 2178309, "fib", f);
-    return (now_ns() - begin) / FIB_SPAWNS;
+    return (report_now_ns() - begin) / FIB_SPAWNS;
 }
 
 static double skynet_round(const forker *f, void *pool)
 {
-    double begin = now_ns();
+    double begin = report_now_ns();
     must(f->skynet(pool, 0, SKYNET_LEAVES) == (int64_t)SKYNET_LEAVES * (SKYNET_LEAVES - 1) / 2, "skynet", f);
-    return (now_ns() - begin) / SKYNET_SPAWNS;
+    return (report_now_ns() - begin) / SKYNET_SPAWNS;
 }
 
 static double queens_round(const forker *f, void *pool)
 {
-    double begin = now_ns();
+    double begin = report_now_ns();
     must(f->queens(pool) == QUEENS_WAYS, "queens", f);
-    return (now_ns() - begin) / QUEENS_SPAWNS;
+    return (report_now_ns() - begin) / QUEENS_SPAWNS;
 }
 
 static const struct {
@@ -103,8 +96,8 @@ static void bench(unsigned workers, size_t shape, int rounds)
                 rows[FORKERS + i].value[r] = ns;
         }
     }
-    snprintf(title, sizeof title, "### %s, %u worker%s", shapes[shape].title, workers, workers == 1 ? "" : "s");
-    report_table(title, "ns per spawn", rows, FORKERS + outside_count, rounds, 0);
+    snprintf(title, sizeof title, "%s, %u worker%s", shapes[shape].title, workers, workers == 1 ? "" : "s");
+    report_table(title, "ns per spawn", rows, FORKERS + outside_count, rounds, false);
 }
 
 int main(int argc, char **argv)

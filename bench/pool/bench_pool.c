@@ -21,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,21 +47,6 @@ enum { CONTESTANTS = sizeof contestants / sizeof contestants[0] };
 
 static external outside[EXTERNALS_MAX];
 static int outside_count;
-
-static double now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static double cpu_ns(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return ((double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec) * 1e9
-         + ((double)u.ru_utime.tv_usec + (double)u.ru_stime.tv_usec) * 1e3;
-}
 
 static void nothing(void *arg)
 {
@@ -100,7 +84,7 @@ static void submit_by_producers(const contestant *c, void *pool, size_t jobs)
 
 static double submit_round(const contestant *c, void *pool, size_t jobs, workload how)
 {
-    double begin = now_ns();
+    double begin = report_now_ns();
     if (how == BY_PRODUCERS)
         submit_by_producers(c, pool, jobs);
     else if (how == IN_BATCHES && c->submit_many != NULL)
@@ -109,7 +93,7 @@ static double submit_round(const contestant *c, void *pool, size_t jobs, workloa
         for (size_t i = 0; i < jobs; i++)
             c->submit(pool, nothing, NULL);
     c->wait(pool);
-    return (now_ns() - begin) / (double)jobs;
+    return (report_now_ns() - begin) / (double)jobs;
 }
 
 static double linked_round(const contestant *c, unsigned workers, size_t jobs, workload how)
@@ -155,8 +139,8 @@ static void submit_bench(unsigned workers, int rounds, size_t jobs, workload how
             count++;
         }
     }
-    snprintf(title, sizeof title, "### %s, %u worker%s", titles[how], workers, workers == 1 ? "" : "s");
-    report_table(title, "ns per job", rows, count, rounds, 0);
+    snprintf(title, sizeof title, "%s, %u worker%s", titles[how], workers, workers == 1 ? "" : "s");
+    report_table(title, "ns per job", rows, count, rounds, false);
 }
 
 /* ---- wake ----------------------------------------------------------------------------------------------------- */
@@ -166,7 +150,7 @@ static _Atomic(double) woken_at;
 static void note_time(void *arg)
 {
     (void)arg;
-    atomic_store_explicit(&woken_at, now_ns(), memory_order_release);
+    atomic_store_explicit(&woken_at, report_now_ns(), memory_order_release);
 }
 
 static int by_value(const void *a, const void *b)
@@ -178,17 +162,17 @@ static int by_value(const void *a, const void *b)
 static double wake_round(const contestant *c, void *pool, double *cores)
 {
     static double us[WAKE_SAMPLES];
-    double begin = now_ns(), cpu = cpu_ns();
+    double begin = report_now_ns(), cpu = report_cpu_ns();
     for (int i = 0; i < WAKE_SAMPLES; i++) {
         struct timespec gap = {0, WAKE_GAP_US * 1000};
         nanosleep(&gap, NULL);
         atomic_store_explicit(&woken_at, 0.0, memory_order_relaxed);
-        double at = now_ns();
+        double at = report_now_ns();
         c->submit(pool, note_time, NULL);
         c->wait(pool);
         us[i] = (atomic_load_explicit(&woken_at, memory_order_acquire) - at) / 1e3;
     }
-    *cores = (cpu_ns() - cpu) / (now_ns() - begin);
+    *cores = (report_cpu_ns() - cpu) / (report_now_ns() - begin);
     qsort(us, WAKE_SAMPLES, sizeof us[0], by_value);
     return us[WAKE_SAMPLES / 2];
 }
@@ -209,8 +193,8 @@ static void wake_bench(unsigned workers, int rounds)
                 rows[i].cpu[r] = cores;
             }
         }
-    snprintf(title, sizeof title, "### Wake-up of an idle pool, %u workers, a job every %d µs", workers, WAKE_GAP_US);
-    report_table(title, "µs (p50)", rows, CONTESTANTS, rounds, 1);
+    snprintf(title, sizeof title, "Wake-up of an idle pool, %u workers, a job every %d µs", workers, WAKE_GAP_US);
+    report_table(title, "µs (p50)", rows, CONTESTANTS, rounds, true);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------------------------ */

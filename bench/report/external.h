@@ -1,4 +1,4 @@
-/* bench/pool/external.h: contestants that are programs of their own (bench/peers), one measured round a call.
+/* bench/report/external.h: contestants that are programs of their own (bench/peers), one measured round a call.
  *
  * BENCH_PEERS names a folder of programs: NAME list tells the contestants in them, a line each, "submit NAME" or "fork NAME". */
 #ifndef BENCH_EXTERNAL_H

@@ -1,0 +1,134 @@
+#include "report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+static FILE *json;      /* NULL: BENCH_JSON is not set */
+
+double report_now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+double report_cpu_ns(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return ((double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec) * 1e9
+         + ((double)u.ru_utime.tv_usec + (double)u.ru_stime.tv_usec) * 1e3;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void sort(const double *in, double *out, int n)
+{
+    memcpy(out, in, (size_t)n * sizeof *out);
+    qsort(out, (size_t)n, sizeof *out, by_value);
+}
+
+static double median(const double *values, int n)
+{
+    double sorted[REPORT_ROUNDS_MAX];
+    sort(values, sorted, n);
+    return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+}
+
+/* Rounds are interleaved, so a round's own ratio is less disturbed by the machine than the ratio of two medians. */
+static double ratio(const report_row *row, const report_row *first, int rounds)
+{
+    double ratios[REPORT_ROUNDS_MAX];
+    for (int r = 0; r < rounds; r++)
+        ratios[r] = row->value[r] / first->value[r];
+    return median(ratios, rounds);
+}
+
+static void json_rounds(const char *key, const double *values, int rounds)
+{
+    fprintf(json, ", \"%s\": [", key);
+    for (int r = 0; r < rounds; r++)
+        fprintf(json, "%s%.6g", r > 0 ? ", " : "", values[r]);
+    fputc(']', json);
+}
+
+static void json_table(const char *title, const char *unit, const report_row *rows, int count, int rounds, bool with_cpu)
+{
+    fprintf(json, "{\"title\": \"%s\", \"unit\": \"%s\", \"rows\": [", title, unit);
+    for (int i = 0; i < count; i++) {
+        fprintf(json, "%s{\"name\": \"%s\"", i > 0 ? ", " : "", rows[i].name);
+        json_rounds("rounds", rows[i].value, rounds);
+        if (with_cpu)
+            json_rounds("cores", rows[i].cpu, rounds);
+        fputc('}', json);
+    }
+    fputs("]}\n", json);
+    fflush(json);       /* before a fork, and for who reads along */
+}
+
+void report_table(const char *title, const char *unit, const report_row *rows, int count, int rounds, bool with_cpu)
+{
+    printf("\n### %s\n\n", title);
+    printf("| contestant | median %s | min | max | ratio to %s |%s\n", unit, rows[0].name, with_cpu ? " cores used |" : "");
+    printf("|---|---|---|---|---|%s\n", with_cpu ? "---|" : "");
+    for (int i = 0; i < count; i++) {
+        double sorted[REPORT_ROUNDS_MAX];
+        sort(rows[i].value, sorted, rounds);
+        printf("| %s | **%.1f** | %.1f | %.1f | %.2f |", rows[i].name, median(rows[i].value, rounds), sorted[0],
+               sorted[rounds - 1], ratio(&rows[i], &rows[0], rounds));
+        if (with_cpu)
+            printf(" %.2f |", median(rows[i].cpu, rounds));
+        printf("\n");
+    }
+    fflush(stdout);
+    if (json != NULL)
+        json_table(title, unit, rows, count, rounds, with_cpu);
+}
+
+static void cpu_model(char *out, size_t size)
+{
+    char line[256];
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    snprintf(out, size, "unknown");
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        char *at = strchr(line, ':');
+        if (strncmp(line, "model name", 10) == 0 && at != NULL) {
+            at[strcspn(at, "\n")] = '\0';
+            snprintf(out, size, "%s", at + 2);
+            break;
+        }
+    }
+    if (f != NULL)
+        fclose(f);
+}
+
+void report_machine(const char *command)
+{
+    struct utsname name;
+    char day[32], cpu[256];
+    time_t now = time(NULL);
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    uname(&name);
+    strftime(day, sizeof day, "%Y-%m-%d", gmtime(&now));
+    cpu_model(cpu, sizeof cpu);
+    printf("- CPU: %s\n- CPUs online: %ld, %s %s %s\n", cpu, cpus, name.sysname, name.release, name.machine);
+    printf("- compiler: %s, %s\n- command: `%s`, %s\n", BENCH_COMPILER, BENCH_FLAGS, command, day);
+    const char *path = getenv("BENCH_JSON");
+    if (path != NULL && (json = fopen(path, "w")) == NULL)
+        perror(path);
+    if (json != NULL) {
+        fprintf(json, "{\"cpu\": \"%s\", \"cpus\": %ld, \"system\": \"%s %s %s\", \"compiler\": \"%s\", \"flags\": \"%s\", "
+                "\"command\": \"%s\", \"day\": \"%s\"}\n",
+                cpu, cpus, name.sysname, name.release, name.machine, BENCH_COMPILER, BENCH_FLAGS, command, day);
+        fflush(json);
+    }
+}
