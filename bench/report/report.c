@@ -53,6 +53,13 @@ static double ratio(const report_row *row, const report_row *first, int rounds)
     return median(ratios, rounds);
 }
 
+void report_put(report_row *row, const char *name, int round, double value)
+{
+    row->name = name;
+    if (round >= 0)
+        row->value[round] = value;
+}
+
 static void json_rounds(const char *key, const double *values, int rounds)
 {
     fprintf(json, ", \"%s\": [", key);

@@ -13,6 +13,8 @@ typedef struct report_row {
     double      cpu[REPORT_ROUNDS_MAX];      /* cores used, where it is told */
 } report_row;
 
+/** Write down the figure of a round; a round below 0 warms up and is not kept. name is borrowed until the table is printed. */
+void report_put(report_row *row, const char *name, int round, double value);
 /** CPU, kernel, compiler, flags. Opens the file of BENCH_JSON: the first call of a program. */
 void report_machine(const char *command);
 /** One table: each row's median, least and greatest, and its ratio to the first row, by round and then the median. Names are
