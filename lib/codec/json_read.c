@@ -166,23 +166,28 @@ static bool plain(char c)
     return c != '"' && c != '\\' && (unsigned char)c >= 0x20;
 }
 
-/* Whether eight characters are plain ones, and ASCII. A subtraction borrows from the byte above it, so that what follows a
- * match may match falsely; whether there is one at all is exact. */
-static bool eight_plain(const char *at)
+/* How many of eight characters are plain ones, and ASCII, before the first that is not. A subtraction borrows from the byte
+ * above it, so that what follows a match may match falsely: the lowest match is exact. */
+static size_t plain_of_eight(const char *at)
 {
     static const uint64_t ones = 0x0101010101010101, high = 0x8080808080808080;
     uint64_t eight;
     memcpy(&eight, at, sizeof eight);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    eight = __builtin_bswap64(eight);
+#endif
     uint64_t quote = eight ^ (ones * '"'), slash = eight ^ (ones * '\\');
-    return ((eight | (eight - ones * 0x20) | (quote - ones) | (slash - ones)) & high) == 0;
+    uint64_t others = (eight | (eight - ones * 0x20) | (quote - ones) | (slash - ones)) & high;
+    return others == 0 ? 8 : (size_t)__builtin_ctzll(others) / 8;
 }
 
 /* To the next character that is not plain. Most texts are ASCII: only others are looked at again. */
 static const char *plain_run(const char *at, const char *end, bool *ascii)
 {
     unsigned char seen = 0;
-    while (end - at >= 8 && eight_plain(at))
-        at += 8;
+    size_t step = 8;
+    while (step == 8 && end - at >= 8)
+        at += step = plain_of_eight(at);
     for (; at < end && plain(*at); at++)
         seen |= (unsigned char)*at;
     *ascii = seen < 0x80;
