@@ -87,7 +87,7 @@ taskiq_queue *taskiq_own_queue(taskiq *t)
 
 taskiq_task *taskiq_task_find(taskiq *t, mf_str name)
 {
-    taskiq_task *task = t->tasks;
+    taskiq_task *task = atomic_load_explicit(&t->tasks, memory_order_acquire);      /* pairs with its declaration */
     while (task != NULL && !mf_str_eq(name, mf_cstr(task->name)))
         task = task->next;
     return task;
@@ -149,8 +149,8 @@ static mf_status taskiq_task_declare(mf_adapter *base, const mf_task_def *def, m
     task->backoff = def->backoff;
     task->limit = def->max_concurrency;
     pthread_mutex_lock(&t->lock);
-    task->next = t->tasks;
-    t->tasks = task;
+    task->next = atomic_load_explicit(&t->tasks, memory_order_relaxed);
+    atomic_store_explicit(&t->tasks, task, memory_order_release);
     pthread_mutex_unlock(&t->lock);
     return MF_OK;
 }

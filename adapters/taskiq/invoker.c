@@ -77,20 +77,41 @@ static void job_clear(taskiq_job *job)
     memset(job, 0, sizeof *job);
 }
 
-void taskiq_job_unref(taskiq_job *job)
+void taskiq_jobs_unref(taskiq *t, taskiq_job **jobs, size_t n)
 {
-    taskiq *t = job->owner;
-    if (atomic_fetch_sub_explicit(&job->refs, 1, memory_order_acq_rel) != 1)
-        return;
+    taskiq_job *over = NULL;
     pthread_mutex_lock(&t->lock);
-    unhold(t, job);
+    for (size_t i = 0; i < n; i++)
+        if (atomic_fetch_sub_explicit(&jobs[i]->refs, 1, memory_order_acq_rel) == 1) {
+            unhold(t, jobs[i]);
+            jobs[i]->next = over;
+            over = jobs[i];
+        }
     pthread_mutex_unlock(&t->lock);
-    job_clear(job);
+    if (over == NULL)
+        return;
+    taskiq_job *first = over, **end = &over;
+    for (taskiq_job *next; first != NULL; first = next) {
+        next = first->next;
+        job_clear(first);
+        *end = first;
+        end = &first->next;
+    }
     pthread_mutex_lock(&t->lock);
-    job->next = t->free_jobs;
-    t->free_jobs = job;
+    *end = t->free_jobs;
+    t->free_jobs = over;
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
+}
+
+void taskiq_job_unref(taskiq_job *job)
+{
+    /* Most often the telling of its outcome is still to come, and nothing is locked. */
+    unsigned refs = atomic_load_explicit(&job->refs, memory_order_relaxed);
+    while (refs > 1)
+        if (atomic_compare_exchange_weak_explicit(&job->refs, &refs, refs - 1, memory_order_acq_rel, memory_order_relaxed))
+            return;
+    taskiq_jobs_unref(job->owner, &job, 1);
 }
 
 void taskiq_jobs_drop(taskiq *t, taskiq_job *job)
@@ -116,10 +137,9 @@ void taskiq_jobs_free(taskiq *t)
         mf_delete(t->allocator, t->free_jobs);
         t->free_jobs = next;
     }
-    while (t->tasks != NULL) {
-        taskiq_task *next = t->tasks->next;
-        mf_delete(t->allocator, t->tasks);
-        t->tasks = next;
+    for (taskiq_task *task = atomic_load(&t->tasks), *next; task != NULL; task = next) {
+        next = task->next;
+        mf_delete(t->allocator, task);
     }
 }
 
@@ -232,9 +252,7 @@ static bool prepare(taskiq_job *job)
         return false;
     }
     job->flow = st == MF_OK;
-    pthread_mutex_lock(&t->lock);
     job->task = taskiq_task_find(t, job->message.name);
-    pthread_mutex_unlock(&t->lock);
     bool framework = job->message.name.len > 9 && memcmp(job->message.name.at, "mageflow.", 9) == 0;
     if (framework && !job->flow && !mf_str_eq(job->message.name, MF_STR_LIT("mageflow.run_flow"))) {
         taskiq_fail_job(job, "NotForCalling", "mageflow's own tasks take messages of flows only");
@@ -322,6 +340,7 @@ static taskiq_job *next_alone(taskiq *t)
     t->alone = true;
     job->alone = true;
     t->in_flight++;
+    t->queued++;
     return job;
 }
 
@@ -341,6 +360,7 @@ static void submit_or_give_back(taskiq *t, taskiq_job *job)
     give_back(job);
     pthread_mutex_lock(&t->lock);
     t->in_flight--;
+    t->queued--;
     t->alone = t->alone && !alone;
     pthread_mutex_unlock(&t->lock);
 }
@@ -352,24 +372,31 @@ static void claim_again(taskiq *t)
     mfi_redis_poke(t->redis);
 }
 
-/* A slot is free. gate: the call was inside it. was_alone: it was the suspect that runs alone. */
-static void slot_ended(taskiq *t, taskiq_task *gate, bool was_alone)
+/* This job's slot is free, and the job no longer ours. gate: the call was inside it. */
+static void slot_ended(taskiq_job *job, taskiq_task *gate)
 {
+    taskiq *t = job->owner;
     pthread_mutex_lock(&t->lock);
+    bool was_alone = job->alone;
+    job->running = false;
     taskiq_job *next = next_at_gate(gate);
+    t->queued += next != NULL;
     t->alone = t->alone && !was_alone;
     t->in_flight--;
     taskiq_job *suspect = next_alone(t);
     if (t->in_flight == 0)
         pthread_cond_broadcast(&t->changed);
+    bool read = taskiq_reads_due(t);
     pthread_mutex_unlock(&t->lock);
+    taskiq_job_unref(job);
     if (next != NULL)
         submit(next);
     if (suspect != NULL)
         submit(suspect);
     if (was_alone && suspect == NULL)
         claim_again(t);
-    taskiq_read_all(t);
+    if (read)
+        taskiq_read_all(t);
 }
 
 void taskiq_jobs_start(taskiq *t, taskiq_job **jobs, size_t n)
@@ -392,6 +419,7 @@ void taskiq_jobs_start(taskiq *t, taskiq_job **jobs, size_t n)
             t->suspects_end = &job->next;
         } else {
             t->in_flight++;
+            t->queued++;
             ready[count++] = (mf_job){taskiq_job_run, job};
         }
     }
@@ -428,9 +456,6 @@ static void call(taskiq *t, taskiq_job *job)
     current = job;
     t->host->ops->deliver(t->host, &job->delivery);
     current = below;
-    pthread_mutex_lock(&t->lock);
-    job->running = false;
-    pthread_mutex_unlock(&t->lock);
 }
 
 void taskiq_job_run(void *arg)
@@ -439,13 +464,14 @@ void taskiq_job_run(void *arg)
     taskiq *t = job->owner;
     taskiq_task *gate = NULL;
     pthread_mutex_lock(&t->lock);
-    bool serving = t->serving;
+    bool serving = t->serving, read = --t->queued == 0 && taskiq_reads_due(t);
     pthread_mutex_unlock(&t->lock);
+    if (read)       /* this was the last one that waited */
+        taskiq_read_all(t);
     if (!serving) {
-        gate = job->prepared ? job->task : NULL;
-        bool was_alone = job->alone;
-        give_back(job);
-        slot_ended(t, gate, was_alone);
+        job->action = TASKIQ_NOW;
+        taskiq_settle_job(job);
+        slot_ended(job, job->prepared ? job->task : NULL);
         return;
     }
     if (job->prepared || prepare(job)) {
@@ -461,11 +487,7 @@ void taskiq_job_run(void *arg)
             taskiq_settle_job(job);
         }
     }
-    pthread_mutex_lock(&t->lock);
-    bool was_alone = job->alone;
-    pthread_mutex_unlock(&t->lock);
-    taskiq_job_unref(job);
-    slot_ended(t, gate, was_alone);
+    slot_ended(job, gate);
 }
 
 /* A suspect that waits is alone no longer: what it waits for may be a suspect too. */

@@ -176,14 +176,15 @@ static void note_lost(taskiq_job *job)
                job->owner->consumer);
 }
 
-static void job_told(taskiq *t, taskiq_job *job)
+static void all_told(taskiq *t, taskiq_job **jobs, size_t n)
 {
     pthread_mutex_lock(&t->lock);
-    job->told = true;
-    t->telling--;
+    for (size_t i = 0; i < n; i++)
+        jobs[i]->told = true;
+    t->telling -= n;
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
-    taskiq_job_unref(job);
+    taskiq_jobs_unref(t, jobs, n);
 }
 
 static void told_done(void *user, mf_status st, mfi_redis_replies *replies, const mf_error *err)
@@ -196,18 +197,17 @@ static void told_done(void *user, mf_status st, mfi_redis_replies *replies, cons
             const mfi_redis_reply *one = reply->type == MFI_REDIS_ARRAY && i < reply->count ? &reply->items[i] : reply;
             if (one->type == MFI_REDIS_INTEGER && one->integer == 0 && !atomic_load(&batch->jobs[i]->acknowledged))
                 note_lost(batch->jobs[i]);
-            job_told(t, batch->jobs[i]);
         }
+        all_told(t, batch->jobs, batch->count);
     } else if (st == MF_E_CLOSED) {
-        for (size_t i = 0; i < batch->count; i++)
-            job_told(t, batch->jobs[i]);
+        all_told(t, batch->jobs, batch->count);
     } else {
         taskiq_log(t, MF_LOG_WARN, "%zu outcomes could not be told, trying again: %s", batch->count, err->text);
         bool for_good = st == MF_E_INVALID || st == MF_E_TYPE || st == MF_E_UNSUPPORTED;
         for (size_t i = 0; i < batch->count; i++) {
             taskiq_job *job = batch->jobs[i];
             if (for_good && ++job->tries > TRIES_MAX) {     /* its lease ends, and somebody else may do better */
-                job_told(t, job);
+                all_told(t, &job, 1);
                 continue;
             }
             pthread_mutex_lock(&t->lock);
@@ -255,8 +255,10 @@ static void add_acks(taskiq *t, mfi_redis_request *rq, told *batch)
     for (size_t i = 0; i < count; i++) {
         taskiq_job *job = batch->jobs[i];
         results = results || (job->result.at != NULL && job->result_key != NULL);
-        first = !q->list && entry_before(job->entry, first) ? job->entry : first;
-        last = !q->list && entry_before(last, job->entry) ? job->entry : last;
+        if (!q->list && entry_before(last, job->entry))
+            last = job->entry;
+        else if (!q->list && entry_before(job->entry, first))
+            first = job->entry;
     }
     argv[n++] = mf_cstr(q->list ? q->inflight : q->name);
     for (size_t i = 0; results && i < count; i++) {

@@ -1,9 +1,12 @@
 /* Reading queues.
  *
  * A read asks for as many payloads as there are free slots, and there is at most one under way for each source. It is begun
- * again by whoever frees a slot, by its own answer, and by the timer after one that failed.
+ * again by whoever frees a slot, by whoever begins the last call that waited, by its own answer, and by the timer after one
+ * that failed. While calls wait for a thread a read is in no hurry, and is put off until half of the slots are free: a read
+ * costs here and in the server as much as several tasks do.
  *
- * Streams are read together with one XREADGROUP. A list is taken from with a script that moves payloads to our in-flight
+ * Streams are read together with one XREADGROUP, which gives each its share of the free slots. Where one of them alone had more
+ * than its share, the next few reads ask that one, for all there is room for, and do not wait in the server. A list is taken from with a script that moves payloads to our in-flight
  * list; when it has none, BLMOVE waits for the next one. */
 #include "taskiq.h"
 
@@ -14,6 +17,7 @@
 
 #define BLOCK_MS 2000
 #define READ_MAX 256
+#define READS_ALONE 3                   /* of one stream, before all are read again */
 #define PAUSE mf_milliseconds(250)      /* after a read that failed */
 
 /* ---- groups ------------------------------------------------------------------------------------------------------- */
@@ -119,12 +123,28 @@ size_t taskiq_take_claimed(taskiq *t, taskiq_queue *queue, mfi_redis_replies *re
     return n;
 }
 
+/* Which stream is to be read next, after an answer: one that alone had all that it was asked for. */
+static void note_busy(taskiq_source *s, taskiq_queue *alone, size_t got)
+{
+    if (s->count == 1 || alone == NULL || got < s->asked) {
+        s->busy = NULL;
+    } else if (s->busy == NULL) {
+        s->busy = alone;
+        s->busy_left = READS_ALONE;
+    } else if (--s->busy_left == 0) {
+        s->busy = NULL;
+    }
+}
+
 static size_t take_streams(taskiq_source *s, mfi_redis_replies *replies)
 {
     const mfi_redis_reply *all = &replies->at[0];
+    taskiq_queue *only = NULL;
     size_t n = 0;
-    if (all->type != MFI_REDIS_ARRAY)
+    if (all->type != MFI_REDIS_ARRAY) {
+        note_busy(s, NULL, 0);
         return 0;
+    }
     taskiq_batch *batch = batch_of(s->owner, replies);
     if (batch == NULL)
         return 0;
@@ -135,8 +155,10 @@ static size_t take_streams(taskiq_source *s, mfi_redis_replies *replies)
         taskiq_queue *queue = taskiq_queue_find(s->owner, one->items[0].text);
         if (queue != NULL)
             n += take_entries(s->owner, queue, batch, &one->items[1]);
+        only = all->count == 1 ? queue : NULL;
     }
     taskiq_batch_unref(batch);
+    note_busy(s, only, n);
     return n;
 }
 
@@ -295,20 +317,22 @@ static void read_done(void *user, mf_status st, mfi_redis_replies *replies, cons
     taskiq_source *s = user;
     taskiq *t = s->owner;
     size_t got = 0;
-    bool list = s->queues[0]->list;
+    bool list = s->queues[0]->list, all = s->busy == NULL;
     if (st == MF_OK && list && take_one(s, replies)) {
         taskiq_answered(t);
         return;
     }
-    if (st != MF_OK)
-        read_failed(s, st, err);
-    else if (!list)
+    if (st == MF_OK && !list)
         got = take_streams(s, replies);
+    if (st != MF_OK) {
+        s->busy = NULL;
+        read_failed(s, st, err);
+    }
     pthread_mutex_lock(&t->lock);
     s->reading = false;
     if (st == MF_OK)
         t->deaf = false;
-    if (got == 0 && (st == MF_OK || st == MF_E_CANCELED))
+    if (got == 0 && all && (st == MF_OK || st == MF_E_CANCELED))
         s->empties++;
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
@@ -345,28 +369,29 @@ static void take_done(void *user, mf_status st, mfi_redis_replies *replies, cons
     taskiq_answered(t);
 }
 
-static mf_status read_streams(taskiq_source *s, unsigned room, bool wait)
+static mf_status read_streams(taskiq_source *s, unsigned most)
 {
     taskiq *t = s->owner;
     char count[16], block[16];
     mf_str argv[9 + 2 * (MFI_TASKIQ_QUEUES + 1)];
-    size_t n = 0;
-    unsigned each = room / (unsigned)s->count;
-    each = each == 0 ? 1 : each < READ_MAX ? each : READ_MAX;
+    taskiq_queue *const *queues = s->busy != NULL ? &s->busy : s->queues;
+    size_t n = 0, streams = s->busy != NULL ? 1 : s->count;
+    s->asked = most / (unsigned)streams;
+    s->asked = s->asked == 0 ? 1 : s->asked < READ_MAX ? s->asked : READ_MAX;
     argv[n++] = MF_STR_LIT("XREADGROUP");
     argv[n++] = MF_STR_LIT("GROUP");
     argv[n++] = mf_cstr(t->options.group);
     argv[n++] = mf_cstr(t->consumer);
     argv[n++] = MF_STR_LIT("COUNT");
-    argv[n++] = mf_str_of(count, (size_t)snprintf(count, sizeof count, "%u", each));
-    if (wait) {
+    argv[n++] = mf_str_of(count, (size_t)snprintf(count, sizeof count, "%u", s->asked));
+    if (s->busy == NULL) {
         argv[n++] = MF_STR_LIT("BLOCK");
         argv[n++] = mf_str_of(block, (size_t)snprintf(block, sizeof block, "%d", BLOCK_MS));
     }
     argv[n++] = MF_STR_LIT("STREAMS");
-    for (size_t i = 0; i < s->count; i++)
-        argv[n++] = mf_cstr(s->queues[i]->name);
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; i < streams; i++)
+        argv[n++] = mf_cstr(queues[i]->name);
+    for (size_t i = 0; i < streams; i++)
         argv[n++] = MF_STR_LIT(">");
     mfi_redis_request *rq = mfi_redis_request_create(s->link);
     mfi_redis_add_argv(rq, n, argv);
@@ -374,7 +399,7 @@ static mf_status read_streams(taskiq_source *s, unsigned room, bool wait)
                          read_done, s);
 }
 
-static mf_status read_list(taskiq_source *s, unsigned room, bool wait)
+static mf_status read_list(taskiq_source *s, unsigned most, bool wait)
 {
     taskiq *t = s->owner;
     taskiq_queue *q = s->queues[0];
@@ -386,19 +411,33 @@ static mf_status read_list(taskiq_source *s, unsigned room, bool wait)
                              read_done, s);
     }
     char count[16];
-    room = room < READ_MAX ? room : READ_MAX;
+    most = most < READ_MAX ? most : READ_MAX;
     mf_str argv[] = {mf_cstr(q->name), mf_cstr(q->inflight), mf_cstr(q->deaths),
-                     mf_str_of(count, (size_t)snprintf(count, sizeof count, "%u", room))};
+                     mf_str_of(count, (size_t)snprintf(count, sizeof count, "%u", most))};
     mfi_redis_add_script(rq, t->scripts[TASKIQ_TAKE_LIST], 3, 4, argv);
     return taskiq_submit(t, t->redis, rq, MFI_REDIS_HOW(.within = MF_FOREVER), take_done, s);
 }
 
 /* Room for more, or 0: not now. The lock is held. */
-static unsigned room_of(taskiq *t, taskiq_source *s, int64_t now_ns)
+static unsigned room(const taskiq *t)
 {
-    if (!t->serving || s->reading || t->suspects != NULL || t->alone || now_ns < s->not_before_ns || t->in_flight >= t->slots)
+    if (!t->serving || t->suspects != NULL || t->alone || t->in_flight >= t->slots)
         return 0;
-    return t->slots - t->in_flight;
+    unsigned left = t->slots - t->in_flight;
+    return t->queued == 0 || left >= t->slots / 2 ? left : 0;
+}
+
+bool taskiq_reads_due(const taskiq *t)
+{
+    bool idle = false;
+    for (size_t i = 0; i < t->source_count; i++)
+        idle = idle || !t->sources[i].reading;
+    return idle && room(t) > 0;
+}
+
+static unsigned room_of(const taskiq *t, const taskiq_source *s, int64_t now_ns)
+{
+    return s->reading || now_ns < s->not_before_ns ? 0 : room(t);
 }
 
 void taskiq_read_all(taskiq *t)
@@ -410,16 +449,16 @@ void taskiq_read_all(taskiq *t)
         pthread_mutex_lock(&t->lock);
         if (t->serving && !s->reading && s->not_before_ns != 0 && now_ns == INT64_MAX)
             now_ns = mfi_now_ns(t->clock);
-        unsigned room = room_of(t, s, now_ns);
+        unsigned left = room_of(t, s, now_ns);
         bool wait = !list || !s->more, recover = s->doubtful;
-        if (room > 0) {
+        if (left > 0) {
             s->reading = true;
             s->not_before_ns = 0;
         }
         pthread_mutex_unlock(&t->lock);
-        if (room == 0)
+        if (left == 0)
             continue;
-        mf_status st = recover ? taskiq_recover(s) : list ? read_list(s, room, wait) : read_streams(s, room, wait);
+        mf_status st = recover ? taskiq_recover(s) : list ? read_list(s, left, wait) : read_streams(s, left);
         if (st != MF_OK) {
             pthread_mutex_lock(&t->lock);
             s->reading = false;

@@ -68,6 +68,8 @@ typedef struct taskiq_source {
     size_t        count;
     bool          reading;              /* L  a read is under way */
     bool          more;                 /* L  list: the last take was full */
+    taskiq_queue *busy;                 /* streams: the one to read alone, or NULL: all of them; whoever set `reading` */
+    unsigned      busy_left, asked;     /* reads of it alone before all are read again; entries asked of each stream */
     bool          doubtful;             /* L  list: something of ours there may never have arrived */
     uint64_t      empties;              /* L  answers with nothing in them */
     int64_t       not_before_ns;        /* L  after a failed read */
@@ -178,9 +180,10 @@ struct taskiq {
     mf_error            deaf_why;           /* L  why */
     unsigned            slots;              /* L */
     unsigned            in_flight;          /* L  made and not ended; suspects count */
+    unsigned            queued;             /* L  of these: handed to the pool, and no thread has begun */
     unsigned            replaced;           /* L  threads that stand in for stuck ones */
     unsigned            helping;            /* L  calls that wait inside, without a slot */
-    taskiq_task        *tasks;              /* L  additions only */
+    _Atomic(taskiq_task *) tasks;           /* added to under the lock, never taken from: read without it */
     taskiq_job         *free_jobs;          /* L */
     taskiq_job         *held;               /* L  everything that is ours in Redis */
     size_t              held_count;         /* L */
@@ -210,7 +213,7 @@ void    taskiq_text_free(taskiq *t, char *text);
 /* The queue under this name, or NULL. */
 taskiq_queue *taskiq_queue_find(taskiq *t, mf_str name);
 taskiq_queue *taskiq_own_queue(taskiq *t);
-/* A task declared here, or NULL. The lock is held. */
+/* A task declared here, or NULL. */
 taskiq_task  *taskiq_task_find(taskiq *t, mf_str name);
 /* Submit to a link; the callback is counted, so that nothing is freed under it. Consumes rq. */
 mf_status taskiq_submit(taskiq *t, mfi_redis *link, mfi_redis_request *rq, const mfi_redis_how *how, mfi_redis_done_fn *done,
@@ -220,6 +223,7 @@ void      taskiq_answered(taskiq *t);     /* the last thing that a callback of t
 /* source.c */
 mf_status taskiq_sources_make(taskiq *t, mf_error *err);
 void      taskiq_read_all(taskiq *t);                  /* start the reads that are due. Any thread */
+bool      taskiq_reads_due(const taskiq *t);           /* a cheap look whether there may be any. The lock is held */
 int64_t   taskiq_reads_tick(taskiq *t, int64_t now_ns);        /* io: those that failed before */
 void      taskiq_group_create(taskiq *t, taskiq_queue *queue);
 /* Entries that a claim made ours; the replies are kept where there are any. io */
@@ -236,6 +240,7 @@ taskiq_job *taskiq_job_create(taskiq *t, taskiq_queue *queue, taskiq_batch *batc
 void        taskiq_jobs_drop(taskiq *t, taskiq_job *job);   /* one that was not started */
 void        taskiq_job_run(void *job);
 void        taskiq_job_unref(taskiq_job *job);         /* the last one: no longer held. Any thread */
+void        taskiq_jobs_unref(taskiq *t, taskiq_job **jobs, size_t n);
 void        taskiq_jobs_start(taskiq *t, taskiq_job **jobs, size_t n);   /* jobs just read */
 void        taskiq_jobs_free(taskiq *t);
 void        taskiq_batch_unref(taskiq_batch *batch);

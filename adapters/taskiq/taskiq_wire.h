@@ -127,7 +127,7 @@ typedef struct taskiq_meta {
 /** Free the text with taskiq_bytes_free. */
 MF_NODISCARD mf_status taskiq_meta_write(const taskiq_meta *meta, const mf_allocator *allocator, taskiq_bytes *out,
                                          mf_error *err);
-/** MF_E_NOT_FOUND: the message carries none. MF_E_MALFORMED: it does, but not such a text. */
+/** MF_E_NOT_FOUND: the message carries none; *err is as it was. MF_E_MALFORMED: it does, but not such a text. */
 MF_NODISCARD mf_status taskiq_meta_read(const taskiq_message *message, const mf_limits *limits,
                                         const mf_allocator *allocator, taskiq_meta *out, mf_error *err);
 

@@ -66,7 +66,7 @@ mf_status taskiq_meta_read(const taskiq_message *m, const mf_limits *limits, con
     mf_str text;
     mf_value label = taskiq_label_value(m, MF_STR_LIT(TASKIQ_META_LABEL));
     if (label.at == NULL)
-        return mf_fail(err, MF_E_NOT_FOUND, "the message carries no metadata of mageflow's");
+        return MF_E_NOT_FOUND;      /* most messages: no text is made for it */
     if (mf_value_str(label, &text) != MF_OK)
         return mf_fail(err, MF_E_MALFORMED, "label \"mageflow\": expected text, got %s", mf_type_name(mf_value_type(label)));
     mf_limits wider = limits != NULL ? *limits : *MF_LIMITS(.bytes = 0);
