@@ -100,7 +100,7 @@ static void blocking(const plan *p, unsigned workers)
 static void memory(const plan *p, unsigned workers)
 {
     (void)workers;
-    memory_bench(p->quick ? 200000 : 10000000);
+    memory_bench(p->quick ? 1000000 : 10000000);
 }
 
 static int in_child(void (*run)(const plan *, unsigned), const plan *p, unsigned workers)

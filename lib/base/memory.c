@@ -1,6 +1,9 @@
 #include "memory.h"
 
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "world.h"
 
@@ -97,4 +100,14 @@ bool mfi_array_reserve(const mf_allocator *a, void **array, size_t *capacity, si
     *array = moved;
     *capacity = grown;
     return true;
+}
+
+void mfi_give_back(const mf_allocator *a)
+{
+#ifdef __GLIBC__
+    if (or_default(a)->release == heap_release)
+        malloc_trim(0);
+#else
+    (void)a;
+#endif
 }

@@ -10,6 +10,9 @@ void *mfi_alloc_zero(const mf_allocator *a, size_t size);
 void *mfi_alloc_array(const mf_allocator *a, size_t n, size_t size);
 void *mfi_resize(const mf_allocator *a, void *at, size_t old_size, size_t size);
 void  mfi_release(const mf_allocator *a, void *at, size_t size);
+/** Ask the default allocator to give free memory back to the system: glibc's keeps all of it as long as anything lies above. Takes
+ * milliseconds for hundreds of MiB. Nothing with another allocator or another libc. */
+void  mfi_give_back(const mf_allocator *a);
 /** A NUL-terminated copy of len bytes; release with size len + 1. */
 char *mfi_copy_text(const mf_allocator *a, mf_str text);
 

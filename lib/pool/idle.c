@@ -15,8 +15,12 @@
  */
 #include "pool_impl.h"
 
+#include "memory.h"
+
 #define BUSY_CHANGE (1ull << 16)
 #define BUSY_THREADS (BUSY_CHANGE - 1)
+/* A queue that was this long and is empty, some 700 000 jobs: worth the milliseconds, which the last busy thread has to spare. */
+#define GIVE_BACK ((size_t)16 << 20)
 
 void mfi_pool_busy_enter(mf_pool *pool)
 {
@@ -26,8 +30,11 @@ void mfi_pool_busy_enter(mf_pool *pool)
 void mfi_pool_busy_leave(mf_pool *pool)
 {
     uint64_t before = atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_seq_cst);
-    if ((before & BUSY_THREADS) == 1)
-        mfi_event_notify(&pool->drained, UINT32_MAX);
+    if ((before & BUSY_THREADS) != 1)
+        return;
+    mfi_event_notify(&pool->drained, UINT32_MAX);
+    if (pool->lanes_made && mfi_lanes_released(&pool->lanes, GIVE_BACK))
+        mfi_give_back(pool->allocator);
 }
 
 static bool is_drained(mf_pool *pool)

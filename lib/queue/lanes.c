@@ -60,6 +60,7 @@ static void segment_give(mfi_lanes *q, struct segment *seg)
             return;
     }
     mfi_release(q->allocator, seg, segment_size(q));
+    atomic_fetch_add_explicit(&q->released, segment_size(q), memory_order_relaxed);
 }
 
 static void retired_push(mfi_lanes *q, struct segment *seg)
@@ -337,6 +338,12 @@ bool mfi_lanes_empty(mfi_lanes *q)
             return false;
     }
     return true;
+}
+
+bool mfi_lanes_released(mfi_lanes *q, size_t enough)
+{
+    return atomic_load_explicit(&q->released, memory_order_relaxed) >= enough
+        && atomic_exchange_explicit(&q->released, 0, memory_order_relaxed) >= enough;
 }
 
 size_t mfi_lanes_size(mfi_lanes *q)

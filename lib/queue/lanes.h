@@ -48,6 +48,7 @@ typedef struct mfi_lanes {
     _Atomic(mfi_lane *) first;                         /* A  all lanes; the list only ever gets longer, until fini */
     _Atomic uintptr_t   retired;                       /* A  unlinked segments that may still be guarded: a stack */
     _Atomic uintptr_t   reserve[MFI_LANES_RESERVE];    /* A  segments to use again */
+    _Atomic size_t      released;                      /* A  bytes that the allocator got back since somebody asked */
 } mfi_lanes;
 
 /** cells: per segment, 0: MFI_LANES_CELLS. guards: how many poppers may come without asking the allocator. False: no memory. */
@@ -66,6 +67,8 @@ size_t mfi_lanes_push(mfi_lanes *q, mfi_lane *lane, const mfi_item *items, size_
 size_t mfi_lanes_pop(mfi_lanes *q, mfi_guard *guard, mfi_lane **cursor, mfi_item *out, size_t most, size_t shares);
 /** Whether every push that has returned was taken. */
 bool mfi_lanes_empty(mfi_lanes *q);
+/** Whether the allocator got back `enough` bytes since this was true last; of several callers one hears it. */
+bool mfi_lanes_released(mfi_lanes *q, size_t enough);
 /** How many items, about. */
 size_t mfi_lanes_size(mfi_lanes *q);
 

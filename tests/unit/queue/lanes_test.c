@@ -65,6 +65,21 @@ Test(queue_lanes, gives_memory_back_after_a_burst)
     end();
 }
 
+Test(queue_lanes, tells_one_caller_that_much_was_given_back)
+{
+    begin(4);
+    for (uintptr_t n = 0; n < 4000; n++)
+        push(n);
+    cr_assert(not(mfi_lanes_released(&q, 1)), "nothing yet");
+    for (uintptr_t n = 0; n < 4000; n++)
+        expect(n);
+    size_t least = 4000 * sizeof(mfi_item) - 16 * 4 * sizeof(mfi_item);
+    cr_assert(not(mfi_lanes_released(&q, 2 * 4000 * sizeof(mfi_item))));
+    cr_assert(mfi_lanes_released(&q, least));
+    cr_assert(not(mfi_lanes_released(&q, 1)), "told");
+    end();
+}
+
 Test(queue_lanes, a_steady_state_allocates_nothing)
 {
     begin(4);
