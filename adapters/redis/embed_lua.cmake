@@ -1,7 +1,7 @@
 # cmake -D OUT=file.c -D DIR=lua -P embed_lua.cmake: the scripts as one C file. As bytes, since compilers need not take strings
 # of that length; each is what it stands on, then itself, in the order of mfi_rs_script.
 cmake_minimum_required(VERSION 3.25)
-set(scripts claim commit expired lease list notes outbox outcomes read_note take tell)
+set(scripts claim commit expired lease lines list notes outbox outcomes read_note take tell)
 set(judged claim take)
 
 set(arrays)

@@ -27,7 +27,7 @@
 #define MFI_RS_REST_MS   20         /* between two looks at them */
 
 typedef enum mfi_rs_script {
-    MFI_RS_CLAIM, MFI_RS_COMMIT, MFI_RS_EXPIRED, MFI_RS_LEASE, MFI_RS_LIST, MFI_RS_NOTES, MFI_RS_OUTBOX, MFI_RS_OUTCOMES,
+    MFI_RS_CLAIM, MFI_RS_COMMIT, MFI_RS_EXPIRED, MFI_RS_LEASE, MFI_RS_LINES, MFI_RS_LIST, MFI_RS_NOTES, MFI_RS_OUTBOX, MFI_RS_OUTCOMES,
     MFI_RS_READ_NOTE, MFI_RS_TAKE, MFI_RS_TELL, MFI_RS_SCRIPTS
 } mfi_rs_script;
 
@@ -150,6 +150,8 @@ mf_status mfi_rs_read_note(mf_store *base, mf_str space, mf_str name, mf_message
 void      mfi_rs_load_counts(mf_store *base, size_t *waiting, size_t *claimed);
 mf_status mfi_rs_log(mf_store *base, const mf_key *key, mf_str line);
 mf_status mfi_rs_read_log(mf_store *base, const mf_key *key, uint64_t n, const mf_allocator *allocator, char **text, size_t *len);
+mf_status mfi_rs_read_lines(mf_store *base, const mf_key *key, uint64_t from, size_t n, const mf_allocator *allocator,
+                             mf_line *out, size_t *got, mf_error *err);
 mf_status mfi_rs_progress(mf_store *base, const mf_key *key, const mf_message *progress);
 mf_status mfi_rs_read_progress(mf_store *base, const mf_key *key, mf_message **out);
 

@@ -6,6 +6,8 @@
 
 #include "record_codec.h"
 
+#define LINE_NUMBER_MAX ((uint64_t)1 << 53)     /* beyond it the server's scripts do not count */
+
 /* "expires:value" */
 static mf_status read_value(const struct mfi_rs *s, mf_str stored, int64_t *expires_ms, mf_message **out, mf_error *err)
 {
@@ -129,6 +131,38 @@ mf_status mfi_rs_read_log(mf_store *base, const mf_key *key, uint64_t n, const m
         } else {
             st = MF_E_NOMEM;
         }
+    }
+    mfi_redis_replies_destroy(r);
+    return st;
+}
+
+mf_status mfi_rs_read_lines(mf_store *base, const mf_key *key, uint64_t from, size_t n, const mf_allocator *allocator,
+                            mf_line *out, size_t *got, mf_error *err)
+{
+    struct mfi_rs *s = mfi_rs_of(base);
+    struct mfi_rs_args args;
+    mfi_redis_replies *r;
+    mfi_rs_args_init(&args, s);
+    mfi_rs_add_key(&args, key);
+    mfi_rs_add_uint(&args, from <= LINE_NUMBER_MAX ? from : LINE_NUMBER_MAX);
+    mfi_rs_add_uint(&args, n < MFI_RS_LINES_MAX ? n : MFI_RS_LINES_MAX);
+    mf_status st = mfi_rs_run(s, MFI_RS_LINES, &args, &r, err);
+    if (st != MF_OK)
+        return st;
+    const mfi_redis_reply *a = &r->at[0];
+    if (a->count < 2 || !mf_str_eq(a->items[0].text, MF_STR_LIT("ok")))
+        st = mf_fail(err, MF_E_NOT_FOUND, "store: no record %s", key->text);
+    for (; st == MF_OK && *got + 2 < a->count && *got < n; ++*got) {
+        mf_str line = a->items[2 + *got].text;
+        out[*got] = (mf_line){.number = mfi_rs_uint(&a->items[1]) + *got, .text = mfi_copy_text(allocator, line), .len = line.len};
+        if (out[*got].text == NULL) {
+            st = mf_fail(err, MF_E_NOMEM, "store: no memory to read a log");
+            break;
+        }
+    }
+    while (st != MF_OK && *got > 0) {
+        --*got;
+        mfi_release(allocator, out[*got].text, out[*got].len + 1);
     }
     mfi_redis_replies_destroy(r);
     return st;

@@ -202,6 +202,12 @@ static mf_status count_read_log(mf_store *self, const mf_key *key, uint64_t n, c
     return mf_store_read_log(counted(self, COUNT_OTHER), key, n, allocator, text, len);
 }
 
+static mf_status count_read_lines(mf_store *self, const mf_key *key, uint64_t from, size_t n, const mf_allocator *allocator,
+                                 mf_line *out, size_t *got, mf_error *err)
+{
+    return mf_store_read_lines(counted(self, COUNT_OTHER), key, from, n, allocator, out, got, err);
+}
+
 static mf_status count_progress(mf_store *self, const mf_key *key, const mf_message *progress)
 {
     return mf_store_progress(counted(self, COUNT_OTHER), key, progress);
@@ -218,7 +224,7 @@ mf_store *count_store_create(mf_store *inner)
         .struct_size = sizeof table, .name = "count", .destroy = count_destroy, .watch = count_watch,
         .unwatch = count_unwatch, .now_ms = count_now_ms, .load = count_load, .items = count_items,
         .outcomes = count_outcomes, .commit = count_commit, .claim = count_claim, .take = count_take,
-        .outbox = count_outbox, .load_counts = count_load_counts, .log = count_log, .read_log = count_read_log,
+        .outbox = count_outbox, .load_counts = count_load_counts, .log = count_log, .read_log = count_read_log, .read_lines = count_read_lines,
         .progress = count_progress, .read_progress = count_read_progress, .lease_ms = count_lease_ms,
         .renew = count_renew, .give_back = count_give_back, .expired = count_expired, .list = count_list,
         .notes = count_notes, .read_note = count_read_note,

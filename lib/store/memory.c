@@ -184,6 +184,7 @@ static const mf_store_ops memory_ops = {
     .load_counts = memory_load_counts,
     .log = mfi_memory_log,
     .read_log = mfi_memory_read_log,
+    .read_lines = mfi_memory_read_lines,
     .progress = mfi_memory_progress,
     .read_progress = mfi_memory_read_progress,
 };

@@ -13,6 +13,7 @@ struct line {
 struct mfi_lines {
     struct line **ring;
     size_t        capacity, first, count;
+    uint64_t      gone;     /* lines that were kept once: the number of the oldest */
 };
 
 static struct line *line_of(const mf_allocator *a, mf_str text)
@@ -44,6 +45,7 @@ static bool lines_append(struct mfi_memory *m, struct mfi_head *head, struct lin
         line_unref(m->allocator, log->ring[log->first]);
         log->ring[log->first] = line;
         log->first = (log->first + 1) % MFI_LINES_MAX;
+        log->gone++;
         return true;
     }
     if (!mfi_array_reserve(m->allocator, (void **)&log->ring, &log->capacity, log->count + 1, sizeof *log->ring))
@@ -105,6 +107,59 @@ mf_status mfi_memory_read_log(mf_store *base, const mf_key *key, uint64_t n, con
     line_unref(m->allocator, line);
     mfi_mutex_unlock(&m->lock);
     return copy != NULL ? MF_OK : MF_E_NOMEM;
+}
+
+/* One line from number `from` on, with a reference; NULL: there is none, or no record. */
+static struct line *line_from(struct mfi_memory *m, const mf_key *key, uint64_t from, uint64_t *number, bool *there)
+{
+    const struct mfi_head *head = mfi_head_find(m, key);
+    *there = head != NULL;
+    if (head == NULL || head->log == NULL)
+        return NULL;
+    const struct mfi_lines *log = head->log;
+    *number = from > log->gone ? from : log->gone;
+    if (*number - log->gone >= log->count)
+        return NULL;
+    struct line *line = log->ring[(log->first + (size_t)(*number - log->gone)) % MFI_LINES_MAX];
+    line->refs++;
+    return line;
+}
+
+static mf_status copy_line(struct mfi_memory *m, struct line *line, uint64_t number, const mf_allocator *allocator, mf_line *out)
+{
+    *out = (mf_line){.number = number, .text = mfi_copy_text(allocator, mf_str_of(line->text, line->len)), .len = line->len};
+    mfi_mutex_lock(&m->lock);
+    line_unref(m->allocator, line);
+    mfi_mutex_unlock(&m->lock);
+    return out->text != NULL ? MF_OK : MF_E_NOMEM;
+}
+
+mf_status mfi_memory_read_lines(mf_store *base, const mf_key *key, uint64_t from, size_t n, const mf_allocator *allocator,
+                                mf_line *out, size_t *got, mf_error *err)
+{
+    struct mfi_memory *m = mfi_memory_of(base);
+    mf_status st = MF_OK;
+    bool there = true;
+    while (st == MF_OK && *got < n) {
+        uint64_t number = 0;
+        mfi_mutex_lock(&m->lock);
+        struct line *line = line_from(m, key, from, &number, &there);
+        mfi_mutex_unlock(&m->lock);
+        if (line == NULL)
+            break;
+        st = copy_line(m, line, number, allocator, &out[*got]);
+        *got += st == MF_OK;
+        from = number + 1;
+    }
+    if (st == MF_OK && !there && *got == 0)
+        return mf_fail(err, MF_E_NOT_FOUND, "store: no record %s", key->text);
+    if (st != MF_OK)
+        mf_fail(err, st, "store: no memory to read a log");
+    while (st != MF_OK && *got > 0) {
+        --*got;
+        mfi_release(allocator, out[*got].text, out[*got].len + 1);
+    }
+    return st;
 }
 
 mf_status mfi_memory_progress(mf_store *base, const mf_key *key, const mf_message *progress)

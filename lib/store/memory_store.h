@@ -230,6 +230,8 @@ mf_status mfi_memory_give_back(mf_store *base, const uint64_t *tokens, size_t n,
 mf_status mfi_memory_log(mf_store *base, const mf_key *key, mf_str line);
 mf_status mfi_memory_read_log(mf_store *base, const mf_key *key, uint64_t n, const mf_allocator *allocator, char **text,
                               size_t *len);
+mf_status mfi_memory_read_lines(mf_store *base, const mf_key *key, uint64_t from, size_t n, const mf_allocator *allocator,
+                                 mf_line *out, size_t *got, mf_error *err);
 mf_status mfi_memory_progress(mf_store *base, const mf_key *key, const mf_message *progress);
 mf_status mfi_memory_read_progress(mf_store *base, const mf_key *key, mf_message **out);
 void      mfi_lines_free(const mf_allocator *a, struct mfi_lines *lines);

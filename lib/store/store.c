@@ -166,6 +166,14 @@ mf_status mf_store_read_log(mf_store *s, const mf_key *key, uint64_t n, const mf
     return ops_of(s)->read_log(s, key, n, allocator, text, len);
 }
 
+mf_status mf_store_read_lines(mf_store *s, const mf_key *key, uint64_t from, size_t n, const mf_allocator *allocator,
+                              mf_line *out, size_t *got, mf_error *err)
+{
+    assert(key != NULL && got != NULL && (n == 0 || out != NULL));
+    *got = 0;
+    return ops_of(s)->read_lines(s, key, from, n, allocator, out, got, err);
+}
+
 mf_status mf_store_progress(mf_store *s, const mf_key *key, const mf_message *progress)
 {
     assert(key != NULL);

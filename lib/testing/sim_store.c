@@ -260,6 +260,12 @@ static mf_status sim_log(mf_store *self, const mf_key *key, mf_str line)
     return st == MF_OK ? mf_store_log(inner_of(self), key, line) : st;
 }
 
+static mf_status sim_read_lines(mf_store *self, const mf_key *key, uint64_t from, size_t n, const mf_allocator *allocator,
+                                 mf_line *out, size_t *got, mf_error *err)
+{
+    return mf_store_read_lines(inner_of(self), key, from, n, allocator, out, got, err);
+}
+
 static mf_status sim_progress(mf_store *self, const mf_key *key, const mf_message *progress)
 {
     struct call c = {.process = process_of(self), .row = MFI_ROWS};
@@ -385,7 +391,7 @@ mf_status mfi_sim_store_create(mfi_process *process, mf_store **out, mf_error *e
         .watch = sim_watch, .unwatch = sim_unwatch, .now_ms = sim_now_ms, .load = sim_load, .items = sim_items,
         .outcomes = sim_outcomes, .commit = sim_commit, .claim = sim_claim, .take = sim_take, .outbox = sim_outbox,
         .lease_ms = sim_lease_ms, .renew = sim_renew, .give_back = sim_give_back, .expired = sim_expired, .list = sim_list,
-        .notes = sim_notes, .read_note = sim_read_note, .load_counts = sim_load_counts, .log = sim_log, .read_log = sim_read_log, .progress = sim_progress,
+        .notes = sim_notes, .read_note = sim_read_note, .load_counts = sim_load_counts, .log = sim_log, .read_log = sim_read_log, .read_lines = sim_read_lines, .progress = sim_progress,
         .read_progress = sim_read_progress,
     };
     (void)err;

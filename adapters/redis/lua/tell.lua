@@ -9,7 +9,10 @@ if call('EXISTS', record(key)) == 0 then
     return {'gone'}
 end
 if what == 'log' then
-    call('RPUSH', P .. 'g:' .. key, value)
+    local kept = call('RPUSH', P .. 'g:' .. key, value)
+    if call('HINCRBY', record(key), 'ln', 1) < kept then
+        call('HSET', record(key), 'ln', kept)    -- begun by a version that did not count
+    end
     call('LTRIM', P .. 'g:' .. key, -number(), -1)
 else
     call('HSET', record(key), 'pr', value)

@@ -249,6 +249,13 @@ typedef struct mf_note {
     bool        fresh;          /* in a batch, guard: there is none of that name when its turn comes */
 } mf_note;
 
+/** A line of a signature's log. Lines are numbered from 0 in the order in which they were written; the oldest go. */
+typedef struct mf_line {
+    uint64_t number;
+    char    *text;      /* len bytes and a NUL; from the allocator that the call was given, size len + 1 */
+    size_t   len;
+} mf_line;
+
 struct mf_delivery;     /* mageflow/adapter.h */
 
 /** Everything one step changes, committed together or not at all. Zero-initialise and fill what is needed.
@@ -438,6 +445,11 @@ typedef struct mf_store_ops {
     mf_status (*read_log)(mf_store *self, const mf_key *key, uint64_t n, const mf_allocator *allocator, char **text,
                           size_t *len);
 
+    /* Required. Up to n lines from number `from` on, in order; the first of them is of a greater number where lines have gone.
+     * *got 0: there are none yet. Each text is the caller's to release. MF_E_NOT_FOUND: no such record. */
+    mf_status (*read_lines)(mf_store *self, const mf_key *key, uint64_t from, size_t n, const mf_allocator *allocator,
+                            mf_line *out, size_t *got, mf_error *err);
+
     /* Required. The last progress a signature's task reported; *out NULL: none yet. */
     mf_status (*progress)(mf_store *self, const mf_key *key, const mf_message *progress);
     mf_status (*read_progress)(mf_store *self, const mf_key *key, mf_message **out);
@@ -484,6 +496,8 @@ void      mf_store_load_counts(mf_store *s, size_t *waiting, size_t *claimed);
 mf_status mf_store_log(mf_store *s, const mf_key *key, mf_str line);
 mf_status mf_store_read_log(mf_store *s, const mf_key *key, uint64_t n, const mf_allocator *allocator, char **text,
                             size_t *len);
+mf_status mf_store_read_lines(mf_store *s, const mf_key *key, uint64_t from, size_t n, const mf_allocator *allocator,
+                              mf_line *out, size_t *got, mf_error *err);
 mf_status mf_store_progress(mf_store *s, const mf_key *key, const mf_message *progress);
 mf_status mf_store_read_progress(mf_store *s, const mf_key *key, mf_message **out);
 void      mf_store_read_health(mf_store *s, mf_link_health *out);

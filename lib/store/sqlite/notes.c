@@ -219,6 +219,49 @@ mf_status mfi_sqlite_read_log(mf_store *base, const mf_key *key, uint64_t n, con
     return st;
 }
 
+/* Places of lines go up from the record's first for as long as it lives, so that they are the lines' numbers. */
+static mf_status read_lines(struct mfi_sq_db *db, int64_t rec, uint64_t from, size_t n, const mf_allocator *allocator, mf_line *out,
+                            size_t *got, mf_error *err)
+{
+    mf_status st = MF_OK;
+    struct mfi_sq_row q = mfi_sq_query(db, MFI_SQL_LOG_LINES);
+    mfi_sq_bind(&q, mfi_sq_place(rec, from));
+    mfi_sq_bind(&q, mfi_sq_place(rec + 1, 0));
+    mfi_sq_bind(&q, n > INT32_MAX ? INT32_MAX : (int64_t)n);
+    while (st == MF_OK && *got < n && mfi_sq_next(&q)) {
+        mf_str line = mfi_sq_bytes(&q, 1);
+        char *copy = mfi_copy_text(allocator, line);
+        if (copy == NULL)
+            st = mf_fail(err, MF_E_NOMEM, "store: no memory to read a log");
+        else
+            out[(*got)++] = (mf_line){.number = (uint64_t)(mfi_sq_int(&q, 0) - mfi_sq_place(rec, 0)), .text = copy, .len = line.len};
+    }
+    mf_status done = mfi_sq_done(&q, err);
+    return st != MF_OK ? st : done;
+}
+
+mf_status mfi_sqlite_read_lines(mf_store *base, const mf_key *key, uint64_t from, size_t n, const mf_allocator *allocator,
+                                mf_line *out, size_t *got, mf_error *err)
+{
+    struct mfi_sqlite *s = mfi_sqlite_of(base);
+    struct mfi_sq_db *db;
+    int64_t rec = 0;
+    mf_status st = mfi_sq_reader_borrow(s, true, &db, err);
+    if (st != MF_OK)
+        return st;
+    st = mfi_sq_record_number(db, key, &rec, err);
+    if (st == MF_OK && rec == 0)
+        st = mf_fail(err, MF_E_NOT_FOUND, "store: no record %s", key->text);
+    if (st == MF_OK && from <= UINT32_MAX)
+        st = read_lines(db, rec, from, n, allocator, out, got, err);
+    mfi_sq_reader_return(s, db);
+    while (st != MF_OK && *got > 0) {
+        --*got;
+        mfi_release(allocator, out[*got].text, out[*got].len + 1);
+    }
+    return st;
+}
+
 /* ---- progress ----------------------------------------------------------------------------------------------------- */
 
 static mf_status progress_run(struct mfi_sqlite *s, struct mfi_sq_op *op)

@@ -150,6 +150,7 @@ const char *const mfi_sql_text[MFI_SQL_STATEMENTS] = {
     [MFI_SQL_LOG_INSERT] = "INSERT INTO logs VALUES(?, ?)",
     [MFI_SQL_LOG_DELETE] = "DELETE FROM logs WHERE place = ?",
     [MFI_SQL_LOG_READ] = "SELECT line FROM logs WHERE place = ?",
+    [MFI_SQL_LOG_LINES] = "SELECT place, line FROM logs WHERE place >= ? AND place < ? ORDER BY place LIMIT ?",
     [MFI_SQL_LOGS_DELETE] = "DELETE FROM logs WHERE place >= ? AND place < ?",
     [MFI_SQL_PROGRESS_READ] = "SELECT body FROM progress WHERE rec = ?",
     [MFI_SQL_PROGRESS_WRITE] = "INSERT OR REPLACE INTO progress VALUES(?, ?)",

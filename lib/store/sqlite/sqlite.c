@@ -158,6 +158,7 @@ static const mf_store_ops sqlite_ops = {
     .load_counts = mfi_sqlite_load_counts,
     .log = mfi_sqlite_log,
     .read_log = mfi_sqlite_read_log,
+    .read_lines = mfi_sqlite_read_lines,
     .progress = mfi_sqlite_progress,
     .read_progress = mfi_sqlite_read_progress,
 };

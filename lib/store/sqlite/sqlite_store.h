@@ -231,6 +231,8 @@ mf_status mfi_sqlite_read_note(mf_store *base, mf_str space, mf_str name, mf_mes
 mf_status mfi_sqlite_log(mf_store *base, const mf_key *key, mf_str line);
 mf_status mfi_sqlite_read_log(mf_store *base, const mf_key *key, uint64_t n, const mf_allocator *allocator, char **text,
                               size_t *len);
+mf_status mfi_sqlite_read_lines(mf_store *base, const mf_key *key, uint64_t from, size_t n, const mf_allocator *allocator,
+                                 mf_line *out, size_t *got, mf_error *err);
 mf_status mfi_sqlite_progress(mf_store *base, const mf_key *key, const mf_message *progress);
 mf_status mfi_sqlite_read_progress(mf_store *base, const mf_key *key, mf_message **out);
 

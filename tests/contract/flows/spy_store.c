@@ -165,6 +165,13 @@ static mf_status spy_read_log(mf_store *self, const mf_key *key, uint64_t n, con
     return mf_store_read_log(inner_of(self), key, n, allocator, text, len);
 }
 
+static mf_status spy_read_lines(mf_store *self, const mf_key *key, uint64_t from, size_t n, const mf_allocator *allocator,
+                                mf_line *out, size_t *got, mf_error *err)
+{
+    atomic_fetch_add(&spy_store_of(self)->others, 1);
+    return mf_store_read_lines(inner_of(self), key, from, n, allocator, out, got, err);
+}
+
 static mf_status spy_progress(mf_store *self, const mf_key *key, const mf_message *progress)
 {
     atomic_fetch_add(&spy_store_of(self)->others, 1);
@@ -183,7 +190,7 @@ mf_store *spy_store_create(mf_store *inner)
         .struct_size = sizeof ops, .name = "spy", .destroy = spy_destroy, .watch = spy_watch, .unwatch = spy_unwatch,
         .now_ms = spy_now_ms, .load = spy_load, .items = spy_items, .outcomes = spy_outcomes, .commit = spy_commit,
         .claim = spy_claim, .take = spy_take, .outbox = spy_outbox, .load_counts = spy_load_counts, .log = spy_log,
-        .read_log = spy_read_log, .progress = spy_progress, .read_progress = spy_read_progress,
+        .read_log = spy_read_log, .read_lines = spy_read_lines, .progress = spy_progress, .read_progress = spy_read_progress,
         .lease_ms = spy_lease_ms, .renew = spy_renew, .give_back = spy_give_back, .expired = spy_expired,
         .list = spy_list, .notes = spy_notes, .read_note = spy_read_note,
     };

@@ -50,6 +50,63 @@ STORE_TEST(store_log, beyond_the_bound_the_oldest_lines_go)
     is_status(mf_store_read_log(f->store, &key, max, NULL, &text, &len), MF_E_NOT_FOUND);
 }
 
+/* Read from number `from` on and compare with the numbers that the lines say. */
+static void are_lines(fixture *f, const mf_key *key, uint64_t from, size_t n, uint64_t first, size_t count)
+{
+    mf_line lines[8];
+    size_t got = 0;
+    char want[24];
+    is_status(mf_store_read_lines(f->store, key, from, n, &f->counting.allocator, lines, &got, NULL), MF_OK);
+    cr_assert(eq(sz, got, count));
+    for (size_t i = 0; i < got; i++) {
+        snprintf(want, sizeof want, "%llu", (unsigned long long)(first + i));
+        cr_assert(eq(u64, lines[i].number, first + i));
+        cr_assert(eq(sz, lines[i].len, strlen(want)));
+        cr_assert(eq(str, lines[i].text, want));
+        f->counting.allocator.release(f->counting.allocator.user, lines[i].text, lines[i].len + 1);
+    }
+}
+
+static void log_numbers(fixture *f, const mf_key *key, size_t from, size_t to)
+{
+    char line[24];
+    for (size_t i = from; i < to; i++) {
+        snprintf(line, sizeof line, "%zu", i);
+        is_status(mf_store_log(f->store, key, mf_cstr(line)), MF_OK);
+    }
+}
+
+STORE_TEST(store_log, pages_of_lines_follow_each_other_and_new_ones_are_found_where_the_last_ended)
+{
+    mf_key key = world_key(TASK), other = world_key(SWARM);
+    world_make(f);
+    are_lines(f, &key, 0, 8, 0, 0);
+    log_numbers(f, &key, 0, 7);
+    log_numbers(f, &other, 0, 3);
+    are_lines(f, &key, 0, 4, 0, 4);
+    are_lines(f, &key, 4, 4, 4, 3);
+    are_lines(f, &key, 7, 4, 7, 0);
+    log_numbers(f, &key, 7, 8);
+    are_lines(f, &key, 7, 4, 7, 1);
+    are_lines(f, &key, 0, 0, 0, 0);
+    are_lines(f, &key, UINT64_MAX, 8, 0, 0);
+    are_lines(f, &other, 1, 8, 1, 2);
+}
+
+STORE_TEST(store_log, a_line_keeps_its_number_when_older_ones_go)
+{
+    size_t max = f->maker->quirks.lines_max;
+    mf_key key = world_key(TASK);
+    if (max == 0)
+        return;
+    world_make(f);
+    log_numbers(f, &key, 0, max + 5);
+    are_lines(f, &key, 0, 3, 5, 3);
+    are_lines(f, &key, max, 3, max, 3);
+    are_lines(f, &key, max + 3, 8, max + 3, 2);
+    are_lines(f, &key, max + 5, 8, 0, 0);
+}
+
 STORE_TEST(store_log, the_last_progress_is_kept)
 {
     mf_key key = world_key(TASK);
@@ -75,6 +132,9 @@ STORE_TEST(store_log, a_record_that_is_not_there_has_neither)
     size_t len;
     is_status(mf_store_log(f->store, &nobody, MF_STR_LIT("x")), MF_E_NOT_FOUND);
     is_status(mf_store_read_log(f->store, &nobody, 0, NULL, &text, &len), MF_E_NOT_FOUND);
+    mf_line lines[1];
+    size_t got;
+    is_status(mf_store_read_lines(f->store, &nobody, 0, 1, NULL, lines, &got, NULL), MF_E_NOT_FOUND);
     is_status(mf_store_progress(f->store, &nobody, NULL), MF_E_NOT_FOUND);
     is_status(mf_store_read_progress(f->store, &nobody, &read), MF_E_NOT_FOUND);
 }

@@ -249,6 +249,26 @@ static mf_status run_read_log(fixture *f, prepared *p)
     return st;
 }
 
+static mf_status run_read_lines(fixture *f, prepared *p)
+{
+    mf_line lines[4];
+    size_t got;
+    (void)mf_store_read_lines(f->store, &p->swarm, 0, 4, NULL, lines, &got, NULL);
+    for (size_t i = 0; i < got; i++)
+        free(lines[i].text);
+    if (got == 0) {
+        long fail_at = atomic_exchange(&f->counting.fail_at, 0), calls = atomic_load(&f->counting.calls);
+        for (int i = 0; i < 3; i++)
+            is_status(run_log(f, p), MF_OK);
+        atomic_store(&f->counting.calls, calls);
+        atomic_store(&f->counting.fail_at, fail_at);
+    }
+    mf_status st = mf_store_read_lines(f->store, &p->swarm, 0, 4, &f->counting.allocator, lines, &got, NULL);
+    for (size_t i = 0; i < got; i++)
+        f->counting.allocator.release(f->counting.allocator.user, lines[i].text, lines[i].len + 1);
+    return st;
+}
+
 static mf_status run_progress(fixture *f, prepared *p)
 {
     return mf_store_progress(f->store, &p->swarm, p->message);
@@ -269,7 +289,8 @@ static const struct operation {
 } operations[] = {
     {"commit", run_commit, false}, {"puts", run_puts, false}, {"claim", run_claim, false}, {"take", run_take, false},
     {"outbox", run_outbox, false}, {"load", run_load, false}, {"items", run_items, false}, {"log", run_log, false},
-    {"read_log", run_read_log, true}, {"progress", run_progress, false}, {"watch", run_watch, false},
+    {"read_log", run_read_log, true}, {"read_lines", run_read_lines, true},
+    {"progress", run_progress, false}, {"watch", run_watch, false},
     {"more", run_more, false}, {"writes", run_writes, true}, {"notes", run_notes, true},
     {"give_back", run_give_back, false}, {"renew", run_renew, false}, {"expired", run_expired, false},
     {"list", run_list, false},
