@@ -61,6 +61,19 @@ mf_status mfi_definitions_publish(mf_client *client, mf_error *err)
     return st;
 }
 
+mf_status mfi_definition_read(mf_client *client, mf_str name, mf_message **out, mf_error *err)
+{
+    const mfi_task *task = mfi_registry_task(&client->registry, name);
+    mf_status st = MF_E_NOT_FOUND;
+    if (client->store->ops->shared && name.len > 0 && name.len <= 255)
+        st = mf_store_read_note(client->store, SPACE, name, out, err);
+    if (st == MF_E_NOT_FOUND && task != NULL)       /* declared here, and not told to the store yet, or one that nobody shares */
+        st = definition_of(client, task, out, err);
+    if (st == MF_E_NOT_FOUND)
+        return mf_fail(err, MF_E_UNKNOWN_TASK, "no task \"%.*s\" was declared", (int)name.len, name.at);
+    return st;
+}
+
 bool mfi_definition_is_known(mf_client *client, mf_str name)
 {
     mf_message *definition = NULL;

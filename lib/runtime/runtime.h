@@ -15,6 +15,7 @@
  *   stored.c, duplicate.c        signatures that are stored: saved, loaded, copied
  *   definitions.c                what other processes on the store declared
  *   stats.c                      what is counted, and how the client does; log.c: what it says of itself
+ *   inspect.c, inspect_parts.c   looking at what is stored
  *   verbs.c, edit.c, durable.c   what is done to them by key, and what durable tasks do
  *
  * Locks      each part has one mutex of its own. None is held while user code, the store, the adapter or another part is
@@ -314,6 +315,8 @@ void mfi_control_counts(mf_client *client, unsigned *running, unsigned *stuck, i
 mf_status mfi_definitions_publish(mf_client *client, mf_error *err);
 /** The task of that name: declared here, or by another process on the same store. NULL: nobody declared it. */
 mfi_task *mfi_find_task(mf_client *client, mf_str name);
+/** What is known of it, as mf_inspect_task tells; the store's word comes first. MF_E_UNKNOWN_TASK. */
+mf_status mfi_definition_read(mf_client *client, mf_str name, mf_message **out, mf_error *err);
 /** Whether some process on the same store declared it. */
 bool mfi_definition_is_known(mf_client *client, mf_str name);
 

@@ -12,6 +12,7 @@
 #include <mageflow/fields.h>
 #include <mageflow/flow.h>
 #include <mageflow/flow_data.h>
+#include <mageflow/inspect.h>
 #include <mageflow/message.h>
 #include <mageflow/pool.h>
 #include <mageflow/stats.h>
