@@ -4,9 +4,11 @@
  * error for an unknown one are all made from it. */
 #include <mageflow/client.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "local_adapter.h"
 #ifdef MFI_WITH_SQLITE
@@ -175,6 +177,9 @@ static mf_status sqlite_create(const mf_options *options, const char *where, mf_
 {
     if (where[0] == '\0')
         return mf_fail(err, MF_E_INVALID, "url: store=sqlite: expected a file behind it, sqlite:FILE");
+    if (options->existing && access(where, F_OK) != 0)
+        return mf_fail(err, MF_E_NOT_FOUND, "url: store=sqlite: %.200s: %s; expected the file of flows that are there already", where,
+                       strerror(errno));
     return mfi_sqlite_store_create(where, options->allocator, options->clock, out, err);
 }
 #else

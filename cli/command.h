@@ -21,6 +21,10 @@ typedef struct verb {
 } verb;
 
 extern const verb graph_verb;
+extern const verb cancel_verb, suspend_verb, interrupt_verb, resume_verb, remove_verb;
+extern const verb inspect_verb;
+extern const verb list_verb;
+extern const verb logs_verb;
 extern const verb run_verb;
 extern const verb send_verb;
 extern const verb version_verb;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 static const struct usage usage = {
-    .takes = OPTION_FORMAT,
+    .takes = OPTION_LOAD | OPTION_FORMAT,
     .arguments = "[OPTION...] FLOW.json | KEY",
     .before = "Draw a flow: the one in the file FLOW.json, or with - on standard input, as it will run; or the one with\n"
               "that KEY, with the states it has now, wherever --url says it is kept.",
@@ -84,7 +84,7 @@ static int graph_with(const struct options *options)
         complain("%s", err.text);
         return EXIT_USAGE;
     }
-    int code = client_open(options, &client);
+    int code = document != NULL ? client_open(options, &client) : client_open_existing(options, &client);
     if (code == EXIT_DONE) {
         code = print(client, options, &key, document, format);
         mf_client_destroy(client);

@@ -34,15 +34,16 @@ static int load_module(mf_client *client, const char *file)
     return EXIT_USAGE;
 }
 
-int client_open(const struct options *options, mf_client **out)
+static int open_client(const struct options *options, bool existing, mf_client **out)
 {
     mf_error err;
     mf_client *client;
-    mf_options with = {.struct_size = sizeof with, .threads = options->threads};
+    mf_options with = {.struct_size = sizeof with, .threads = options->threads, .existing = existing};
     log_of_client(&with);
     mf_status st = mf_open(options->url, &with, &client, &err);
     if (st != MF_OK) {
-        complain("%s", err.text);
+        bool away = st == MF_E_IO || st == MF_E_TIMEOUT || st == MF_E_AGAIN;
+        complain("%s%s", err.text, away ? "; is the server running, and is --url right?" : "");
         return exit_code_of(st);
     }
     for (char **module = options->modules; module != NULL && *module != NULL; module++) {
@@ -54,6 +55,16 @@ int client_open(const struct options *options, mf_client **out)
     }
     *out = client;
     return EXIT_DONE;
+}
+
+int client_open(const struct options *options, mf_client **out)
+{
+    return open_client(options, false, out);
+}
+
+int client_open_existing(const struct options *options, mf_client **out)
+{
+    return open_client(options, true, out);
 }
 
 /* ---- what is printed ---------------------------------------------------------------------------------------------- */

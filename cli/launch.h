@@ -27,6 +27,9 @@ struct call {
  * told on standard error. *out is set on success only, and the caller's to destroy. */
 int client_open(const struct options *options, mf_client **out);
 
+/** The same for who looks at what is there: a file of flows must be there already. */
+int client_open_existing(const struct options *options, mf_client **out);
+
 /** Make the call and answer the exit code. Does not return where something of it does not stop. */
 int call_make(struct call *call);
 

@@ -10,15 +10,17 @@
 
 #define THREADS_MAX 1024
 #define SLOTS_MAX 65536
+#define LIMIT_MAX 1000000
+#define LIMIT_DEFAULT 50
 
 /* What popt writes into, before it is checked. */
 struct raw {
-    char *url, *threads, *slots, *timeout, *message, *format, *health, *log;
+    char *url, *threads, *slots, *timeout, *message, *format, *health, *log, *limit, *after, *status, *task;
     char **modules;
-    int   json, no_wait, wait, help;
+    int   json, no_wait, wait, all, follow, help;
 };
 
-#define ROWS_MAX 16
+#define ROWS_MAX 24
 
 /* The rows of what the verb takes, in the order of its help. */
 static void make_rows(struct raw *raw, unsigned takes, struct poptOption rows[ROWS_MAX])
@@ -28,7 +30,7 @@ static void make_rows(struct raw *raw, unsigned takes, struct poptOption rows[RO
         struct poptOption row;
     } all[] = {
         {0, {"url", 'u', POPT_ARG_STRING, &raw->url, 0, "where tasks run; without it MAGEFLOW_URL, else this process", "URL"}},
-        {0, {"load", 'l', POPT_ARG_ARGV, &raw->modules, 0, "load the tasks of a module; may be repeated", "FILE.so"}},
+        {OPTION_LOAD, {"load", 'l', POPT_ARG_ARGV, &raw->modules, 0, "load the tasks of a module; may be repeated", "FILE.so"}},
         {OPTION_MESSAGE, {"message", 'm', POPT_ARG_STRING, &raw->message, 0,
                           "what the flow receives, a JSON object; merged over its own message", "JSON"}},
         {OPTION_WAIT, {"wait", 'w', POPT_ARG_NONE, &raw->wait, 0, "wait for the end and print the result", NULL}},
@@ -42,8 +44,19 @@ static void make_rows(struct raw *raw, unsigned takes, struct poptOption rows[RO
                       "what it says of itself on standard error: text (the default) or json, one object a line", "FORM"}},
         {OPTION_TIMEOUT, {"timeout", 'T', POPT_ARG_STRING, &raw->timeout, 0,
                           "wait no longer than this: a number and ms, s, m, h or d", "DURATION"}},
+        {OPTION_STATUS, {"status", 'S', POPT_ARG_STRING, &raw->status, 0,
+                         "only those with one of these states: pending, active, done, failed, suspended, interrupted, canceled; "
+                         "alive, ended", "STATUS,..."}},
+        {OPTION_TASK, {"task", 'k', POPT_ARG_STRING, &raw->task, 0, "only this task, or chains and swarms of that name; also inside "
+                       "of others", "NAME"}},
+        {OPTION_ALL, {"all", 'a', POPT_ARG_NONE, &raw->all, 0, "also what stands in others, and callbacks", NULL}},
+        {OPTION_LIMIT, {"limit", 'L', POPT_ARG_STRING, &raw->limit, 0, "at most so many; default 50", "N"}},
+        {OPTION_AFTER, {"after", 'A', POPT_ARG_STRING, &raw->after, 0, "what comes after this one: the last of the page before",
+                        "PLACE"}},
+        {OPTION_FOLLOW, {"follow", 'F', POPT_ARG_NONE, &raw->follow, 0, "go on with what comes, until it has ended", NULL}},
         {OPTION_JSON, {"json", 'j', POPT_ARG_NONE, &raw->json, 0,
                        "print one object: key, status, result or error, seconds", NULL}},
+        {OPTION_JSON_SHOWN, {"json", 'j', POPT_ARG_NONE, &raw->json, 0, "print JSON, one object a line", NULL}},
         {OPTION_NO_WAIT, {"no-wait", 'n', POPT_ARG_NONE, &raw->no_wait, 0,
                           "print the key of what was sent and do not wait; needs a store that outlives this process", NULL}},
         {0, {"help", 'h', POPT_ARG_NONE, &raw->help, 0, "this text", NULL}},
@@ -63,6 +76,7 @@ static void raw_fini(struct raw *raw)
     free(raw->timeout);
     free(raw->health);
     free(raw->log);
+    free(raw->limit);
 }
 
 static mf_status read_number(const char *text, const char *option, unsigned most, unsigned *out)
@@ -157,6 +171,8 @@ static mf_status take(poptContext con, const char *name, const struct raw *raw, 
     if (st == MF_OK)
         st = read_number(raw->slots, "slots", SLOTS_MAX, &out->slots);
     if (st == MF_OK)
+        st = read_number(raw->limit, "limit", LIMIT_MAX, &out->limit);
+    if (st == MF_OK)
         st = read_port(raw->health, out);
     if (st == MF_OK)
         st = read_log(raw->log, &out->log_json);
@@ -172,7 +188,7 @@ mf_status options_read(int argc, const char **argv, const struct usage *usage, s
     struct raw raw = {0};
     struct poptOption rows[ROWS_MAX];
     make_rows(&raw, usage->takes, rows);
-    *out = (struct options){.timeout = MF_FOREVER};
+    *out = (struct options){.timeout = MF_FOREVER, .limit = LIMIT_DEFAULT};
     poptContext con = poptGetContext(NULL, argc, argv, rows, 0);
     if (con == NULL)
         return MF_E_NOMEM;
@@ -188,6 +204,11 @@ mf_status options_read(int argc, const char **argv, const struct usage *usage, s
     out->wait = raw.wait != 0;
     out->message = raw.message;
     out->format = raw.format;
+    out->all = raw.all != 0;
+    out->follow = raw.follow != 0;
+    out->after = raw.after;
+    out->status = raw.status;
+    out->task = raw.task;
     raw_fini(&raw);
     poptFreeContext(con);
     return st;
@@ -205,6 +226,9 @@ void options_fini(struct options *options)
     free(options->url);
     free(options->message);
     free(options->format);
+    free(options->after);
+    free(options->status);
+    free(options->task);
     free_list(options->modules);
     free_list(options->arguments);
     *options = (struct options){0};

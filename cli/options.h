@@ -18,11 +18,17 @@ struct options {
     bool         wait;
     char        *message;      /* NULL: none */
     char        *format;       /* NULL: none */
+    char        *status;       /* NULL: any */
+    char        *task;         /* NULL: any */
+    char        *after;        /* NULL: from the beginning */
+    unsigned     limit;
+    bool         all;
+    bool         follow;
     char       **arguments;    /* what is left, ends in NULL */
     size_t       count;
 };
 
-/** The options beside --url, --load and --help, which every verb has. */
+/** The options beside --url and --help, which every verb has. */
 enum {
     OPTION_THREADS = 1,
     OPTION_TIMEOUT = 2,
@@ -34,7 +40,15 @@ enum {
     OPTION_SLOTS = 128,
     OPTION_HEALTH = 1 << 12,
     OPTION_LOG = 1 << 13,
-    OPTIONS_OF_CALLS = OPTION_THREADS | OPTION_TIMEOUT | OPTION_JSON
+    OPTION_LOAD = 1 << 21,
+    OPTION_STATUS = 1 << 14,
+    OPTION_TASK = 1 << 15,
+    OPTION_ALL = 1 << 16,
+    OPTION_LIMIT = 1 << 17,
+    OPTION_AFTER = 1 << 18,
+    OPTION_FOLLOW = 1 << 19,
+    OPTION_JSON_SHOWN = 1 << 20,       /* --json of the verbs that show what is there */
+    OPTIONS_OF_CALLS = OPTION_LOAD | OPTION_THREADS | OPTION_TIMEOUT | OPTION_JSON
 };
 
 /** What a verb takes, and what it says about itself around the list of options. */

@@ -25,7 +25,7 @@
 enum { EXIT_ASKED = 3, EXIT_FORCED = 4 };
 
 static const struct usage usage = {
-    .takes = OPTION_THREADS | OPTION_SLOTS | OPTION_HEALTH | OPTION_LOG,
+    .takes = OPTION_LOAD | OPTION_THREADS | OPTION_SLOTS | OPTION_HEALTH | OPTION_LOG,
     .arguments = "[OPTION...]",
     .before = "Serve the tasks that the loaded modules declare, until SIGTERM or SIGINT.",
     .after = "On the first signal nothing new is taken, what has not begun is given back to the others, and what runs\n"

@@ -24,7 +24,7 @@ my %left = (
 # Where each public header belongs. A new one is put in its place here.
 my %public = (
     base => 'base', fork_join => 'pool', pool => 'pool', message => 'codec', fields => 'codec', store => 'store',
-    task => 'adapter', adapter => 'adapter', flow => 'flow', flow_data => 'runtime', control => 'runtime', client => 'runtime',
+    task => 'adapter', adapter => 'adapter', flow => 'flow', flow_data => 'runtime', inspect => 'runtime', control => 'runtime', client => 'runtime',
     stats => 'runtime',
     testing => 'testing', mageflow => 'everything',
 );

@@ -53,6 +53,7 @@ typedef struct mf_options {
     mf_ttl_default      task_ttl, chain_ttl, swarm_ttl;
     mf_log_event_fn    *log_event;      /* what the log tells of tasks, and why something failed, comes here, with log_user, and
                                          * the rest to log; NULL: all of it to log, as lines that say the same */
+    bool                existing;       /* a file of flows that a URL names must be there: it is not made (MF_E_NOT_FOUND) */
 } mf_options;
 #define MF_OPTIONS(...) (&(const mf_options){ .struct_size = sizeof(mf_options), __VA_ARGS__ })
 

@@ -1,7 +1,8 @@
 /* knock.c: tasks that tell from outside that they run, by opening a FIFO for writing: whoever waits for that need not sleep.
  *
  * knock {path} then waits until it is asked to stop; stubborn {path} does not listen for as long as the FIFO has a reader;
- * report {path} reports progress before it knocks, and ends when the FIFO has no reader any more. */
+ * report {path} reports progress before it knocks, and ends when the FIFO has no reader any more; talk {path} logs a line before
+ * it knocks and one at its end. */
 #include <mageflow/mageflow.h>
 
 #include <fcntl.h>
@@ -56,6 +57,14 @@ static mf_status report(mf_context *ctx, const mf_message *in, mf_message **out,
     return stubborn(ctx, in, out, user);
 }
 
+static mf_status talk(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)mf_context_log(ctx, "begun by \033[31m%d", 1);
+    mf_status st = stubborn(ctx, in, out, user);
+    (void)mf_context_log(ctx, "ended");
+    return st;
+}
+
 mf_status mf_module_init(mf_client *client, mf_error *err);
 
 MF_MODULE
@@ -63,5 +72,7 @@ MF_MODULE
     mf_status st = mf_task(client, MF_TASK_DEF(.name = "knock", .run = knock), err);
     if (st == MF_OK)
         st = mf_task(client, MF_TASK_DEF(.name = "stubborn", .run = stubborn), err);
+    if (st == MF_OK)
+        st = mf_task(client, MF_TASK_DEF(.name = "talk", .run = talk), err);
     return st == MF_OK ? mf_task(client, MF_TASK_DEF(.name = "report", .run = report), err) : st;
 }
