@@ -41,8 +41,11 @@ function(mageflow_library TARGET)
             MAGEFLOW_OUTSIDE "${outside}")
         target_include_directories(${library} INTERFACE
             $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/lib/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-        if(MAGEFLOW_TASKIQ)     # its public header
+        if(MAGEFLOW_TASKIQ)     # their public headers
             target_include_directories(${library} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/adapters/taskiq/include>)
+        endif()
+        if(MAGEFLOW_HATCHET)
+            target_include_directories(${library} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/adapters/hatchet/include>)
         endif()
         target_link_libraries(${library} PRIVATE ${outside})
     endforeach()

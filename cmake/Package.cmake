@@ -30,6 +30,10 @@ if(MAGEFLOW_TASKIQ)
     install(DIRECTORY adapters/taskiq/include/mageflow DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT Development
         FILES_MATCHING PATTERN "*.h")
 endif()
+if(MAGEFLOW_HATCHET)
+    install(DIRECTORY adapters/hatchet/include/mageflow DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT Development
+        FILES_MATCHING PATTERN "*.h")
+endif()
 
 # The static libraries are exported apart: only who asks for one needs what stands behind it.
 foreach(set shared pool-static whole-static)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "memory.h"
+#include "runtime.h"
 
 static const mf_adapter_ops hatchet_ops;
 
@@ -11,6 +12,24 @@ hatchet *hatchet_of(mf_adapter *base)
 {
     assert(base->ops == &hatchet_ops);
     return (hatchet *)base;
+}
+
+mf_status hatchet_of_adapter(mf_adapter *base, hatchet **out)
+{
+    if (base->ops != &hatchet_ops)
+        return MF_E_UNSUPPORTED;
+    *out = (hatchet *)base;
+    return MF_OK;
+}
+
+mf_status hatchet_of_client(mf_client *client, hatchet **out, mf_error *err)
+{
+    mf_status st = client != NULL ? mfi_client_check(client, err) : mf_fail(err, MF_E_INVALID, "client: NULL");
+    if (st != MF_OK)
+        return st;
+    if (hatchet_of_adapter(client->adapter, out) != MF_OK)
+        return mf_fail(err, MF_E_UNSUPPORTED, "this client's task manager is %s, and this is of Hatchet alone", client->adapter->ops->name);
+    return MF_OK;
 }
 
 void hatchet_log(hatchet *h, mf_log_level level, const char *fmt, ...)
@@ -116,6 +135,7 @@ static void hatchet_destroy(mf_adapter *base)
     hatchet_jobs_drop(h);
     hatchet_news_free(h);
     hatchet_tasks_free(h);
+    hatchet_bytes_free(&h->labels);
     pthread_cond_destroy(&h->changed);
     pthread_mutex_destroy(&h->lock);
     mf_delete(h->allocator, h);

@@ -1,10 +1,19 @@
-/* A running call: its log goes to the engine, where people look for it, and to the store for a signature's. */
+/* A running call: its log goes to the engine, where people look for it, and so do the chunks of its stream. */
 #include "hatchet.h"
+
+#include <stddef.h>
+
+#define WITHIN mf_seconds(10)
+
+hatchet_job *hatchet_job_of(const mf_context *ctx)
+{
+    return (hatchet_job *)(void *)((char *)ctx->info.raw_context - offsetof(hatchet_job, raw));
+}
 
 static mf_status context_log(mf_context *ctx, mf_str line)
 {
     hatchet *h = hatchet_of(ctx->adapter);
-    const hatchet_job *job = ctx->info.raw_context;
+    const hatchet_job *job = hatchet_job_of(ctx);
     char text[4200], level[] = "INFO", none[] = "";
     HatchetPb__Timestamp now = hatchet_now(h);
     HatchetPb__Log l = HATCHET_PB__LOG__INIT;
@@ -19,7 +28,7 @@ static mf_status context_log(mf_context *ctx, mf_str line)
     l.metadata = none;
     l.has_task_retry_count = true;
     l.task_retry_count = job->action->retry_count;
-    return hatchet_begin(h, "/EventsService/PutLog", &l.base, mf_seconds(10), NULL, NULL, NULL, NULL, NULL);
+    return hatchet_begin(h, "/EventsService/PutLog", &l.base, WITHIN, NULL, NULL, NULL, NULL, NULL);
 }
 
 /* The engine shows none. */
@@ -41,7 +50,7 @@ void hatchet_extract_execution_info(mf_adapter *base, const mf_delivery *d, mf_e
     hatchet_job *job = d->native;
     *out = (mf_execution_info){
         .task_data = {.signature = d->unit.key, .index = d->unit.index, .epoch = d->unit.epoch},
-        .workflow_id = mf_cstr(job->action->workflow_run_id), .task_name = d->task, .attempt_number = d->attempt, .raw_context = job,
+        .workflow_id = mf_cstr(job->action->workflow_run_id), .task_name = d->task, .attempt_number = d->attempt, .raw_context = &job->raw,
     };
 }
 
@@ -51,4 +60,46 @@ mf_status hatchet_create_task_context(mf_adapter *base, const mf_delivery *d, mf
     ctx->adapter = base;
     hatchet_extract_execution_info(base, d, &ctx->info);
     return MF_OK;
+}
+
+/* ---- mageflow/hatchet.h ----------------------------------------------------------------------------------------------- */
+
+static mf_status of_context(const mf_context *ctx, hatchet **out)
+{
+    hatchet *h;
+    mf_status st = ctx == NULL ? MF_E_INVALID : hatchet_of_adapter(ctx->adapter, &h);
+    if (st == MF_OK)
+        *out = h;
+    return st;
+}
+
+mf_status mf_hatchet_stream(mf_context *ctx, mf_str bytes)
+{
+    hatchet *h;
+    mf_status st = of_context(ctx, &h);
+    if (st != MF_OK)
+        return st;
+    hatchet_job *job = hatchet_job_of(ctx);
+    char none[] = "";
+    HatchetPb__Timestamp now = hatchet_now(h);
+    HatchetPb__Stream s = HATCHET_PB__STREAM__INIT;
+    s.task_run_external_id = job->action->task_run_external_id;
+    s.created_at = &now;
+    s.has_message = s.has_event_index = true;
+    s.message.data = (uint8_t *)(uintptr_t)bytes.at;
+    s.message.len = bytes.len;
+    s.metadata = none;
+    s.event_index = atomic_fetch_add(&job->chunks, 1);
+    return hatchet_begin(h, "/EventsService/PutStreamEvent", &s.base, WITHIN, NULL, NULL, NULL, NULL, NULL);
+}
+
+mf_status mf_hatchet_release_slot(mf_context *ctx)
+{
+    hatchet *h;
+    mf_status st = of_context(ctx, &h);
+    if (st != MF_OK)
+        return st;
+    HatchetPb__TaskRun r = HATCHET_PB__TASK_RUN__INIT;
+    r.task_run_external_id = hatchet_job_of(ctx)->action->task_run_external_id;
+    return hatchet_begin(h, "/Dispatcher/ReleaseSlot", &r.base, WITHIN, NULL, NULL, NULL, NULL, NULL);
 }

@@ -43,6 +43,8 @@ static void task_free(hatchet *h, hatchet_task *task)
 {
     hatchet_text_free(h, task->workflow);
     hatchet_text_free(h, task->action);
+    hatchet_bytes_free(&task->attributes);
+    mf_message_unref(task->metadata);
     mf_delete(h->allocator, task);
 }
 
@@ -108,8 +110,10 @@ static mf_status schema_of(hatchet *h, const hatchet_task *task, char **json, si
     return st;
 }
 
-/* ended NULL: waits for the engine's answer; else it is begun, and the I/O thread hears of its end. */
-static mf_status define(hatchet *h, const hatchet_task *task, mfi_rpc_ended_fn *ended, mf_error *err)
+/* The attributes with what every task is. ended NULL: waits for the engine's answer; else it is begun, and the I/O thread hears of
+ * its end. */
+static mf_status define_with(hatchet *h, const hatchet_task *task, const HatchetPb__Workflow *given, mfi_rpc_ended_fn *ended,
+                             mf_error *err)
 {
     static const char method[] = "/v1.AdminService/PutWorkflow";
     static char pool[] = "default", none[] = "{}", far[] = FOR_EVER;
@@ -117,10 +121,12 @@ static mf_status define(hatchet *h, const hatchet_task *task, mfi_rpc_ended_fn *
     slots.key = pool;
     slots.has_value = true;
     slots.value = 1;
-    HatchetPb__Task t = HATCHET_PB__TASK__INIT, *task_list[] = {&t};
+    HatchetPb__Task t = *given->tasks[0], *task_list[] = {&t};
     t.readable_id = (char *)(uintptr_t)task->name;
     t.action = task->action;
-    t.timeout = t.schedule_timeout = far;
+    t.timeout = far;
+    if (t.schedule_timeout == NULL)
+        t.schedule_timeout = far;
     t.inputs = none;
     t.has_retries = true;
     t.retries = (int32_t)(task->retries < 1000000 ? task->retries : 1000000);
@@ -131,7 +137,7 @@ static mf_status define(hatchet *h, const hatchet_task *task, mfi_rpc_ended_fn *
     }
     t.n_slot_requests = 1;
     t.slot_requests = slot_list;
-    HatchetPb__Workflow w = HATCHET_PB__WORKFLOW__INIT;
+    HatchetPb__Workflow w = *given;
     w.name = task->workflow;
     w.n_tasks = 1;
     w.tasks = task_list;
@@ -143,11 +149,31 @@ static mf_status define(hatchet *h, const hatchet_task *task, mfi_rpc_ended_fn *
         w.input_json_schema.data = (uint8_t *)json;
         w.input_json_schema.len = len;
     }
-    if (st == MF_OK && ended == NULL)
-        st = hatchet_call(h, method, &w.base, mf_seconds(30), NULL, NULL, NULL, err);
-    else if (st == MF_OK)
+    if (st == MF_OK && ended == NULL) {
+        mf_error why = {0};
+        st = hatchet_call(h, method, &w.base, mf_seconds(30), NULL, NULL, NULL, &why);
+        if (st != MF_OK)
+            st = mf_fail(err, st, "task \"%s\": %s", task->name, why.text);
+    }
+    if (st == MF_OK && ended != NULL)
         st = hatchet_begin(h, method, &w.base, mf_seconds(30), NULL, ended, h, NULL, err);
     mf_json_free(h->allocator, json, len);
+    return st;
+}
+
+static mf_status define(hatchet *h, const hatchet_task *task, mfi_rpc_ended_fn *ended, mf_error *err)
+{
+    HatchetPb__Task t = HATCHET_PB__TASK__INIT, *list[] = {&t};
+    HatchetPb__Workflow none = HATCHET_PB__WORKFLOW__INIT;
+    none.n_tasks = 1;
+    none.tasks = list;
+    if (task->attributes.at == NULL)
+        return define_with(h, task, &none, ended, err);
+    HatchetPb__Workflow *given = hatchet_pb__workflow__unpack(NULL, task->attributes.len, (const uint8_t *)task->attributes.at);
+    if (given == NULL)
+        return mf_fail(err, MF_E_NOMEM, "task \"%s\": no memory", task->name);
+    mf_status st = define_with(h, task, given, ended, err);
+    hatchet_pb__workflow__free_unpacked(given, NULL);
     return st;
 }
 
@@ -207,9 +233,16 @@ mf_status hatchet_register_pack(hatchet *h, hatchet_bytes *out, mf_error *err)
     r.n_services = 1;
     r.services = services;
     r.runtime_info = &info;
+    HatchetPb__Register *labels =
+        h->labels.at != NULL ? hatchet_pb__register__unpack(NULL, h->labels.len, (const uint8_t *)h->labels.at) : NULL;
+    if (labels != NULL) {
+        r.n_labels = labels->n_labels;
+        r.labels = labels->labels;
+    }
     r.n_slot_config = 1;
     r.slot_config = slot_list;
     mf_status st = hatchet_pack(h, &r.base, out, err);
+    hatchet_pb__register__free_unpacked(labels, NULL);
     mfi_release(h->allocator, actions, (n + 1) * sizeof *actions);
     return st;
 }

@@ -9,6 +9,7 @@
  *   complete.c    from an outcome to an event for the engine, in batches
  *   workflow.c    sending by name;   results.c  results that somebody here waits for
  *   context.c     what a running call says
+ *   runs.c        mageflow/hatchet.h: runs by their ids, events;   attributes.c  and what tasks are beside their function
  *   wire.c        protobuf and JSON
  *   rpc*.c        gRPC
  *
@@ -21,6 +22,7 @@
 #define MFI_HATCHET_H
 
 #include <mageflow/adapter.h>
+#include <mageflow/hatchet.h>
 #include <mageflow/pool.h>
 
 #include <pthread.h>
@@ -36,6 +38,12 @@
 
 typedef struct hatchet hatchet;
 
+typedef struct hatchet_bytes {
+    const mf_allocator *allocator;
+    char               *at;
+    size_t              len;
+} hatchet_bytes;
+
 /* A task that is declared here. */
 typedef struct hatchet_task {
     struct hatchet_task *next;
@@ -45,6 +53,9 @@ typedef struct hatchet_task {
     const mf_fields     *in;
     unsigned             retries;
     mf_duration          backoff;
+    bool                 durable;
+    hatchet_bytes        attributes;    /* L until it is served: a packed Workflow with its one Task; or nothing */
+    mf_message          *metadata;      /* L until it is served: for runs that this client starts; or NULL */
 } hatchet_task;
 
 /* One action under way here. */
@@ -54,6 +65,10 @@ typedef struct hatchet_job {
     HatchetPb__Action  *action;         /* as it came */
     mf_message         *payload, *input;
     mf_delivery         delivery;
+    mf_hatchet_action   raw;            /* what raw_context points to */
+    char                worker[HATCHET_ID_MAX];
+    atomic_uint         children;       /* that it started */
+    atomic_llong        chunks;         /* of its stream */
     bool                canceled;       /* L  the engine wants it no more: nothing is told of it */
     bool                running;        /* L */
     atomic_bool         settled;
@@ -108,6 +123,7 @@ struct hatchet {
     pthread_mutex_t     lock;
     pthread_cond_t      changed;        /* something ended */
     hatchet_task       *tasks;          /* L  additions only */
+    hatchet_bytes       labels;         /* L until it serves: a packed Register with the worker's labels; or nothing */
     bool                has_worker;     /* L */
     bool                serving;        /* L  what was taken is run */
     bool                attached;       /* L  registered: heartbeats go out */
@@ -143,11 +159,6 @@ void          hatchet_log(hatchet *h, mf_log_level level, const char *fmt, ...) 
 hatchet_task *hatchet_task_find(hatchet *h, mf_str name);
 
 /* wire.c */
-typedef struct hatchet_bytes {
-    const mf_allocator *allocator;
-    char               *at;
-    size_t              len;
-} hatchet_bytes;
 mf_str                hatchet_str(const hatchet_bytes *b);
 void                  hatchet_bytes_free(hatchet_bytes *b);
 mf_status             hatchet_pack(hatchet *h, const ProtobufCMessage *message, hatchet_bytes *out, mf_error *err);
@@ -158,8 +169,10 @@ mf_status             hatchet_call(hatchet *h, const char *method, const Protobu
 mf_status             hatchet_begin(hatchet *h, const char *method, const ProtobufCMessage *request, mf_duration within,
                                     mfi_rpc_message_fn *message, mfi_rpc_ended_fn *ended, void *user, mfi_rpc_call **out, mf_error *err);
 HatchetPb__Timestamp  hatchet_now(hatchet *h);
+HatchetPb__Timestamp  hatchet_stamp(int64_t ms);
 /* What is no UTF-8 becomes question marks: half a character where a text was cut, or what a program wrote into its log. */
 void                  hatchet_make_utf8(char *text);
+bool                  hatchet_is_utf8(const char *text);
 /* A value as a JSON object; what is no map stands in {"hatchet_results": …}. Free with mf_json_free. */
 mf_status             hatchet_object(hatchet *h, mf_value value, char **json, size_t *len, mf_error *err);
 /* And back. */
@@ -205,7 +218,35 @@ mf_status hatchet_workflow(mf_adapter *base, mf_str name, mf_workflow **out, mf_
 mf_status hatchet_wait(hatchet *h, const char *run, const char *task, int64_t deadline_ns, mf_message **result, mf_error *err);
 int64_t   io_results_tick(hatchet *h, int64_t now_ns);
 
+/* runs.c: checks, and what goes into requests. A status of theirs names what was wrong. */
+typedef struct hatchet_label {
+    HatchetPb__LabelEntry entry;
+    HatchetPb__Label      value;
+} hatchet_label;
+typedef struct hatchet_labels {
+    hatchet_label          *at;
+    HatchetPb__LabelEntry **list;
+    size_t                  n;
+} hatchet_labels;
+mf_status hatchet_labels_init(hatchet *h, const mf_hatchet_label *labels, size_t n, bool wanted, hatchet_labels *out, mf_error *err);
+void      hatchet_labels_free(hatchet *h, hatchet_labels *l);
+mf_status hatchet_check_priority(const char *what, int priority, mf_error *err);
+mf_status hatchet_check_text(const char *what, const char *text, mf_error *err);
+/* A map as a JSON object, for mf_json_free; NULL or nil: the fallback, or (NULL) nothing. */
+mf_status hatchet_map_json(hatchet *h, const char *what, const mf_message *message, const char *fallback, char **json, size_t *len,
+                           mf_error *err);
+mf_status hatchet_push(hatchet *h, const char *key, const mf_message *payload, const mf_hatchet_event_options *o, mf_hatchet_id *event,
+                       mf_error *err);
+
+/* attributes.c */
+mf_message *hatchet_task_metadata(hatchet *h, mf_str task);     /* NULL: none; to be unreferenced */
+
+/* adapter.c: MF_E_UNSUPPORTED for a client of another manager. */
+mf_status hatchet_of_client(mf_client *client, hatchet **out, mf_error *err);
+mf_status hatchet_of_adapter(mf_adapter *base, hatchet **out);
+
 /* context.c */
+hatchet_job *hatchet_job_of(const mf_context *ctx);
 void      hatchet_extract_execution_info(mf_adapter *base, const mf_delivery *delivery, mf_execution_info *out);
 mf_status hatchet_create_task_context(mf_adapter *base, const mf_delivery *delivery, mf_context *ctx);
 

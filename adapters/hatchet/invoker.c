@@ -82,6 +82,11 @@ static void job_run(void *arg)
     hatchet *h = job->owner;
     if (may_run(job) && prepare(job)) {
         const HatchetPb__Action *a = job->action;
+        job->raw = (mf_hatchet_action){
+            .struct_size = sizeof job->raw, .run = a->workflow_run_id, .task_run = a->task_run_external_id, .worker = job->worker,
+            .metadata = a->additional_metadata != NULL ? a->additional_metadata : "", .payload = mf_message_value(job->payload),
+            .retry_count = a->retry_count, .priority = a->priority, .invocation = a->durable_task_invocation_count,
+        };
         job->delivery = (mf_delivery){.id = mf_cstr(a->task_run_external_id), .task = mf_cstr(a->task_name), .message = job->input,
                                       .attempt = (uint32_t)(a->retry_count > 0 ? a->retry_count : 0) + 1, .priority = a->priority,
                                       .native = job};
@@ -144,6 +149,7 @@ void io_start(hatchet *h, HatchetPb__Action *action)
     }
     pthread_mutex_lock(&h->lock);
     bool serving = h->serving;
+    memcpy(job->worker, h->worker_id, sizeof job->worker);
     if (serving)
         link_job(h, job);
     pthread_mutex_unlock(&h->lock);

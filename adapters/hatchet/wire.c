@@ -65,12 +65,22 @@ mf_status hatchet_begin(hatchet *h, const char *method, const ProtobufCMessage *
 
 HatchetPb__Timestamp hatchet_now(hatchet *h)
 {
-    int64_t ms = mfi_wall_ms(h->clock);
+    return hatchet_stamp(mfi_wall_ms(h->clock));
+}
+
+HatchetPb__Timestamp hatchet_stamp(int64_t ms)
+{
     HatchetPb__Timestamp t = HATCHET_PB__TIMESTAMP__INIT;
     t.has_seconds = t.has_nanos = true;
     t.seconds = ms / 1000;
     t.nanos = (int32_t)(ms % 1000) * 1000000;
     return t;
+}
+
+bool hatchet_is_utf8(const char *text)
+{
+    size_t len = strlen(text);
+    return mfi_utf8_valid(mf_str_of(text, len)) == len;
 }
 
 /* A message with a text that is no UTF-8 is refused as a whole, by Go's protobuf. */
@@ -124,6 +134,7 @@ mf_status hatchet_object(hatchet *h, mf_value value, char **json, size_t *len, m
     mf_message_unref(wrapped);
     if (st == MF_OK && holds_nul(*json, *len)) {
         mf_json_free(h->allocator, *json, *len);
+        *json = NULL;
         st = mf_fail(err, MF_E_UNSUPPORTED, "a text with U+0000 in it, which the engine cannot keep");
     }
     return st;

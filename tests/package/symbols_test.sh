@@ -1,10 +1,11 @@
 #!/bin/bash
-# symbols_test.sh COMPILER LIBRARY INCLUDE HEADER...: what the library exports is what these headers declare.
+# symbols_test.sh COMPILER LIBRARY INCLUDE[:INCLUDE] HEADER...: what the library exports is what these headers declare.
 #
 # The library may export more, as long as it is mf_ and declared in some public header: the pool holds all of base.
 set -euo pipefail
 compiler=$1 library=$2 include=$3
 shift 3
+IFS=: read -r -a folders <<< "$include"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -16,12 +17,12 @@ fi
 # declared HEADER...: functions by GCC's own list, objects by their "extern"; static inline ones are nobody's export.
 declared() {
     printf '#include <%s>\n' "$@" > "$work/all.c"
-    "$compiler" -std=c11 -I "$include" -c -o "$work/all.o" -aux-info "$work/list" "$work/all.c"
+    "$compiler" -std=c11 "${folders[@]/#/-I}" -c -o "$work/all.o" -aux-info "$work/list" "$work/all.c"
     sed -nE 's/^.*\*\/ extern [^(]*[ *](mf_[a-z0-9_]+) \(.*$/\1/p' "$work/list"
-    "$compiler" -std=c11 -I "$include" -E -P "$work/all.c" |
+    "$compiler" -std=c11 "${folders[@]/#/-I}" -E -P "$work/all.c" |
         sed -nE 's/^extern [^(]*[ *](mf_[a-z0-9_]+)(\[[^]]*\])?;$/\1/p'
 }
-every() { (cd "$include" && printf '%s\n' mageflow/*.h); }
+every() { for folder in "${folders[@]}"; do (cd "$folder" && printf '%s\n' mageflow/*.h); done; }
 
 nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u > "$work/exported"
 declared "$@" | sort -u > "$work/wanted"
