@@ -32,6 +32,7 @@ typedef struct mfi_redis_parcel {
     bool   list;            /* LPUSH; else XADD with the one field "data" */
     mf_str queue, payload;
     mf_str forget;          /* a key that goes first; empty: none */
+    mf_str set, mark;       /* a sorted set that the mark goes into, with score 0; empty: none */
     void  *own;             /* the courier's */
 } mfi_redis_parcel;
 

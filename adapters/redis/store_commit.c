@@ -125,6 +125,8 @@ static void add_parcel(struct mfi_rs_args *a, const mfi_redis_parcel *parcel)
     mfi_rs_add(a, parcel->queue);
     mfi_rs_add(a, parcel->payload);
     mfi_rs_add(a, parcel->forget);
+    mfi_rs_add(a, parcel->set);
+    mfi_rs_add(a, parcel->mark);
 }
 
 static void add_entry(struct mfi_rs_args *a, const mf_entry *entry, mf_error *err)

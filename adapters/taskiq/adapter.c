@@ -122,6 +122,8 @@ static int64_t tick(void *user, int64_t now_ns)
     next = when < next ? when : next;
     when = taskiq_waiters_tick(t, now_ns);
     next = when < next ? when : next;
+    when = taskiq_watch_tick(t, now_ns);
+    next = when < next ? when : next;
     when = taskiq_reads_tick(t, now_ns);
     return when < next ? when : next;
 }
@@ -286,6 +288,8 @@ static mf_status make_queues(taskiq *t, mf_error *err)
     char *own = taskiq_key(t, "%s:mageflow", first);
     good = good && own != NULL && queue_init(t, &t->queues[t->queue_count++], own, false, true);
     taskiq_text_free(t, own);
+    t->watched = taskiq_key(t, "%s:mageflow:watched", first);
+    good = good && t->watched != NULL;
     return good ? MF_OK : mf_fail(err, MF_E_NOMEM, "taskiq: no memory for the queues, or a name too long");
 }
 
@@ -306,18 +310,21 @@ static mf_status make_links(taskiq *t, const mfi_taskiq_options *o, mf_error *er
 static void taskiq_destroy(mf_adapter *base)
 {
     taskiq *t = taskiq_of(base);
+    if (t->redis != NULL)
+        taskiq_watch_close(t);
     for (size_t i = 0; i < t->extra_count; i++)
         mfi_redis_destroy(t->extra_links[i], 0);
     if (t->results != t->redis)
         mfi_redis_destroy(t->results, mf_milliseconds(500));
     mfi_redis_destroy(t->redis, mf_milliseconds(500));
-    taskiq_waiters_free(t);
+    taskiq_watch_free(t);
     taskiq_jobs_free(t);
     for (size_t i = 0; i < t->queue_count; i++)
         queue_fini(t, &t->queues[i]);
     if (t->address != NULL)
         mfi_redis_address_wipe(t->address);
     mf_delete(t->allocator, t->address);
+    taskiq_text_free(t, t->watched);
     pthread_cond_destroy(&t->changed);
     pthread_mutex_destroy(&t->lock);
     mf_delete(t->allocator, t);

@@ -215,6 +215,27 @@ static const char leave_stream[] =
     "end\n"
     "return gone\n";
 
+/* KEYS: the set. ARGV: lease in ms, how many to take over, then what is looked for here. Answers what of that is not in the set
+ * any more, and what is taken over. What is past its own time, the last word of a member, goes. */
+static const char watch[] =
+    "local t = redis.call('TIME')\n"
+    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+    "local until_ms = string.format('%.0f', now + ARGV[1])\n"
+    "local gone, taken = {}, {}\n"
+    "for i = 3, #ARGV do\n"
+    "  if redis.call('ZSCORE', KEYS[1], ARGV[i]) then redis.call('ZADD', KEYS[1], until_ms, ARGV[i])\n"
+    "  else gone[#gone + 1] = ARGV[i] end\n"
+    "end\n"
+    "if ARGV[2] == '0' then return {gone, taken} end\n"
+    "for _, mark in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[2])) do\n"
+    "  if tonumber(string.match(mark, ' (%d+)$') or '0') < now then redis.call('ZREM', KEYS[1], mark)\n"
+    "  else\n"
+    "    redis.call('ZADD', KEYS[1], until_ms, mark)\n"
+    "    taken[#taken + 1] = mark\n"
+    "  end\n"
+    "end\n"
+    "return {gone, taken}\n";
+
 const char *const taskiq_script_sources[TASKIQ_SCRIPTS] = {
     [TASKIQ_ACK_STREAM] = ack_stream,
     [TASKIQ_ACK_LIST] = ack_list,
@@ -228,4 +249,5 @@ const char *const taskiq_script_sources[TASKIQ_SCRIPTS] = {
     [TASKIQ_DEATHS] = deaths,
     [TASKIQ_DUE] = due,
     [TASKIQ_LEAVE_STREAM] = leave_stream,
+    [TASKIQ_WATCH] = watch,
 };

@@ -10,6 +10,7 @@
  *   lease.c       what we hold stays ours, what the dead held becomes somebody's, what was put off becomes due
  *   workflow.c    sending: by name, and what the runtime publishes
  *   waiters.c     results that somebody here waits for
+ *   watch.c       the ends of foreign tasks, for which somebody looks as long as anybody lives
  *   context.c, framework_tasks.c
  *   scripts.c     what Redis must do in one step
  *   wire_*.c      bytes and values
@@ -145,6 +146,8 @@ typedef struct taskiq_waiter {
     /* or it is a foreign task of a flow. */
     bool                  observed;
     mf_unit               unit;
+    int64_t               until_ns;         /* the flow has ended it by then */
+    char                 *mark;             /* L  ours in the set of those that are watched for; NULL: somebody else's */
 } taskiq_waiter;
 
 struct taskiq {
@@ -197,9 +200,12 @@ struct taskiq {
     uint64_t            started;            /* L  jobs so far */
     unsigned            starting;           /* L  jobs just read are being handed to the pool */
     mf_pool            *observers;          /* L  one thread that tells the ends of foreign tasks; NULL: not needed yet */
+    char               *watched;            /* the set of foreign tasks whose ends are watched for */
     _Atomic int64_t     retry_ns;           /* outcomes that could not be told are tried again then; INT64_MAX */
     /* The I/O thread's. */
-    int64_t             renew_ns, claim_ns, groups_ns;
+    int64_t             renew_ns, claim_ns, groups_ns, watch_ns;
+    bool                watching;           /* a look at `watched` is under way */
+    atomic_bool         watch_soon;         /* one was sent: it is to be marked as ours */
     atomic_bool         claim_soon;         /* a suspect has ended: there may be more */
     atomic_uint         submitted;          /* requests whose callbacks are still to come */
 };
@@ -262,8 +268,17 @@ mf_status taskiq_lease_first(taskiq *t, mf_error *err);        /* before the fir
 /* waiters.c */
 int64_t   taskiq_waiters_tick(taskiq *t, int64_t now_ns);      /* io */
 mf_status taskiq_wait(taskiq *t, mf_str id, int64_t deadline_ns, mf_message **result, mf_error *err);
+void      taskiq_waiter_add(taskiq *t, taskiq_waiter *w);          /* the lock is held */
+void      taskiq_waiter_take_out(taskiq *t, taskiq_waiter *w);     /* the lock is held */
+
+/* watch.c */
+int64_t   taskiq_watch_tick(taskiq *t, int64_t now_ns);        /* io */
 mf_status taskiq_observe(mf_adapter *base, const mf_unit *unit, mf_error *err);
-void      taskiq_waiters_free(taskiq *t);
+mf_status taskiq_watch(taskiq *t, const mf_entry *entry, mf_error *err);       /* it was sent */
+char     *taskiq_watch_mark(taskiq *t, const mf_entry *entry);     /* what is to be in `watched` when it is sent. NULL: no memory */
+void      taskiq_watched_end(taskiq_waiter *w);                /* io: its result is there */
+void      taskiq_watch_close(taskiq *t);               /* before the links go */
+void      taskiq_watch_free(taskiq *t);                /* and after */
 
 /* workflow.c */
 mf_status taskiq_workflow(mf_adapter *base, mf_str name, mf_workflow **out, mf_error *err);

@@ -3,7 +3,7 @@
  * Python's workers tell nobody that a result is there, so it has to be looked for. A look is one MGET over the keys whose turn
  * it is. The turns of a waiter are a tenth of the time it has waited so far apart, within bounds: a quick task is seen
  * within a tenth of a millisecond (a worker that is idle takes two or three), a long one costs ten looks a second at most, and
- * one of a flow, which nobody sits and waits for, one. */
+ * one of a flow, which nobody sits and waits for, one (watch.c tells who looks for those). */
 #include "taskiq.h"
 
 #include <stdio.h>
@@ -26,8 +26,7 @@ static void set_next(taskiq_waiter *w, int64_t now_ns)
     w->look_ns = now_ns + (step < least ? least : step > most ? most : step);
 }
 
-/* The lock is held. */
-static void add(taskiq *t, taskiq_waiter *w)
+void taskiq_waiter_add(taskiq *t, taskiq_waiter *w)
 {
     w->begun_ns = mfi_now_ns(t->clock);
     set_next(w, w->begun_ns);
@@ -35,7 +34,7 @@ static void add(taskiq *t, taskiq_waiter *w)
     t->waiters = w;
 }
 
-static void take_out(taskiq *t, taskiq_waiter *w)
+void taskiq_waiter_take_out(taskiq *t, taskiq_waiter *w)
 {
     taskiq_waiter **at = &t->waiters;
     while (*at != NULL && *at != w)
@@ -52,8 +51,6 @@ typedef struct look {
     taskiq_waiter *waiters[LOOK_MAX];
 } look;
 
-static void observed_end(void *arg);
-
 /* The lock is held. True: it is an observed one, for the observers' thread. */
 static bool end_waiter(taskiq *t, taskiq_waiter *w, mf_str value)
 {
@@ -64,7 +61,7 @@ static bool end_waiter(taskiq *t, taskiq_waiter *w, mf_str value)
     w->value = (taskiq_bytes){copy, value.len, value.len + 1};
     w->ended = true;
     if (w->observed)
-        take_out(t, w);
+        taskiq_waiter_take_out(t, w);
     return w->observed;
 }
 
@@ -88,8 +85,8 @@ static void looked(void *user, mf_status st, mfi_redis_replies *replies, const m
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
     for (size_t i = 0; i < l->count; i++)
-        if (told[i] && mf_pool_submit(t->observers, observed_end, l->waiters[i]) != MF_OK)
-            taskiq_log(t, MF_LOG_ERROR, "no memory to tell the end of a task");
+        if (told[i])
+            taskiq_watched_end(l->waiters[i]);
     if (any)
         mf_adapter_wake_helpers(&t->base);
     mf_delete(t->allocator, l);
@@ -186,7 +183,7 @@ mf_status taskiq_wait(taskiq *t, mf_str id, int64_t deadline_ns, mf_message **ou
     if (waiter.key == NULL)
         return mf_fail(err, MF_E_NOMEM, "no memory to wait for a result");
     pthread_mutex_lock(&t->lock);
-    add(t, &waiter);
+    taskiq_waiter_add(t, &waiter);
     pthread_mutex_unlock(&t->lock);
     mfi_redis_poke(t->redis);
     mf_status helped = mf_adapter_help(&t->base, has_ended, &w, deadline_ns);
@@ -197,7 +194,7 @@ mf_status taskiq_wait(taskiq *t, mf_str id, int64_t deadline_ns, mf_message **ou
             break;
     while (waiter.looking)      /* the answer that is under way writes into it */
         pthread_cond_wait(&t->changed, &t->lock);
-    take_out(t, &waiter);
+    taskiq_waiter_take_out(t, &waiter);
     bool stopped = helped == MF_OK && !t->serving;
     pthread_mutex_unlock(&t->lock);
     mf_status st;
@@ -211,86 +208,4 @@ mf_status taskiq_wait(taskiq *t, mf_str id, int64_t deadline_ns, mf_message **ou
     taskiq_bytes_free(t->allocator, &waiter.value);
     taskiq_text_free(t, waiter.key);
     return st;
-}
-
-/* ---- foreign tasks of flows ---------------------------------------------------------------------------------------- */
-
-static void free_waiter(taskiq *t, taskiq_waiter *w)
-{
-    taskiq_bytes_free(t->allocator, &w->value);
-    taskiq_text_free(t, w->key);
-    mf_delete(t->allocator, w);
-}
-
-static void observed_end(void *arg)
-{
-    taskiq_waiter *w = arg;
-    taskiq *t = w->owner;
-    mf_message *whole = NULL, *value = NULL;
-    taskiq_result r;
-    mf_error err = {0};
-    mf_status st = taskiq_result_read(mf_str_of(w->value.at, w->value.len), t->options.limits, t->allocator, &whole, &r, &err);
-    mf_signature_status status = MF_STATUS_FAILED;
-    if (st == MF_OK && mf_message_of_value(r.value, t->allocator, &value, NULL) == MF_OK)
-        status = r.failed ? MF_STATUS_FAILED : MF_STATUS_DONE;
-    else
-        value = mf_msg("{s:s, s:T}", "type", "UnreadableResult", "text", mf_cstr(err.text));
-    (void)t->host->ops->outcome(t->host, &w->unit, status, value);
-    mf_message_unref(whole);
-    mf_message_unref(value);
-    free_waiter(t, w);
-}
-
-/* Outcomes are told on a thread of their own: telling may wait for the store. */
-static mf_status observers_start(taskiq *t, mf_error *err)
-{
-    pthread_mutex_lock(&t->lock);
-    mf_status st = t->observers != NULL ? MF_OK
-                   : mf_pool_create(MF_POOL_OPTIONS(.allocator = t->allocator, .workers = 1, .when_full = MF_POOL_FULL_GROW,
-                                                    .thread_name = "mf-observe"), &t->observers, err);
-    pthread_mutex_unlock(&t->lock);
-    return st;
-}
-
-mf_status taskiq_observe(mf_adapter *base, const mf_unit *unit, mf_error *err)
-{
-    taskiq *t = taskiq_of(base);
-    mf_status st = observers_start(t, err);
-    if (st != MF_OK)
-        return st;
-    char *id = taskiq_unit_id(t, unit);
-    taskiq_waiter *w = mf_new(t->allocator, taskiq_waiter);
-    char *key = id != NULL ? taskiq_result_key(t, mf_cstr(id)) : NULL;
-    taskiq_text_free(t, id);
-    if (w == NULL || key == NULL) {
-        mf_delete(t->allocator, w);
-        taskiq_text_free(t, key);
-        return mf_fail(err, MF_E_NOMEM, "no memory to observe a task");
-    }
-    w->owner = t;
-    w->key = key;
-    w->observed = true;
-    w->unit = *unit;
-    pthread_mutex_lock(&t->lock);
-    for (taskiq_waiter *other = t->waiters; other != NULL; other = other->next)
-        if (other->observed && strcmp(other->key, key) == 0) {      /* once is enough */
-            pthread_mutex_unlock(&t->lock);
-            free_waiter(t, w);
-            return MF_OK;
-        }
-    add(t, w);
-    pthread_mutex_unlock(&t->lock);
-    mfi_redis_poke(t->redis);
-    return MF_OK;
-}
-
-/* The links are gone: nobody looks any more. */
-void taskiq_waiters_free(taskiq *t)
-{
-    (void)mf_pool_destroy(t->observers);
-    for (taskiq_waiter *next; t->waiters != NULL; t->waiters = next) {
-        next = t->waiters->next;
-        if (t->waiters->observed)
-            free_waiter(t, t->waiters);
-    }
 }

@@ -37,6 +37,7 @@ static mf_status worker_start(mf_worker *worker, mf_error *err)
     t->slots = t->serving_options.slots != 0 ? t->serving_options.slots : counts.workers * SLOTS_PER_THREAD;
     t->serving = t->attached = true;
     pthread_mutex_unlock(&t->lock);
+    atomic_store(&t->watch_soon, true);
     mfi_redis_poke(t->redis);
     taskiq_read_all(t);
     return MF_OK;

@@ -199,13 +199,15 @@ mf_status taskiq_workflow(mf_adapter *base, mf_str name, mf_workflow **out, mf_e
 typedef struct written {
     taskiq_queue *queue;
     taskiq_bytes  payload;
-    char         *forget;       /* a result's key; NULL: none */
+    char         *forget;       /* a foreign task's result's key, and */
+    char         *mark;         /* what says that its end is looked for; NULL: it is none */
 } written;
 
 static void written_fini(taskiq *t, written *w)
 {
     taskiq_bytes_free(t->allocator, &w->payload);
     taskiq_text_free(t, w->forget);
+    taskiq_text_free(t, w->mark);
 }
 
 /* A foreign task carries no metadata: whoever serves it runs it as any other, and its result is what is waited for. */
@@ -228,11 +230,20 @@ static mf_status write_entry(taskiq *t, const mf_entry *e, written *out, mf_erro
                             .message = e->message, .exact = q->own};
         st = taskiq_message_write(&call, format, t->allocator, &out->payload, err);
     }
-    if (st == MF_OK && foreign && flow)        /* the result of an earlier attempt is not this one's */
+    if (st == MF_OK && foreign && flow) {       /* the result of an earlier attempt is not this one's */
         out->forget = taskiq_result_key(t, mf_cstr(id));
+        out->mark = taskiq_watch_mark(t, e);
+        if (out->forget == NULL || out->mark == NULL)
+            st = mf_fail(err, MF_E_NOMEM, "no memory to send a message");
+    }
     taskiq_bytes_free(t->allocator, &text);
     taskiq_text_free(t, id);
     return st;
+}
+
+static bool is_watched(const mf_entry *e)
+{
+    return e->spec->foreign && mf_key_is_set(&e->unit.key);
 }
 
 static mf_status add_entry(taskiq *t, mfi_redis_request *rq, const mf_entry *e, mf_error *err)
@@ -241,6 +252,8 @@ static mf_status add_entry(taskiq *t, mfi_redis_request *rq, const mf_entry *e, 
     mf_status st = write_entry(t, e, &w, err);
     if (st == MF_OK && w.forget != NULL)
         mfi_redis_add(rq, MF_STR_LIT("DEL"), mf_cstr(w.forget));
+    if (st == MF_OK && w.mark != NULL)
+        mfi_redis_add(rq, MF_STR_LIT("ZADD"), mf_cstr(t->watched), MF_STR_LIT("0"), mf_cstr(w.mark));
     if (st == MF_OK)
         add_send(rq, w.queue, mf_str_of(w.payload.at, w.payload.len));
     written_fini(t, &w);
@@ -265,7 +278,11 @@ mf_status taskiq_publish(mf_adapter *base, const mf_entry *entries, size_t n, mf
         return st;
     }
     mfi_redis_add(rq, MF_STR_LIT("EXEC"));
-    return mfi_redis_call(t->redis, rq, MFI_REDIS_HOW(.idempotent = true, .within = WITHIN), NULL, err);
+    st = mfi_redis_call(t->redis, rq, MFI_REDIS_HOW(.idempotent = true, .within = WITHIN), NULL, err);
+    for (size_t i = 0; st == MF_OK && i < n; i++)
+        if (is_watched(&entries[i]))
+            st = taskiq_watch(t, &entries[i], err);
+    return st;
 }
 
 /* ---- with the store on the same server ------------------------------------------------------------------------------
@@ -287,7 +304,9 @@ static mf_status pack(void *user, const mf_entry *entry, mfi_redis_parcel *out, 
     }
     *out = (mfi_redis_parcel){.list = w->queue->list, .queue = mf_cstr(w->queue->name),
                               .payload = mf_str_of(w->payload.at, w->payload.len),
-                              .forget = mf_cstr(w->forget != NULL ? w->forget : ""), .own = w};
+                              .forget = mf_cstr(w->forget != NULL ? w->forget : ""),
+                              .set = mf_cstr(w->mark != NULL ? t->watched : ""), .mark = mf_cstr(w->mark != NULL ? w->mark : ""),
+                              .own = w};
     return MF_OK;
 }
 
@@ -302,7 +321,7 @@ static void unpack(void *user, mfi_redis_parcel *parcel)
 static void sent(void *user, const mf_entry *entry)
 {
     mf_error err = {0};
-    if (entry->spec->foreign && taskiq_observe(user, &entry->unit, &err) != MF_OK)
+    if (is_watched(entry) && taskiq_watch(user, entry, &err) != MF_OK)
         taskiq_log(user, MF_LOG_ERROR, "the end of a foreign task is not watched for: %s", err.text);
 }
 

@@ -50,7 +50,7 @@ local removals = read_list(function() return {key = text(), success = text() == 
 local entries = read_list(function()
     local row, way = {}, text()
     if way ~= '' then        -- into a manager's queue, in its form, and into no row
-        return {way = way, queue = text(), payload = text(), forget = text()}
+        return {way = way, queue = text(), payload = text(), forget = text(), set = text(), mark = text()}
     end
     row[PRIORITY], row[DUE], row[KEY], row[INDEX], row[EPOCH] = number(), text(), text(), text(), text()
     row[FRAMEWORK], row[DEATHS], row[PARKED], row[BYTES] = text(), number(), text(), text()
@@ -240,6 +240,9 @@ end
 local function send(e)
     if e.forget ~= '' then
         call('DEL', e.forget)
+    end
+    if e.mark ~= '' then
+        redis.pcall('ZADD', e.set, 0, e.mark)
     end
     if e.way == 's' then
         call('XADD', e.queue, '*', 'data', e.payload)

@@ -2,7 +2,7 @@
 import os
 import sys
 
-from fleet import Tools, Worker, broker_of, kick, result_of, run_all, wait_for
+from fleet import QUEUE, PythonWorker, Tools, Worker, broker_of, kick, result_of, run_all, wait_for
 
 SUM = {"chain": [{"task": "add", "kwargs": {"b": 2}}, {"task": "echo", "kwargs": {"more": True}}]}
 
@@ -71,6 +71,33 @@ async def a_killed_workers_flow_is_joined_and_not_started_again(tools, server):
     second.stop()
 
 
+ABROAD = """
+@broker.task(task_name="py_abroad")
+async def py_abroad(n=0, **others):
+    return {"n": 2 * n}
+"""
+
+
+async def a_task_of_python_is_watched_for_after_its_sender_has_died(tools, server):
+    """Its timeout is 5 minutes: an end before that was seen by the second worker."""
+    first = Worker(tools, server, "&lease=1s&unknown=leave")
+    broker = broker_of(server)
+    await broker.startup()
+    watched = QUEUE + ":mageflow:watched"
+    call = await kick(broker, "mageflow.run_flow", flow={"chain": [{"task": "py_abroad", "kwargs": {"n": 21}}, {"task": "echo"}]})
+    wait_for(lambda: any(score > 0 for _, score in server.redis.zrange(watched, 0, -1, withscores=True)), what="the watch")
+    first.kill()
+    second = Worker(tools, server, "&lease=1s&unknown=leave")
+    python = PythonWorker(server, ABROAD)
+    result = await result_of(call, 60)
+    assert result.return_value == {"mageflow_results": {"n": 42}}, result
+    wait_for(lambda: server.redis.zcard(watched) == 0, what="the end of the watch")
+    await broker.shutdown()
+    second.stop()
+    python.kill()
+
+
 if __name__ == "__main__":
     sys.exit(run_all([python_awaits_the_result_of_a_flow, a_flow_that_fails_or_is_refused_fails_the_call,
-                      python_cancels_a_flow_by_the_id_of_its_call, a_killed_workers_flow_is_joined_and_not_started_again], Tools(*sys.argv[1:5])))
+                      python_cancels_a_flow_by_the_id_of_its_call, a_killed_workers_flow_is_joined_and_not_started_again,
+                      a_task_of_python_is_watched_for_after_its_sender_has_died], Tools(*sys.argv[1:5])))

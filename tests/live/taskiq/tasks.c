@@ -183,5 +183,7 @@ MF_MODULE
         def.struct_size = sizeof def;
         st = mf_task(client, &def, err);
     }
+    if (st == MF_OK)        /* where a test has a Python worker for it */
+        st = mf_task_foreign(client, MF_TASK_DEF(.name = "py_abroad", .timeout = mf_minutes(5)), err);
     return st;
 }
