@@ -33,7 +33,7 @@ static void hold(int count)
     live_do(redis, "XGROUP CREATE q g 0 MKSTREAM");
     for (int i = 0; i < count; i++) {
         snprintf(ids[i], sizeof ids[i], "%d-%d", i < count / 2 ? 1 : 20, i + 1);
-        snprintf(text, sizeof text, "XADD q %s data x", ids[i]);
+        snprintf(text, sizeof text, "XADD q %.23s data x", ids[i]);
         live_do(redis, text);
     }
     snprintf(text, sizeof text, "XREADGROUP GROUP g me COUNT %d STREAMS q >", count);
@@ -43,7 +43,7 @@ static void hold(int count)
 static void steal(int i)
 {
     char text[64];
-    snprintf(text, sizeof text, "XCLAIM q g other 0 %s", ids[i]);
+    snprintf(text, sizeof text, "XCLAIM q g other 0 %.23s", ids[i]);
     live_do(redis, text);
 }
 
