@@ -61,6 +61,7 @@ static int64_t tick(void *user, int64_t now_ns)
 static void observe_link(void *user, bool up, const mf_error *why)
 {
     hatchet *h = user;
+    hatchet_health_link(h, up, why);
     if (up)
         hatchet_log(h, MF_LOG_INFO, "connected to %s", h->what);
     else if (why != NULL)
@@ -118,12 +119,14 @@ static void *thread_mark(mf_adapter *base)
 
 static mf_status replace_thread(mf_adapter *base, void *mark, bool replace)
 {
-    (void)base;
     if (mark == NULL)
         return MF_E_FULL;
     if (!replace)
         mf_pool_restore(mark);
-    return replace ? mf_pool_compensate(mark) : MF_OK;
+    mf_status st = replace ? mf_pool_compensate(mark) : MF_OK;
+    if (st == MF_OK)
+        hatchet_health_replaced(hatchet_of(base), replace);
+    return st;
 }
 
 static void hatchet_destroy(mf_adapter *base)
@@ -159,6 +162,7 @@ static const mf_adapter_ops hatchet_ops = {
     .wake_helpers = wake_helpers,
     .replace_thread = replace_thread,
     .thread_mark = thread_mark,
+    .health = hatchet_health,
     .destroy = hatchet_destroy,
 };
 

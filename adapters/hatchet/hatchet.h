@@ -5,6 +5,7 @@
  *   define.c      what the engine is told of our tasks: PutWorkflow and Register
  *   worker.c      starting, draining and stopping to serve
  *   listen.c      the stream of actions, and the heartbeat
+ *   health.c      whether it hears
  *   invoker.c     from an action to a call, on the pool
  *   complete.c    from an outcome to an event for the engine, in batches
  *   workflow.c    sending by name;   results.c  results that somebody here waits for
@@ -106,6 +107,14 @@ typedef struct hatchet_waiter {
     size_t                 len;
 } hatchet_waiter;
 
+/* L all of it. See health.c. */
+typedef struct hatchet_hearing {
+    bool     up, deaf;
+    int64_t  since_ns;
+    mf_error link_why, deaf_why;
+    unsigned replaced;
+} hatchet_hearing;
+
 /* O I/O thread · L under lock · I set at create */
 struct hatchet {
     mf_adapter          base;
@@ -126,6 +135,7 @@ struct hatchet {
     hatchet_bytes       labels;         /* L until it serves: a packed Register with the worker's labels; or nothing */
     bool                has_worker;     /* L */
     bool                serving;        /* L  what was taken is run */
+    hatchet_hearing     health;         /* L */
     bool                attached;       /* L  registered: heartbeats go out */
     bool                leaving;        /* L  nothing more is taken */
     char                worker_id[HATCHET_ID_MAX];      /* L */
@@ -200,6 +210,14 @@ mf_status hatchet_help(mf_adapter *base, bool (*done)(void *arg), void *arg, int
 
 /* listen.c */
 int64_t   io_listen_tick(hatchet *h, int64_t now_ns);
+
+/* health.c */
+void      hatchet_health(mf_adapter *base, mf_adapter_health *out);
+void      hatchet_health_link(hatchet *h, bool up, const mf_error *why);
+void      hatchet_health_replaced(hatchet *h, bool replace);
+bool      hatchet_is_deaf(hatchet *h);
+void      io_is_deaf(hatchet *h, const char *why);
+bool      io_hears(hatchet *h);         /* true: it was deaf */
 
 /* invoker.c */
 void      io_start(hatchet *h, HatchetPb__Action *action);       /* consumed */

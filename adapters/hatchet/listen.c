@@ -10,6 +10,7 @@
 #include "memory.h"
 
 #define BEAT_EVERY mf_milliseconds(2500)        /* the engine sends nothing more to one that is 5 s old */
+#define BEAT_SOON mf_milliseconds(300)          /* after a stream was opened again */
 #define BEAT_WITHIN mf_seconds(5)
 #define DEFINE_AGAIN_AFTER mf_seconds(2)
 #define START_STEP_RUN 0
@@ -128,6 +129,7 @@ static void listen_ended(void *user, const mfi_rpc_end *end)
     if (now - h->listened_ns >= mf_seconds(1))
         mfi_retry_reset(&h->listen_retry);
     h->listen_ns = now + mfi_retry_next(&h->listen_retry, NULL);
+    io_is_deaf(h, end->status == MF_OK ? "the stream of actions ended in good order" : end->err->text);
     if (end->code == MFI_RPC_NOT_FOUND)
         register_again(h);
     else
@@ -145,6 +147,8 @@ static void listen_open(hatchet *h, int64_t now)
     h->listened_ns = now;
     if (hatchet_begin(h, "/Dispatcher/ListenV2", &w.base, MF_FOREVER, on_action, listen_ended, h, &h->listen, NULL) != MF_OK)
         h->listen_ns = now + mfi_retry_next(&h->listen_retry, NULL);
+    else if (hatchet_is_deaf(h))
+        h->beat_ns = now + BEAT_SOON;       /* which tells whether the engine sees it */
 }
 
 /* ---- the heartbeat ---------------------------------------------------------------------------------------------------- */
@@ -153,8 +157,14 @@ static void beat_ended(void *user, const mfi_rpc_end *end)
 {
     hatchet *h = user;
     h->beating = false;
-    if (end->status == MF_OK || is_leaving(h))
+    if (is_leaving(h))
         return;
+    if (end->status == MF_OK) {
+        if (h->listen != NULL && io_hears(h))
+            hatchet_log(h, MF_LOG_INFO, "the engine sees this worker's stream again");
+        return;
+    }
+    io_is_deaf(h, end->err->text);
     if (end->code == MFI_RPC_NOT_FOUND) {
         register_again(h);
     } else if (end->code == MFI_RPC_FAILED_PRECONDITION) {

@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <mageflow/message.h>
+
+#include "clock.h"
 
 typedef mf_status set_fn(mfi_hatchet_options *o, const char *value, const char *what, mf_error *err);
 
@@ -236,6 +239,22 @@ static mf_status address_from_token(mfi_hatchet_options *o, const mf_message *cl
     return set_address(o, address, "hatchet: the token's grpc_broadcast_address", err);
 }
 
+/* The engine would only say that it is invalid. */
+static mf_status check_expiry(const mfi_hatchet_options *o, const mf_message *claims, mf_error *err)
+{
+    mf_value value;
+    int64_t end = 0;
+    char day[32] = "";
+    struct tm utc;
+    if (!mf_value_get(mf_message_value(claims), MF_STR_LIT("exp"), &value) || mf_value_int(value, &end) != MF_OK ||
+        end > mfi_wall_ms(o->clock) / 1000)
+        return MF_OK;
+    time_t at = (time_t)end;
+    if (gmtime_r(&at, &utc) != NULL)
+        strftime(day, sizeof day, " on %Y-%m-%d at %H:%M", &utc);
+    return mf_fail(err, MF_E_INVALID, "hatchet: the token has expired%s UTC: make a new one, in the dashboard or with hatchet-admin", day);
+}
+
 mf_status mfi_hatchet_options_finish(mfi_hatchet_options *o, mf_error *err)
 {
     if (o->token[0] == '\0')
@@ -244,7 +263,9 @@ mf_status mfi_hatchet_options_finish(mfi_hatchet_options *o, mf_error *err)
     mf_status st = MF_OK;
     if (claims == NULL)
         st = mf_fail(err, MF_E_INVALID, "hatchet: the token is no JWT: expected three parts between dots, the second one JSON in base64");
-    else if (o->host[0] == '\0')
+    else
+        st = check_expiry(o, claims, err);
+    if (st == MF_OK && o->host[0] == '\0')
         st = address_from_token(o, claims, err);
     mf_message_unref(claims);
     if (st != MF_OK)

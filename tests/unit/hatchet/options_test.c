@@ -12,6 +12,9 @@
 #define TOKEN "eyJhbGciOiJFUzI1NiJ9.eyJncnBjX2Jyb2FkY2FzdF9hZGRyZXNzIjoiZW5naW5lLmV4YW1wbGU6NzA3MCIsInN1YiI6InQifQ.c2ln"
 #define TOKEN_OF_NOWHERE "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ0In0.c2ln"
 
+/* {"grpc_broadcast_address":"e:1","exp":1000000000} */
+#define TOKEN_OF_LONG_AGO "eyJhbGciOiJFUzI1NiJ9.eyJncnBjX2Jyb2FkY2FzdF9hZGRyZXNzIjoiZToxIiwiZXhwIjoxMDAwMDAwMDAwfQ.c2ln"
+
 static const char *const variables[] = {"TOKEN", "HOST_PORT", "NAMESPACE", "TLS_STRATEGY", "TLS_ROOT_CA_FILE", "TLS_CERT_FILE",
                                         "TLS_KEY_FILE", "TLS_SERVER_NAME"};
 
@@ -82,6 +85,7 @@ Test(hatchet_options, what_is_wrong_is_named_and_no_secret_is_told)
         {"TOKEN", "secret", "", "no JWT"},
         {"TOKEN", "secret.!!!.x", "", "no JWT"},
         {"TOKEN", TOKEN_OF_NOWHERE, "", "set HATCHET_CLIENT_HOST_PORT"},
+        {"TOKEN", TOKEN_OF_LONG_AGO, "", "the token has expired on 2001-09-09 at 01:46 UTC"},
         {"HOST_PORT", "db", "", "HATCHET_CLIENT_HOST_PORT: expected host:port"},
         {"HOST_PORT", "db:70000", "", "expected host:port"},
         {"HOST_PORT", "db:7x", "", "expected host:port"},
