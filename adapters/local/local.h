@@ -38,12 +38,13 @@ typedef struct local {
     mf_worker           worker;         /* the one there is */
     mf_worker_options   options;        /* of that worker */
     mfi_mutex           lock;
-    mfi_event           changed;        /* in_flight fell to 0, a pump ended, a waiter's call ended; told under the lock */
+    mfi_event           changed;        /* in_flight or handing fell to 0, a pump ended, a waiter's call ended; told under the lock */
     mf_pool            *pool;           /* set by start, before `serving`, as is */
     mf_pool_line       *line;           /* what the pump submits */
     bool                has_worker;     /* L */
     atomic_bool         serving;        /* A  changes under the lock */
     bool                pumping, again; /* L  somebody takes; and should look once more */
+    unsigned            handing;        /* L  threads that hand that on to a worker */
     atomic_uint         queued;         /* A  jobs in the pool that have not begun; told to the host when there is none */
     atomic_bool         starved;        /* A  the last look ended for want of slots; changes under the lock */
     unsigned            slots;          /* L */

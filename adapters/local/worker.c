@@ -102,7 +102,7 @@ static void worker_stop(mf_worker *worker)
     mfi_mutex_lock(&l->lock);
     bool was_serving = l->serving;
     l->serving = false;
-    while (l->pumping)
+    while (l->pumping || l->handing > 0)
         (void)local_wait(l, INT64_MAX);
     mfi_mutex_unlock(&l->lock);
     mf_pool_wake_helpers(l->pool);
