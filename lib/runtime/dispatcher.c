@@ -66,6 +66,16 @@ static void desk_give(mfi_dispatcher *d, struct mfi_desk *desk)
     d->desks = desk;
 }
 
+void mfi_dispatcher_prepare(mf_client *client)
+{
+    mfi_dispatcher *d = &client->dispatcher;
+    mfi_mutex_lock(&d->lock);
+    struct mfi_desk *desk = mfi_desk_take(client);
+    if (desk != NULL)
+        desk_give(d, desk);
+    mfi_mutex_unlock(&d->lock);
+}
+
 /* Drop what was planned, and the room of an uncommonly large plan, which few of the next ones need. */
 static void desk_clear(mf_client *client, mfi_plan *plan)
 {

@@ -1,6 +1,6 @@
 /* One thread that takes no user lock, runs no task and draws from no source (an on_end callback it may call, where a timeout
  * ends a run): it sleeps until a timeout, a delayed message or a failed
- * publish is due. It is started by the first of them, and wakes for nothing else.
+ * publish is due. It is started by the first of them, or when the client begins to serve, and wakes for nothing else.
  *
  *    somebody new to wait for           the keeper
  *    S1  note it, under its lock        K1  read changed
@@ -184,16 +184,27 @@ static void *keep(void *arg)
     }
 }
 
-static void changed(mf_client *client)
+/* Gives false: there is no thread to be had. */
+static bool start(mf_client *client)
 {
     mfi_keeper *k = &client->keeper;
     pthread_mutex_lock(&k->lock);
-    bool starts = !k->started && !k->stop;
-    if (starts)
+    if (!k->started && !k->stop)
         k->started = mfi_thread_start(&k->thread, keep, client);
-    bool failed = starts && !k->started;
+    bool started = k->started || k->stop;
     pthread_mutex_unlock(&k->lock);
-    if (failed)
+    return started;
+}
+
+void mfi_keeper_begin(mf_client *client)
+{
+    (void)start(client);    /* without a thread now, the first to wait for something asks again */
+}
+
+static void changed(mf_client *client)
+{
+    mfi_keeper *k = &client->keeper;
+    if (!start(client))
         mfi_log(client, MF_LOG_ERROR, "no thread for timers: timeouts and delays wait until the next one can be started");
     atomic_fetch_add_explicit(&k->changed, 1, memory_order_release);
     mfi_futex_wake(&k->changed, 1);

@@ -95,6 +95,8 @@ void mfi_pause_before_retry(mf_client *client, mf_status st, const mf_error *err
 int64_t mfi_dispatcher_tick(mf_client *client, int64_t now_ms);
 
 void mfi_dispatcher_init(mfi_dispatcher *d);
+/** A desk, before the first event asks for one. */
+void mfi_dispatcher_prepare(mf_client *client);
 void mfi_dispatcher_fini(mf_client *client);
 
 /* ---- draw ------------------------------------------------------------------------------------------------------ */
@@ -204,6 +206,8 @@ void mfi_keeper_delayed(mf_client *client, int64_t due_ms);
 void mfi_keeper_retry(mf_client *client);
 void mfi_keeper_elsewhere(mf_client *client);
 void mfi_keeper_look(mf_client *client);
+/** Have its thread now, so that the first to wait for something does not wait for that. */
+void mfi_keeper_begin(mf_client *client);
 /** Outcomes wait: see to it that they do not for long. Costs a look while it is known. */
 void mfi_keeper_gathers(mf_client *client);
 void mfi_keeper_stop(mf_client *client);

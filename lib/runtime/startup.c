@@ -82,6 +82,10 @@ static mf_status serve(mf_client *client, const mf_worker_options *options, bool
             atomic_store_explicit(&client->serves, true, memory_order_release);
             st = mf_worker_start(worker, err);
         }
+        if (st == MF_OK) {
+            mfi_keeper_begin(client);
+            mfi_dispatcher_prepare(client);
+        }
         /* What a process before this one left, delayed or on its way to the manager, has nobody who waits for it. */
         if (st == MF_OK && client->store->ops->durable)
             mfi_keeper_delayed(client, 0);
