@@ -4,8 +4,11 @@
  *                     nothing begins below something that was stopped before its claim, or before this process knew;
  *                     what has ended stays as it ended; no call, start or end of a child is sent twice.
  * At the end          everything that was started has ended; every follow-up was sent once; counters equal a recount of
- *                     the outcomes; no message is left anywhere. */
+ *                     the outcomes; no message is left anywhere; a message that was given up failed its call, and what
+ *                     ran out of its time is a dead letter, once. */
 #include "sim_private.h"
+
+#include <stdio.h>
 
 #include "framework.h"
 #include "lifecycle.h"
@@ -25,6 +28,7 @@ typedef struct audit_record {
     mf_signature_status  status;
     bool                 ended;
     bool                 removed;       /* by a commit; what stands below it went along */
+    bool                 dead;          /* a note says so */
     bool                 asked;         /* … by a verb on itself; else as a branch that is not taken */
     uint64_t             end_step;      /* of the commit */
     mfi_process         *end_process;
@@ -51,6 +55,7 @@ struct mfi_audit {
     mfi_sim      *sim;
     audit_record *records;
     audit_sent   *sent;
+    size_t        dead;
 };
 
 mfi_audit *mfi_audit_create(mfi_sim *sim)
@@ -194,6 +199,30 @@ static void change(mfi_process *process, audit_record *r, const mf_state *state)
     r->end_process = process;
 }
 
+/* A dead letter of the flow's is written with the end that it tells of. */
+static void add_dead(mfi_audit *audit, const mf_batch *b, bool ends_here)
+{
+    for (size_t i = 0; i < b->note_count; i++) {
+        if (!mf_str_eq(b->notes[i].space, MF_STR_LIT("dead")))
+            continue;
+        audit_record *r = record_of(audit, &b->key);
+        if (r == NULL || !mf_str_eq(b->notes[i].name, mf_cstr(b->key.text)) || b->notes[i].value == NULL || r->dead || !ends_here ||
+            r->status != MF_STATUS_FAILED)
+            mfi_sim_break(audit->sim, "%.*s becomes a dead letter, and does not fail with it", (int)b->notes[i].name.len,
+                          b->notes[i].name.at);
+        if (r != NULL)
+            r->dead = true;
+        audit->dead++;
+    }
+}
+
+/* What expired in this commit. */
+static bool expires(const mf_batch *b)
+{
+    const mfi_mailbox *box = mfi_here.box;
+    return box != NULL && box->batch.count == 1 && box->batch.at[0].event.kind == MFI_EV_EXPIRE && mf_key_eq(&box->key, &b->key);
+}
+
 void mfi_audit_commit(mfi_process *process, const mf_batch *b)
 {
     mfi_audit *audit = process->sim->audit;
@@ -203,6 +232,9 @@ void mfi_audit_commit(mfi_process *process, const mf_batch *b)
     bool had_ended = r != NULL && r->ended;
     if (r != NULL)
         change(process, r, b->state);
+    add_dead(audit, b, r != NULL && r->ended && !had_ended);
+    if (r != NULL && r->ended && !had_ended && expires(b) && !r->dead)
+        mfi_sim_break(process->sim, "%s ran out of its time and is no dead letter", r->key.text);
     for (size_t i = 0; i < b->removal_count; i++) {
         audit_record *gone = record_of(audit, &b->removals[i].key);
         if (gone != NULL)
@@ -401,11 +433,60 @@ static void check_record(mfi_audit *audit, audit_record *r)
     mf_record_release(&record);
 }
 
+void mfi_audit_has_end(mfi_sim *sim, const mf_unit *unit, const char *why)
+{
+    mf_record record = {0};
+    mf_outcome outcome = {.status = MF_STATUS_PENDING};
+    size_t got = 0;
+    if (mf_store_load(sim->store, &unit->key, 1, &record, NULL) != MF_OK || record.spec == NULL)
+        return;     /* removed since */
+    bool ended = mf_signature_status_ended(record.state.status) || record.spec->numbered;
+    if (record.spec->kind == MF_KIND_CHAIN)
+        ended = ended || unit->index < record.state.done;
+    if (!ended && record.spec->kind != MF_KIND_TASK && mf_store_outcomes(sim->store, &unit->key, unit->index, 1, &outcome, &got, NULL) == MF_OK &&
+        got == 1) {
+        ended = outcome.status != MF_STATUS_PENDING;
+        mf_message_unref(outcome.value);
+    }
+    if (!ended)
+        mfi_sim_break(sim, "%s %llu %s, and has no end", unit->key.text, (unsigned long long)unit->index, why);
+    mf_record_release(&record);
+}
+
+static size_t count_dead_notes(mfi_sim *sim)
+{
+    mf_note page[16];
+    char after[sizeof ((mf_key *)NULL)->text] = "";
+    size_t n = 0, got = 0;
+    do {
+        if (mf_store_notes(sim->store, MF_STR_LIT("dead"), mf_cstr(after), 16, page, &got, NULL) != MF_OK)
+            return SIZE_MAX;
+        for (size_t i = 0; i < got; i++) {
+            snprintf(after, sizeof after, "%.*s", (int)page[i].name.len, page[i].name.at);
+            mf_note_release(sim->store, &page[i]);
+        }
+        n += got;
+    } while (got > 0);
+    return n;
+}
+
+static void check_dead_letters(mfi_audit *audit)
+{
+    mfi_sim *sim = audit->sim;
+    size_t notes = count_dead_notes(sim);
+    if (notes != audit->dead)
+        mfi_sim_break(sim, "%zu dead letters were written, and %zu are there", audit->dead, notes);
+    for (const struct mfi_dead *d = sim->dead; d != NULL; d = d->next)
+        mfi_audit_has_end(sim, &d->unit, "was given up by the queue");
+}
+
 void mfi_audit_end(mfi_sim *sim)
 {
     mfi_audit *audit = sim->audit;
     for (audit_record *r = audit->records; r != NULL && !sim->broken; r = r->hh.next)
         check_record(audit, r);
+    if (!sim->broken)
+        check_dead_letters(audit);
     size_t waiting = 0, claimed = 0;
     mf_store_load_counts(sim->store, &waiting, &claimed);
     if (waiting != 0 || claimed != 0 || sim->parcels != NULL)

@@ -45,6 +45,8 @@ const char *mfi_row_name(unsigned row)
         [MFI_ROW_TICK] = "(published, ticked off)",
         [MFI_ROW_TAKE] = "(taken or claimed)",
         [MFI_ROW_PUBLISH] = "(published)",
+        [MFI_ROW_PEER] = "(a peer's answer)",
+        [MFI_ROW_DEAD] = "(a dead letter's end)",
     };
     return names[row];
 }
@@ -67,7 +69,9 @@ bool mfi_fault_draw(mfi_sim *sim, unsigned allowed, mfi_fault *out)
 {
     unsigned kinds = kinds_at_hand(), odds = sim->config.odds;
     bool seldom = (kinds & SELDOM) != 0 && (allowed & MFI_FAULT_BIT(MFI_FAULT_CRASH_AFTER)) != 0;    /* not where it only reads */
-    if ((kinds & ~COMMON) != 0)
+    unsigned row = sim->current != NULL ? sim->current->row : 0;
+    seldom = seldom || (row == MFI_ROW_DEAD && (allowed & MFI_FAULT_BIT(MFI_FAULT_CRASH_AFTER)) != 0);
+    if ((kinds & ~COMMON) != 0 || row != 0)
         odds = odds / 4 + 1;
     allowed &= seldom ? MFI_FAULTS_ALL : sim->config.kinds;
     if (sim->calm || allowed == 0 || sim->current == NULL || !mfi_prng_one_in(&sim->chance, seldom ? 2 : odds))
@@ -117,6 +121,8 @@ void mfi_fault_count(mfi_sim *sim, mfi_fault fault, unsigned row)
         count(sim, row, fault);
     for (; kinds != 0; kinds &= kinds - 1)
         count(sim, (unsigned)__builtin_ctz(kinds), fault);
+    if (sim->current->row != 0 && mfi_here.box != NULL)
+        count(sim, sim->current->row, fault);
     mfi_sim_trace(sim, "fault: %s", mfi_fault_name(fault));
 }
 
@@ -131,5 +137,7 @@ void mfi_fault_count_met(mfi_sim *sim, unsigned row)
             count(sim, row, fault);
         for (; kinds != 0; kinds &= kinds - 1)
             count(sim, (unsigned)__builtin_ctz(kinds), fault);
+        if (sim->current->row != 0 && row != MFI_EV_SETTLE && mfi_here.box != NULL)
+            count(sim, sim->current->row, fault);
     }
 }

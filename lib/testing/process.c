@@ -195,6 +195,11 @@ void mfi_process_crash(mfi_process *process)
         mfi_fiber_leave(sim->current->fiber, true);
 }
 
+void mfi_sim_die(mfi_sim *sim)
+{
+    mfi_process_crash(sim->current->process);
+}
+
 void mfi_process_pause(mfi_process *process)
 {
     mfi_sim *sim = process->sim;

@@ -383,6 +383,16 @@ unsigned mfi_sim_lapsed(const mfi_sim *sim)
     return sim->lapsed;
 }
 
+unsigned mfi_sim_answers(const mfi_sim *sim)
+{
+    return sim->answers;
+}
+
+unsigned mfi_sim_dead_letters(const mfi_sim *sim)
+{
+    return sim->dead_letters;
+}
+
 unsigned mfi_sim_faults(const mfi_sim *sim)
 {
     return sim->faults_met;

@@ -45,13 +45,21 @@ const char *mfi_fault_name(mfi_fault fault);
 
 /* What a fault can meet: the kinds of flow events first, by their own numbers; then what is no transition. */
 #define MFI_ROW_EVENTS 24
-enum { MFI_ROW_START = MFI_ROW_EVENTS, MFI_ROW_PLAIN, MFI_ROW_TICK, MFI_ROW_TAKE, MFI_ROW_PUBLISH, MFI_ROWS };
+enum { MFI_ROW_START = MFI_ROW_EVENTS, MFI_ROW_PLAIN, MFI_ROW_TICK, MFI_ROW_TAKE, MFI_ROW_PUBLISH, MFI_ROW_PEER, MFI_ROW_DEAD, MFI_ROWS };
 /** NULL: no such event. */
 const char *mfi_row_name(unsigned row);
 typedef uint64_t mfi_cells[MFI_ROWS][MFI_FAULTS];
 
 typedef struct mfi_sim mfi_sim;
 typedef struct mfi_process mfi_process;
+
+/* What a worker that knows nothing of mageflow makes of a foreign task's message. */
+typedef struct mfi_peer_answer {
+    mf_signature_status status;
+    mf_message         *value;      /* its result or error map; the simulator's from then on */
+    unsigned            times;      /* it is seen so often; 0: never */
+    int64_t             after_ns;
+} mfi_peer_answer;
 
 typedef struct mfi_sim_config {
     uint64_t   seed;
@@ -73,6 +81,11 @@ typedef struct mfi_sim_config {
     /* Called in each process when it begins, with the client not serving yet. */
     mf_status (*declare)(mf_client *client, void *user, mf_error *err);
     void      *user;
+    /* Serves foreign tasks, where the manager has a queue. NULL: nobody does. */
+    void     (*peer)(void *user, const mf_message *message, mfi_peer_answer *out);
+    /* A message whose process died more often than this while it ran is a dead letter of the queue's, and its flow is told
+     * that it failed; mageflow's own go on for ever. 0: all do. */
+    unsigned   deaths_max;
     void     (*line)(void *user, const char *text);     /* NULL: no trace */
     void      *line_user;
     mfi_cells *cells;           /* NULL: not counted */
@@ -116,6 +129,11 @@ void     *mfi_sim_new(mfi_sim *sim, size_t size);
 unsigned  mfi_sim_crashes(const mfi_sim *sim);
 unsigned  mfi_sim_restarts(const mfi_sim *sim);
 unsigned  mfi_sim_lapsed(const mfi_sim *sim);   /* claims whose lease ended while their process lived */
+/** The process of the running strand ends here, as by what the call does: does not return. */
+void      mfi_sim_die(mfi_sim *sim);
+unsigned  mfi_sim_dead_letters(const mfi_sim *sim);     /* of the queue */
+bool      mfi_sim_is_dead_letter(const mfi_sim *sim, const mf_key *key, uint64_t index);
+unsigned  mfi_sim_answers(const mfi_sim *sim);  /* of peers, that came to a process */
 unsigned  mfi_sim_faults(const mfi_sim *sim);   /* so many happened */
 bool      mfi_sim_lost_claims(const mfi_sim *sim);
 uint64_t  mfi_sim_steps(const mfi_sim *sim);

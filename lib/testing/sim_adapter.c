@@ -151,6 +151,13 @@ static mf_status adapter_bind(mf_adapter *base, mf_host *host, mf_store *store, 
     return mf_store_watch_start(store, &(mf_store_watch){.ready = on_ready, .user = a});
 }
 
+/* Answers lie in the queue, and whoever works there tells them. */
+static mf_status adapter_observe(mf_adapter *base, const mf_unit *unit, mf_error *err)
+{
+    (void)base, (void)unit, (void)err;
+    return MF_OK;
+}
+
 static int64_t adapter_due(mf_adapter *base)
 {
     sim_adapter *a = sim_adapter_of(base);
@@ -190,11 +197,11 @@ mf_status mfi_sim_adapter_create(mfi_process *process, mf_adapter **out, mf_erro
     sim_adapter *a = mfi_sim_new(process->sim, sizeof *a);
     a->ops = (mf_adapter_ops){
         .struct_size = sizeof(mf_adapter_ops), .name = queue ? "simulated queue" : "simulated",
-        .capabilities = (process->sim->config.records ? 0 : MF_CAP_IN_PROCESS) | MF_CAP_CONCURRENCY | (queue ? 0 : MF_CAP_TAKES | MF_CAP_DELAYS),
+        .capabilities = (process->sim->config.records ? 0 : MF_CAP_IN_PROCESS) | MF_CAP_CONCURRENCY | (queue ? MF_CAP_OBSERVES : MF_CAP_TAKES | MF_CAP_DELAYS),
         .task = adapter_task, .durable_task = adapter_task, .worker = sim_adapter_worker, .workflow = sim_adapter_workflow,
         .extract_execution_info = adapter_info, .create_task_context = adapter_context,
         .create_framework_tasks = adapter_framework_tasks, .publish = adapter_publish, .settle = sim_adapter_settle,
-        .bind = adapter_bind, .due = queue ? NULL : adapter_due, .help = sim_adapter_help,
+        .observe = queue ? adapter_observe : NULL, .bind = adapter_bind, .due = queue ? NULL : adapter_due, .help = sim_adapter_help,
         .wake_helpers = adapter_wake_helpers, .replace_thread = sim_adapter_replace, .thread_mark = adapter_mark,
         .destroy = adapter_destroy,
     };

@@ -28,6 +28,7 @@ mfi_parcel *mfi_parcel_post(mfi_sim *sim, const mf_entry *entry, int64_t due_ns,
     mfi_parcel parcel = {
         .task = copy_text(sim, entry->spec->name), .unit = entry->unit, .container = entry->spec->container,
         .attempt = entry->attempt, .message = entry->message, .error = entry->error, .due_ns = due_ns, .met = met,
+        .foreign = entry->spec->foreign,
     };
     return append(sim, &parcel);
 }
@@ -71,6 +72,37 @@ void mfi_parcel_again(mfi_sim *sim, const mfi_parcel *parcel, int64_t due_ns)
     append(sim, parcel)->due_ns = due_ns;
 }
 
+void mfi_parcel_answer(mfi_sim *sim, const mfi_parcel *asked, const mfi_peer_answer *answer)
+{
+    mfi_parcel p = *asked;
+    p.answer = true;
+    p.status = answer->status;
+    p.message = answer->value;
+    p.error = NULL;
+    for (unsigned i = 0; i < answer->times; i++) {
+        p.due_ns = sim->now_ns + (int64_t)(i + 1) * answer->after_ns;
+        append(sim, &p);
+    }
+}
+
+bool mfi_sim_is_dead_letter(const mfi_sim *sim, const mf_key *key, uint64_t index)
+{
+    for (const struct mfi_dead *d = sim->dead; d != NULL; d = d->next)
+        if (mf_key_eq(&d->unit.key, key) && d->unit.index == index)
+            return true;
+    return false;
+}
+
+void mfi_parcel_is_dead(mfi_sim *sim, const mfi_parcel *parcel)
+{
+    if (mfi_sim_is_dead_letter(sim, &parcel->unit.key, parcel->unit.index))
+        return;     /* a copy of it, or one whose end was not told at the first try */
+    struct mfi_dead *d = mfi_sim_new(sim, sizeof *d);
+    *d = (struct mfi_dead){sim->dead, parcel->unit};
+    sim->dead = d;
+    sim->dead_letters++;
+}
+
 /* A queue hands out again what nobody acknowledged, later than a lease would end. */
 static int64_t visible_ns(const mfi_sim *sim)
 {
@@ -97,6 +129,7 @@ void mfi_parcels_of_dead(mfi_process *process)
     for (mfi_parcel *p = process->sim->parcels; p != NULL; p = p->next)
         if (p->holder == process) {
             p->holder = NULL;
+            p->deaths++;
             p->due_ns = visible_ns(process->sim);
         }
     atomic_fetch_add_explicit(&process->sim->posted, 1, memory_order_relaxed);

@@ -28,6 +28,7 @@ struct mfi_strand {
     _Atomic uint32_t        ended;
     bool                    gone;           /* never to be entered again */
     unsigned                met;            /* faults that the delivery it works on has met */
+    unsigned                row;            /* what it tells is no delivery: MFI_ROW_PEER, MFI_ROW_DEAD; 0 else */
     mfi_parcel             *parcel;         /* the one it delivers, where the manager has a queue */
     unsigned                helps;          /* deliveries on top of each other */
     const struct mfi_running *began;        /* the call whose beginning was looked at */
@@ -102,6 +103,8 @@ struct mfi_sim {
     struct mfi_marked *marked;
     bool            calm, closing;
     unsigned        faults_left, faults_met, crashes, restarts, lapsed;
+    unsigned        answers, dead_letters;
+    struct mfi_dead *dead;              /* which */
     bool            lost_claims;
     bool            broken;
     mf_error        why;
@@ -160,12 +163,24 @@ struct mfi_parcel {
     int64_t      due_ns;
     mfi_process *holder;        /* NULL: nobody's */
     unsigned     met;
+    unsigned     deaths;        /* processes that died while they had it */
+    bool         foreign;       /* a peer serves it … */
+    bool         answer;        /* … and this is what it answered: */
+    mf_signature_status status; /* with `message` its value */
 };
 /** Keep a copy of an entry. NULL: no memory. */
 mfi_parcel *mfi_parcel_post(mfi_sim *sim, const mf_entry *entry, int64_t due_ns, unsigned met);
 /** One that is due and nobody's, chosen by the seed; *early: an older one waits. *next_ns: when to look again. */
 mfi_parcel *mfi_parcel_pick(mfi_sim *sim, bool (*fits)(void *arg, mf_str task), void *arg, bool *early, int64_t *next_ns);
 void mfi_parcel_done(mfi_sim *sim, mfi_parcel *parcel);
+/** What a peer answered comes back, as often as it did. */
+void mfi_parcel_answer(mfi_sim *sim, const mfi_parcel *asked, const mfi_peer_answer *answer);
+/** It is a dead letter from here on. */
+void mfi_parcel_is_dead(mfi_sim *sim, const mfi_parcel *parcel);
+struct mfi_dead {
+    struct mfi_dead *next;
+    mf_unit          unit;
+};
 void mfi_parcel_again(mfi_sim *sim, const mfi_parcel *parcel, int64_t due_ns);     /* one more of it; 0: at once */
 /** What the process had is delivered again, once no claim on it can be current any more. */
 void mfi_parcels_of_dead(mfi_process *process);
@@ -178,6 +193,8 @@ void mfi_audit_fini(mfi_audit *audit);
 void mfi_audit_commit(mfi_process *process, const mf_batch *batch);
 void mfi_audit_told(mfi_process *process, const mf_batch *batch);
 void mfi_audit_claimed(mfi_process *process, const mf_claim *claim);
+/** The call has ended, or what it stands in; else the schedule breaks. */
+void mfi_audit_has_end(mfi_sim *sim, const mf_unit *unit, const char *why);
 /** Look at all calls that run now. */
 void mfi_audit_step(mfi_sim *sim);
 

@@ -60,9 +60,82 @@ static void deliver_job(sim_adapter *a, sim_job *job)
         a->host->ops->flush(a->host);   /* else with a later one, or the keeper does */
 }
 
+/* What is known of a unit's end, though no delivery of it ran. Where the process dies meanwhile another one tells it. */
+static void tell_end(sim_adapter *a, mfi_parcel *p, bool early, unsigned row, mf_signature_status status, const mf_message *value)
+{
+    mfi_strand *s = a->sim->current;
+    unsigned met = s->met, outer = s->row;
+    p->holder = a->process;
+    s->met = p->met | (early ? MFI_FAULT_BIT(MFI_FAULT_ORDER) : 0);
+    s->row = row;
+    a->busy++;
+    mf_status st = a->host->ops->outcome(a->host, &p->unit, status, value);
+    a->busy--;
+    s->met = met;
+    s->row = outer;
+    if (st == MF_OK)
+        mfi_audit_has_end(a->sim, &p->unit, "was told its end from outside");
+    else
+        mfi_sim_trace(a->sim, "the end of %.12s %llu is told and answered by %s", p->unit.key.text,
+                      (unsigned long long)p->unit.index, mf_status_name(st));
+    mfi_parcel_done(a->sim, p);
+    sim_adapter_changed(a);
+}
+
+/* A peer is no process of ours: what it does takes no step here. */
+static void serve_peer(sim_adapter *a, mfi_parcel *p)
+{
+    mfi_peer_answer answer = {.times = 0};
+    if (a->sim->config.peer != NULL)
+        a->sim->config.peer(a->sim->config.user, p->message, &answer);
+    mfi_sim_trace(a->sim, "a peer serves %.*s for %.12s %llu, and answers %u times", (int)p->task.len, p->task.at, p->unit.key.text,
+                  (unsigned long long)p->unit.index, answer.times);
+    mfi_parcel_answer(a->sim, p, &answer);
+    mf_message_unref(answer.value);
+    mfi_parcel_done(a->sim, p);
+}
+
+static void tell_answer(sim_adapter *a, mfi_parcel *p, bool early)
+{
+    mfi_sim_trace(a->sim, "a peer's answer for %.12s %llu: %s", p->unit.key.text, (unsigned long long)p->unit.index,
+                  mf_signature_status_name(p->status));
+    a->sim->answers++;
+    tell_end(a, p, early, MFI_ROW_PEER, p->status, p->message);
+}
+
+static bool is_given_up(const sim_adapter *a, const mfi_parcel *p)
+{
+    static const char own[] = "mageflow.";
+    unsigned max = a->sim->config.deaths_max;
+    bool ours = p->task.len >= sizeof own - 1 && memcmp(p->task.at, own, sizeof own - 1) == 0;
+    return max > 0 && p->deaths > max && !ours && mf_key_is_set(&p->unit.key);
+}
+
+static void give_up(sim_adapter *a, mfi_parcel *p, bool early)
+{
+    mf_message *error = mf_msg("{s:s, s:s}", "type", "TooManyDeliveries", "text", "its worker died each time it ran");
+    mfi_sim_trace(a->sim, "%.*s for %.12s %llu is a dead letter", (int)p->task.len, p->task.at, p->unit.key.text,
+                  (unsigned long long)p->unit.index);
+    mfi_parcel_is_dead(a->sim, p);
+    tell_end(a, p, early, MFI_ROW_DEAD, MF_STATUS_FAILED, error);
+    mf_message_unref(error);
+}
+
 static void deliver_parcel(sim_adapter *a, mfi_parcel *p, bool early)
 {
     char id[24];
+    if (p->answer) {
+        tell_answer(a, p, early);
+        return;
+    }
+    if (p->foreign) {
+        serve_peer(a, p);
+        return;
+    }
+    if (is_given_up(a, p)) {
+        give_up(a, p, early);
+        return;
+    }
     mfi_strand *s = a->sim->current;
     unsigned met = s->met;
     mfi_parcel *outer = s->parcel;

@@ -31,6 +31,12 @@ typedef enum mode {
     MODE_STUCK,         /* … and does not hear it */
     MODE_ODD,           /* fails for good when the drawn number is odd */
     MODE_DURABLE,       /* step, sleep, wait for an event, step */
+    MODE_POISON,        /* its process dies of it, until its message is a dead letter */
+    MODE_PEER,          /* foreign: its peer answers in time, */
+    MODE_PEER_TWICE,    /* … and once more, */
+    MODE_PEER_LATE,     /* … about when its time is over, */
+    MODE_PEER_SILENT,   /* … never, so that its timeout ends it, */
+    MODE_PEER_FAIL,     /* … that it failed */
     MODES
 } mode;
 
@@ -64,6 +70,8 @@ typedef struct flow {
     mfi_prng     prng;
     node         nodes[NODES_MAX];
     unsigned     node_count;
+    bool         foreign;                   /* peers serve some of its tasks */
+    bool         poison;                    /* some of its tasks kill their process */
     unsigned     item_count;                /* tasks that may run */
     node        *root;
     int64_t      message;                   /* the field "m" it is started with */
@@ -78,12 +86,20 @@ typedef struct flow {
     int32_t      priority;
 } flow;
 
-void flow_generate(flow *f, uint64_t seed);
+static inline bool mode_is_foreign(mode m)
+{
+    return m >= MODE_PEER && m <= MODE_PEER_FAIL;
+}
+
+/** foreign: with tasks that peers serve. poison: with such as kill their process. */
+void flow_generate(flow *f, uint64_t seed, bool foreign, bool poison);
 /** The signature of a tree. NULL: err tells why. */
 mf_signature *flow_build(flow *f, node *n, mf_client *client, mf_error *err);
 void flow_print(const flow *f, void (*line)(void *user, const char *text), void *user);
 
 mf_status declare_tasks(mf_client *client, void *user, mf_error *err);
+/** What the peers do. */
+void serve_as_peer(void *user, const mf_message *message, mfi_peer_answer *out);
 /** What a task answers, and what a message's results count as. */
 int64_t  task_answer(int64_t id, bool has_m, int64_t m, uint64_t results, int64_t k, int64_t x);
 uint64_t value_hash(mf_value value);
@@ -99,7 +115,7 @@ void model_check(flow *f, mfi_sim *sim);
 void flow_programs(flow *f, mfi_sim *sim, unsigned processes, uint64_t seed);
 
 typedef struct schedule_result {
-    unsigned faults, crashes, restarts, lapsed;
+    unsigned faults, crashes, restarts, lapsed, answers, dead_letters;
     uint64_t steps;
     unsigned items;
 } schedule_result;

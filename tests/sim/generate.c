@@ -27,6 +27,10 @@ static mode random_mode(flow *f)
 {
     static const mode others[] = {MODE_SLOW, MODE_SLOW, MODE_FLAKY, MODE_FLAKY, MODE_FAIL, MODE_FAIL, MODE_FAIL, MODE_EXHAUST,
                                   MODE_CANCEL, MODE_CANCEL, MODE_TIMEOUT, MODE_STUCK, MODE_DURABLE, MODE_DURABLE, MODE_DURABLE};
+    if (f->foreign && below(f, 5) == 0)
+        return (mode)(MODE_PEER + below(f, MODE_PEER_FAIL - MODE_PEER + 1));
+    if (f->poison && below(f, 16) == 0)
+        return MODE_POISON;
     return below(f, 5) < 3 ? MODE_OK : others[below(f, sizeof others / sizeof *others)];
 }
 
@@ -46,7 +50,7 @@ static node *generate_task(flow *f, node *parent, unsigned index, bool callbacks
     node *n = make(f, NODE_TASK, parent, index);
     n->mode = random_mode(f);
     f->item_count++;
-    n->own_record = below(f, 6) == 0 || n->mode == MODE_DURABLE;
+    n->own_record = below(f, 6) == 0 || n->mode == MODE_DURABLE || mode_is_foreign(n->mode);    /* its end is looked at alone */
     if (callbacks)
         add_callbacks(f, n, 0);
     return n;
@@ -119,9 +123,11 @@ static node *generate(flow *f, node *parent, unsigned index, unsigned depth)
     return n;
 }
 
-void flow_generate(flow *f, uint64_t seed)
+void flow_generate(flow *f, uint64_t seed, bool foreign, bool poison)
 {
     memset(f, 0, sizeof *f);
+    f->foreign = foreign;
+    f->poison = poison;
     f->prng = mfi_prng_of(seed, 10);
     f->waited = MF_E_AGAIN;
     f->message = 1 + below(f, 100);
@@ -142,7 +148,8 @@ static mf_message *kwargs_of(const node *n)
 
 static mf_signature *build_task(node *n, mf_client *client, mf_error *err)
 {
-    const char *task = n->mode == MODE_TIMEOUT || n->mode == MODE_STUCK ? "timed" : n->mode == MODE_DURABLE ? "durable" : "work";
+    const char *task = n->mode == MODE_TIMEOUT || n->mode == MODE_STUCK ? "timed" : n->mode == MODE_DURABLE ? "durable"
+                     : mode_is_foreign(n->mode) ? "elsewhere" : "work";
     mf_signature *sig = mf_sign(client, task, mf_msg("{s:I, s:i}", "n", n->id, "mode", (int)n->mode), err);
     if (sig != NULL && n->own_record)
         (void)mf_signature_key(sig);
@@ -195,7 +202,8 @@ mf_signature *flow_build(flow *f, node *n, mf_client *client, mf_error *err)
 static void print_node(const node *n, unsigned indent, const char *as, void (*line)(void *user, const char *text), void *user)
 {
     static const char *const kinds[] = {"task", "chain", "swarm", "map"};
-    static const char *const modes[] = {"ok", "slow", "flaky", "fail", "exhaust", "cancel", "timeout", "stuck", "odd", "durable"};
+    static const char *const modes[] = {"ok", "slow", "flaky", "fail", "exhaust", "cancel", "timeout", "stuck", "odd", "durable", "poison",
+                                        "peer", "peer twice", "peer late", "peer silent", "peer fail"};
     char text[200];
     int len = snprintf(text, sizeof text, "%*s%s%s %lld", (int)indent, "", as, kinds[n->kind], (long long)n->id);
     if (n->kind == NODE_TASK)

@@ -59,6 +59,8 @@ static report run_share(const options *o, unsigned share)
         r.crashes += result.crashes;
         r.restarts += result.restarts;
         r.lapsed += result.lapsed;
+        r.answers += result.answers;
+        r.dead_letters += result.dead_letters;
         r.steps += result.steps;
         r.items += result.items;
         r.without_fault += result.faults == 0;

@@ -31,6 +31,8 @@ static const struct impossible {
     {MFI_ROW_TAKE, BIT(MFI_FAULT_CONFLICT) | BIT(MFI_FAULT_LOST_CLAIM), "writes no record, and the claim is only now given"},
     {MFI_ROW_TAKE, MESSAGES, "is counted where it leads: in the row of the transition"},
     {MFI_ROW_PUBLISH, BIT(MFI_FAULT_CONFLICT) | BIT(MFI_FAULT_LOST_CLAIM), "writes no record, settles no claim"},
+    {MFI_ROW_PEER, BIT(MFI_FAULT_LOST_CLAIM), "holds no claim"},
+    {MFI_ROW_DEAD, BIT(MFI_FAULT_LOST_CLAIM), "holds no claim"},
     {MFI_ROW_PUBLISH, BIT(MFI_FAULT_TWICE) | BIT(MFI_FAULT_LATE) | BIT(MFI_FAULT_ORDER), "is counted where it leads: in the row of the transition"},
 };
 
@@ -52,6 +54,8 @@ void report_add(report *to, const report *from)
     to->crashes += from->crashes;
     to->restarts += from->restarts;
     to->lapsed += from->lapsed;
+    to->answers += from->answers;
+    to->dead_letters += from->dead_letters;
     to->steps += from->steps;
     to->items += from->items;
     to->without_fault += from->without_fault;
@@ -63,11 +67,13 @@ void report_add(report *to, const report *from)
 bool report_print(const report *r, uint64_t require, double seconds)
 {
     bool covered = true;
-    printf("%llu schedules in %.1f s (%.0f a second): %llu items, %llu faults, %llu crashes, %llu closed, %llu claims lapsed, %llu steps; "
+    printf("%llu schedules in %.1f s (%.0f a second): %llu items, %llu faults, %llu crashes, %llu closed, %llu claims lapsed, "
+           "%llu answers of peers, %llu dead letters, %llu steps; "
            "%llu without a fault\n\n",
            (unsigned long long)r->schedules, seconds, (double)r->schedules / seconds, (unsigned long long)r->items,
            (unsigned long long)r->faults, (unsigned long long)r->crashes, (unsigned long long)r->restarts,
-           (unsigned long long)r->lapsed, (unsigned long long)r->steps,
+           (unsigned long long)r->lapsed, (unsigned long long)r->answers,
+           (unsigned long long)r->dead_letters, (unsigned long long)r->steps,
            (unsigned long long)r->without_fault);
     printf("%-24s", "");
     for (unsigned fault = 0; fault < MFI_FAULTS; fault++)

@@ -33,6 +33,7 @@ typedef struct observed {
     mf_signature_status status;
     uint64_t            hash;
     bool                started;
+    bool                untold;     /* it failed, and whoever told that did not know the message its task was sent */
 } observed;
 
 static uint64_t results_hash(model *m, const mf_key *key)
@@ -54,6 +55,15 @@ static uint64_t results_hash(model *m, const mf_key *key)
     }
 }
 
+/* A peer's answer, and the end of a dead letter, name the call alone. */
+static bool names_the_call_alone(const mf_message *error)
+{
+    mf_value type;
+    mf_str text;
+    return error != NULL && mf_value_get(mf_message_value(error), MF_STR_LIT("type"), &type) && mf_value_str(type, &text) == MF_OK &&
+           (mf_str_eq(text, MF_STR_LIT("ForeignError")) || mf_str_eq(text, MF_STR_LIT("TooManyDeliveries")));
+}
+
 static observed look(model *m, const mf_key *key)
 {
     mf_record record = {0};
@@ -63,6 +73,7 @@ static observed look(model *m, const mf_key *key)
     o.there = true;
     o.status = record.state.status;
     o.started = record.state.started_ms != 0;
+    o.untold = o.status == MF_STATUS_FAILED && record.spec->kind == MF_KIND_TASK && names_the_call_alone(record.state.result);
     mf_value value = mf_message_value(record.state.result), list;
     if (mf_value_type(value) == MF_TYPE_MAP && mf_value_get(value, MF_STR_LIT("results"), &list))
         value = list;       /* a chain whose last step was a swarm */
@@ -111,6 +122,8 @@ static expected settle(model *m, node *n, observed o, expected e, bool may_be_ca
         return (expected){o.status, o.hash, false};
     if (n->remove_tried && o.status == MF_STATUS_CANCELED)
         return (expected){MF_STATUS_CANCELED, NIL_HASH, true};     /* by a cancel, or by a removal that a crash cut short: a failure above */
+    if (n->kind == NODE_TASK && mode_is_foreign(n->mode) && o.status == MF_STATUS_FAILED)
+        return (expected){MF_STATUS_FAILED, 0, false};      /* its time was over before the answer came */
     bool never = o.status == MF_STATUS_PENDING && !o.started;
     if (may_be_canceled && (o.status == MF_STATUS_CANCELED || never))
         return (expected){MF_STATUS_CANCELED, NIL_HASH, false};
@@ -139,6 +152,9 @@ static expected task_expected(const node *n, fields in, int64_t k_above)
     case MODE_EXHAUST:
     case MODE_TIMEOUT:
     case MODE_STUCK:
+    case MODE_POISON:
+    case MODE_PEER_SILENT:
+    case MODE_PEER_FAIL:
         e.status = MF_STATUS_FAILED;
         break;
     case MODE_CANCEL:
@@ -155,6 +171,22 @@ static expected task_expected(const node *n, fields in, int64_t k_above)
     return e;
 }
 
+/* Its message became a dead letter: then it failed, unless a copy of it had come to its end before. */
+static expected dead_letter(model *m, const mf_key *key, uint64_t index, expected e, observed o)
+{
+    if (o.status == MF_STATUS_FAILED && mf_key_is_set(key) && mfi_sim_is_dead_letter(m->sim, key, index))
+        return (expected){MF_STATUS_FAILED, 0, false};
+    return e;
+}
+
+/* The same for a child without a record, whose end is known by what stands around it. */
+static expected given_up(model *m, const mf_key *around, uint64_t index, const node *child, expected e)
+{
+    if (mf_key_is_set(&child->key))
+        return e;
+    return dead_letter(m, around, index, e, child->parent->kind == NODE_CHAIN ? look(m, around) : look_item(m, around, index));
+}
+
 static int64_t k_of(const node *n, int64_t k_above)
 {
     return k_above != 0 ? k_above : n->k;
@@ -164,7 +196,7 @@ static expected check_chain(model *m, node *n, fields in, int64_t k_above, bool 
 {
     expected e = {MF_STATUS_DONE, NIL_HASH, false};
     for (unsigned i = 0; i < n->child_count; i++) {
-        e = check(m, n->children[i], in, k_of(n, k_above), canceled);
+        e = given_up(m, &n->key, i, n->children[i], check(m, n->children[i], in, k_of(n, k_above), canceled));
         if (e.status != MF_STATUS_DONE || e.open)
             return e;
         in = (fields){.results = e.hash};
@@ -199,7 +231,7 @@ static expected check_swarm(model *m, node *n, fields in, int64_t k_above, bool 
     bool open = false;
     for (unsigned i = 0; i < n->child_count && !(n->open && i >= total_of(m, n)); i++) {
         node *child = n->children[i];
-        expected e = check(m, child, in, k_of(n, k_above), canceled);
+        expected e = given_up(m, &n->key, i, child, check(m, child, in, k_of(n, k_above), canceled));
         if (mf_key_is_set(&n->key) && !mf_key_is_set(&child->key))
             e = settle(m, child, look_item(m, &n->key, i), e, canceled, "its outcome");
         observed item = look_item(m, &n->key, i);
@@ -221,7 +253,8 @@ static expected check_map(model *m, node *n, int64_t k_above, bool canceled)
     bool breaks = n->breaks_at >= 0 && (unsigned)n->breaks_at <= n->items;
     for (unsigned i = 0; i < n->items && !(breaks && i >= (unsigned)n->breaks_at); i++) {
         expected e = task_expected(n->children[0], (fields){.x = i}, k_of(n, k_above));
-        e = settle(m, n->children[0], look_item(m, &n->key, i), e, canceled || breaks, "an item's outcome");
+        observed o = look_item(m, &n->key, i);
+        e = settle(m, n->children[0], o, dead_letter(m, &n->key, i, e, o), canceled || breaks, "an item's outcome");
         failed += e.status == MF_STATUS_FAILED;
         hash = list_hash(hash, e.status == MF_STATUS_DONE ? e.hash : NIL_HASH);
     }
@@ -243,6 +276,8 @@ static void check_callbacks(model *m, node *n, fields in, int64_t k_above, expec
         return;
     if (n->kind == NODE_TASK && k_above != 0)
         sent.k = k_above;
+    if (n->error_count > 0 && e.status == MF_STATUS_FAILED && look(m, &n->key).untold)
+        sent = (fields){.has_m = false};
     for (unsigned i = 0; i < n->success_count; i++) {
         if (e.status == MF_STATUS_DONE)
             check(m, n->success[i], (fields){.results = e.hash}, 0, false);
@@ -275,6 +310,8 @@ static expected check(model *m, node *n, fields in, int64_t k_above, bool may_be
         break;
     default:
         e = task_expected(n, in, k_above);
+        if (mf_key_is_set(&n->key))
+            e = dead_letter(m, &n->key, 0, e, o);
         break;
     }
     e = settle(m, n, o, e, may_be_canceled, "it");

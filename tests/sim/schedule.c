@@ -19,7 +19,9 @@ static mfi_sim_config configure(uint64_t seed)
         .odds = 6u << mfi_prng_below(&prng, 5),
         .kinds = MFI_FAULTS_ALL,
         .lease_ms = mfi_prng_one_in(&prng, 3) ? LEASE_MS : 0,
+        .peer = serve_as_peer,
     };
+    c.deaths_max = mfi_prng_one_in(&prng, 2) ? 1 + mfi_prng_below(&prng, 2) : 0;
     /* Half of the schedules try one kind of fault alone, and more of it. */
     if (mfi_prng_one_in(&prng, 2)) {
         c.kinds = MFI_FAULT_BIT(mfi_prng_below(&prng, MFI_FAULTS));
@@ -50,7 +52,7 @@ static bool run_once(const mfi_sim_config *config, void *line_user, schedule_res
         mf_fail(err, MF_E_NOMEM, "no memory for a flow");
         return false;
     }
-    flow_generate(f, config->seed);
+    flow_generate(f, config->seed, config->queue, config->queue && config->deaths_max > 0);
     mfi_sim_config c = *config;
     c.declare = declare_tasks;
     c.user = f;
@@ -72,7 +74,8 @@ static bool run_once(const mfi_sim_config *config, void *line_user, schedule_res
     if (st == MF_OK && !f->started)
         st = mf_fail(err, MF_E_STATE, "the flow was never started");
     *result = (schedule_result){.faults = mfi_sim_faults(sim), .crashes = mfi_sim_crashes(sim), .restarts = mfi_sim_restarts(sim),
-                                .lapsed = mfi_sim_lapsed(sim), .steps = mfi_sim_steps(sim), .items = f->item_count};
+                                .lapsed = mfi_sim_lapsed(sim), .answers = mfi_sim_answers(sim),
+                                .dead_letters = mfi_sim_dead_letters(sim), .steps = mfi_sim_steps(sim), .items = f->item_count};
     if (st == MF_OK)
         st = mfi_sim_close(sim, err);
     mfi_sim_destroy(sim);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #define TIMEOUT         mf_milliseconds(40)
+#define PEER_TIMEOUT_MS 400
 #define DURABLE_RETRIES 9       /* a store that does not answer one is an attempt less; there are not so many faults */
 
 uint64_t int_hash(int64_t value)
@@ -82,6 +83,9 @@ static mf_status work(mf_context *ctx, const mf_message *in, mf_message **out, v
     case MODE_STUCK:
         mfi_thread_sleep(mf_seconds(5));
         return MF_E_RETRY;
+    case MODE_POISON:
+        mfi_sim_die(mfi_sim_here());
+        break;
     case MODE_ODD:
         if (x % 2 == 1)
             return mf_task_fail(ctx, MF_FINAL, "Odd", "%lld is odd", (long long)x);
@@ -91,6 +95,37 @@ static mf_status work(mf_context *ctx, const mf_message *in, mf_message **out, v
     }
     *out = mf_msg("I", task_answer(id, has_m, m, results, k, x));
     return MF_OK;
+}
+
+/* ---- those that others serve ---------------------------------------------------------------------------------------------- */
+
+void serve_as_peer(void *user, const mf_message *message, mfi_peer_answer *out)
+{
+    bool has_n, has_mode, has_m, has_k, has_x;
+    int64_t id = field(message, "n", &has_n), how = field(message, "mode", &has_mode), m = field(message, "m", &has_m);
+    int64_t k = field(message, "k", &has_k), x = field(message, "x", &has_x);
+    mf_value value;
+    (void)user;
+    uint64_t results = mf_value_get(mf_message_value(message), MF_STR_LIT("mageflow_results"), &value) ? value_hash(value) : 0;
+    *out = (mfi_peer_answer){.status = MF_STATUS_DONE, .times = 1, .after_ns = mf_milliseconds(id % 7)};
+    switch ((mode)how) {
+    case MODE_PEER_TWICE:
+        out->times = 2;
+        break;
+    case MODE_PEER_LATE:
+        out->after_ns = mf_milliseconds(PEER_TIMEOUT_MS - 5 + id % 10);
+        break;
+    case MODE_PEER_SILENT:
+        out->times = 0;
+        break;
+    case MODE_PEER_FAIL:
+        out->status = MF_STATUS_FAILED;
+        break;
+    default:
+        break;
+    }
+    out->value = out->status == MF_STATUS_DONE ? mf_msg("I", task_answer(id, has_m, m, results, k, x))
+                                               : mf_msg("{s:s, s:s}", "type", "ForeignError", "text", "it is broken there");
 }
 
 /* ---- a durable one ------------------------------------------------------------------------------------------------------ */
@@ -203,5 +238,7 @@ mf_status declare_tasks(mf_client *client, void *user, mf_error *err)
     if (st == MF_OK)
         st = mf_durable_task(client, MF_TASK_DEF(.name = "durable", .run = durable, .user = user, .retries = DURABLE_RETRIES,
                                                  .backoff = mf_milliseconds(3)), err);
+    if (st == MF_OK && ((flow *)user)->foreign)
+        st = mf_task_foreign(client, MF_TASK_DEF(.name = "elsewhere", .timeout = mf_milliseconds(PEER_TIMEOUT_MS)), err);
     return st == MF_OK ? declare_sources(client, user, err) : st;
 }
