@@ -100,6 +100,43 @@ void mf_adapter_read_health(mf_adapter *a, mf_adapter_health *out)
         a->ops->health(a, out);
 }
 
+/* ---- dead letters ------------------------------------------------------------------------------------------------- */
+
+static mf_status no_dead_letter(const mf_adapter *a, mf_str key, mf_error *err)
+{
+    return mf_fail(err, MF_E_INVALID, "dead letter: expected the key of a signature, as in task-…, got \"%.*s\"; %s keeps none "
+                   "of its own", (int)(key.len < 80 ? key.len : 80), key.at, a->ops->name);
+}
+
+mf_status mf_adapter_dead_page(mf_adapter *a, mf_str after, size_t max, mf_dead_letter *out, size_t *got, mf_error *err)
+{
+    *got = 0;
+    return a->ops->dead_page == NULL ? MF_OK : a->ops->dead_page(a, after, max, out, got, err);
+}
+
+mf_status mf_adapter_dead_read(mf_adapter *a, mf_str key, mf_dead_letter *out, mf_error *err)
+{
+    return a->ops->dead_read == NULL ? no_dead_letter(a, key, err) : a->ops->dead_read(a, key, out, err);
+}
+
+mf_status mf_adapter_dead_requeue(mf_adapter *a, mf_str key, mf_error *err)
+{
+    return a->ops->dead_requeue == NULL ? no_dead_letter(a, key, err) : a->ops->dead_requeue(a, key, err);
+}
+
+mf_status mf_adapter_dead_drop(mf_adapter *a, mf_str key, mf_error *err)
+{
+    return a->ops->dead_drop == NULL ? no_dead_letter(a, key, err) : a->ops->dead_drop(a, key, err);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------- */
+
+void mf_adapter_doctor(mf_adapter *a, mf_finding_fn *tell, void *user)
+{
+    if (a->ops->doctor != NULL)
+        a->ops->doctor(a, tell, user);
+}
+
 bool mf_adapter_can(const mf_adapter *a, mf_capability capability)
 {
     return (a->ops->capabilities & (unsigned)capability) != 0;

@@ -158,6 +158,31 @@ static void recording_health(mf_adapter *base, mf_adapter_health *out)
     mf_adapter_read_health(recording_of(base)->inner, out);
 }
 
+static mf_status recording_dead_page(mf_adapter *base, mf_str after, size_t max, mf_dead_letter *out, size_t *got, mf_error *err)
+{
+    return mf_adapter_dead_page(recording_of(base)->inner, after, max, out, got, err);
+}
+
+static mf_status recording_dead_read(mf_adapter *base, mf_str key, mf_dead_letter *out, mf_error *err)
+{
+    return mf_adapter_dead_read(recording_of(base)->inner, key, out, err);
+}
+
+static mf_status recording_dead_requeue(mf_adapter *base, mf_str key, mf_error *err)
+{
+    return mf_adapter_dead_requeue(recording_of(base)->inner, key, err);
+}
+
+static mf_status recording_dead_drop(mf_adapter *base, mf_str key, mf_error *err)
+{
+    return mf_adapter_dead_drop(recording_of(base)->inner, key, err);
+}
+
+static void recording_doctor(mf_adapter *base, mf_finding_fn *tell, void *user)
+{
+    mf_adapter_doctor(recording_of(base)->inner, tell, user);
+}
+
 static void recording_destroy(mf_adapter *base)
 {
     struct recording *r = recording_of(base);
@@ -243,6 +268,11 @@ static const mf_adapter_ops recording_ops = {
     .replace_thread = recording_replace_thread,
     .thread_mark = recording_thread_mark,
     .health = recording_health,
+    .dead_page = recording_dead_page,
+    .dead_read = recording_dead_read,
+    .dead_requeue = recording_dead_requeue,
+    .dead_drop = recording_dead_drop,
+    .doctor = recording_doctor,
     .destroy = recording_destroy,
 };
 

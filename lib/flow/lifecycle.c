@@ -119,6 +119,10 @@ static void end_state(const mf_spec *spec, mf_state *state, mf_signature_status 
         state->epoch++;         /* what is on its way must no longer run */
     mf_message_unref(state->result);
     state->result = mf_message_ref(value);
+    if (spec->kind == MF_KIND_TASK && status == MF_STATUS_DONE) {       /* it was for what does not end well */
+        mf_message_unref(state->input);
+        state->input = NULL;
+    }
     plan->changed = true;
     if (status != MF_STATUS_DONE)
         tell_below(spec, state, plan);

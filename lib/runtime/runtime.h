@@ -13,6 +13,7 @@
  *   sign.c, signature.c, draft.c signatures being made
  *   start.c, unique.c, run.c     starting one, once under a name, and waiting for its end
  *   stored.c, duplicate.c        signatures that are stored: saved, loaded, copied
+ *   dead.c, doctor.c             dead letters; a look at what the client stands on
  *   definitions.c                what other processes on the store declared
  *   stats.c                      what is counted, and how the client does; log.c: what it says of itself
  *   inspect.c, inspect_parts.c   looking at what is stored
@@ -280,6 +281,14 @@ mf_status mfi_run_flow(mf_context *ctx, const mf_message *in, mf_message **out, 
 
 /** A message for one of mageflow's own tasks. */
 void mfi_framework_deliver(mf_client *client, mfi_framework_task task, const mf_delivery *delivery);
+
+/* ---- dead letters ------------------------------------------------------------------------------------------------ */
+
+/** The note of a dead letter: what the record is, what it was started with, and why it will not be done. state is the one that it
+ * ends with; the record and what stands below it are still in the store as they were. note->value is the caller's to unref, its
+ * texts are borrowed from the spec. Answers only what may pass: what cannot be kept is left out of the letter, which says so. */
+mf_status mfi_dead_note(mf_client *client, const mf_spec *spec, const mf_state *state, const char *reason, mf_note *note,
+                        mf_error *err);
 
 /* ---- stats ------------------------------------------------------------------------------------------------------ */
 

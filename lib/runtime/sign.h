@@ -73,6 +73,11 @@ mf_status mfi_store_draft(mf_client *client, mfi_draft *draft, const mf_state *s
 mf_state mfi_draft_state(mf_client *client, const mfi_draft *draft, bool sent);
 /** Take away what was stored of it below, after a failure. */
 void mfi_unstore_below(mf_signature *sig);
+/** The same with its own record, of which a long swarm's first pages may be there. */
+void mfi_unstore(mf_signature *sig);
+/** mf_start with notes (borrowed) that its commit sets, whose first fresh one that is there already refuses it: MF_E_EXISTS, and nothing
+ * of it is left. Brings up no worker. */
+mf_run *mfi_start_noted(mf_signature *sig, mf_message *message, int32_t priority, const mf_note *notes, size_t n, mf_error *err);
 
 /** A map, nil or NULL; nil becomes NULL, a failed message its status. what names it in the error. */
 mf_status mfi_check_kwargs(const char *what, mf_message **kwargs, mf_error *err);

@@ -13,6 +13,8 @@ struct start {
     mf_message      *message;
     mf_start_options options;
     mfi_unique       unique;    /* count 0: none */
+    const mf_note   *notes;     /* of who starts it, in place of those: borrowed; */
+    size_t           note_count;    /* 0: none */
     mfi_plan         plan;      /* its one entry is the beginning (with a foreign task's end of its timeout) */
     bool             joined;    /* `key` is the run that is there */
     mf_key           key;
@@ -48,6 +50,7 @@ static mf_state sent_state(const struct start *s, const mf_spec *spec, mf_state 
     int64_t begins_ms = s->plan.entries[0].due_ms > 0 ? s->plan.entries[0].due_ms : s->plan.now_ms;
     state.started_ms = s->plan.now_ms;
     state.priority = s->options.priority;
+    state.input = s->message;       /* borrowed: the store takes its own reference */
     if (state.deadline_ms != 0 || !mf_key_is_set(&spec->parent))
         state.deadline_ms = mfi_deadline_ms(spec->ttl_ms, begins_ms);
     return state;
@@ -121,8 +124,10 @@ static mf_status start_new(struct start *s, mf_error *err)
     state = sent_state(s, sig->own.spec, state);
     if (st == MF_OK)
         st = mfi_store_draft(sig->client, &sig->own, &state, s->plan.entries, s->plan.entry_count,
-                             s->unique.notes, s->unique.count, err);
-    if (st == MF_E_EXISTS && s->unique.count > 0) {     /* somebody else was faster */
+                             s->note_count > 0 ? s->notes : s->unique.notes, s->note_count + s->unique.count, err);
+    if (st == MF_E_EXISTS && s->note_count > 0)         /* somebody else was faster */
+        mfi_unstore(sig);
+    if (st == MF_E_EXISTS && s->unique.count > 0) {
         mfi_unstore_below(sig);
         st = meet_unique(s, err);
     }
@@ -200,10 +205,33 @@ static mf_run *start(struct start *s, mf_error *err)
     return open_joined(s, run, err);
 }
 
+/* The message is consumed. */
+static mf_run *start_checked(struct start *s, mf_status st, mf_error *err)
+{
+    mf_run *run = NULL;
+    if (st == MF_OK)
+        st = mfi_check_kwargs("the message", &s->message, err);
+    if (st == MF_OK && s->note_count == 0)
+        st = mfi_serve_here(s->sig->client, err);
+    if (st == MF_OK) {
+        mfi_plan_init(&s->plan, s->sig->client->allocator, &s->sig->client->limits, &s->sig->client->framework);
+        run = start(s, err);
+        mfi_plan_fini(&s->plan);
+        mfi_unique_release(&s->unique);
+    }
+    mf_message_unref(s->message);
+    return run;
+}
+
+mf_run *mfi_start_noted(mf_signature *sig, mf_message *message, int32_t priority, const mf_note *notes, size_t n, mf_error *err)
+{
+    struct start s = {.sig = sig, .message = message, .options.priority = priority, .notes = notes, .note_count = n};
+    return start_checked(&s, mfi_client_check(sig->client, err), err);
+}
+
 mf_run *mf_start_with(mf_signature *sig, mf_message *message, const mf_start_options *options, mf_error *err)
 {
     struct start s = {.sig = sig, .message = message};
-    mf_run *run = NULL;
     mf_status st = sig == NULL ? MF_E_INVALID : mfi_client_check(sig->client, err);
     if (st == MF_OK && options != NULL && options->struct_size == 0)
         st = mf_fail(err, MF_E_INVALID, "start: struct_size is 0; make the options with MF_START_OPTIONS(...)");
@@ -211,18 +239,7 @@ mf_run *mf_start_with(mf_signature *sig, mf_message *message, const mf_start_opt
         memcpy(&s.options, options, options->struct_size < sizeof s.options ? options->struct_size : sizeof s.options);
     if (st == MF_OK && (s.options.delay < 0 || s.options.delay == MF_FOREVER || s.options.unique_window < 0))
         st = mf_fail(err, MF_E_INVALID, "start: expected a delay and a window of 0 or more");
-    if (st == MF_OK)
-        st = mfi_check_kwargs("the message", &s.message, err);
-    if (st == MF_OK)
-        st = mfi_serve_here(sig->client, err);
-    if (st == MF_OK) {
-        mfi_plan_init(&s.plan, sig->client->allocator, &sig->client->limits, &sig->client->framework);
-        run = start(&s, err);
-        mfi_plan_fini(&s.plan);
-        mfi_unique_release(&s.unique);
-    }
-    mf_message_unref(s.message);
-    return run;
+    return start_checked(&s, st, err);
 }
 
 mf_run *mf_start(mf_signature *sig, mf_message *message, mf_error *err)

@@ -157,28 +157,6 @@ static mf_status prepare(mf_client *client, mfi_mailbox *box, bool may_draw, con
     return plan->status;
 }
 
-/* A dead letter is a note that outlives its record: what was to be done, and why it will not be. */
-static mf_status dead_letter(mf_client *client, const mfi_mailbox *box, const mf_state *state, mf_note *note, mf_error *err)
-{
-    mf_builder b;
-    mf_builder_init(&b, client->allocator, NULL);
-    mf_build_map(&b, 5);
-    mf_build_key(&b, "name");
-    mf_build_str(&b, box->record.spec->name);
-    mf_build_key(&b, "reason");
-    mf_build_str(&b, mf_cstr(box->plan->dead));
-    mf_build_key(&b, "at_ms");
-    mf_build_int(&b, state->ended_ms);
-    mf_build_key(&b, "message");
-    mf_build_message(&b, state->input);
-    mf_build_key(&b, "error");
-    mf_build_message(&b, state->result);
-    *note = (mf_note){.space = MF_STR_LIT("dead"), .name = mf_cstr(box->key.text)};
-    mf_status st = mf_builder_finish(&b, &note->value, err);
-    mf_builder_fini(&b);
-    return st;
-}
-
 /* The deliveries that the batch ends. Without memory for the list their manager is asked for each later on. */
 static size_t gather_deliveries(mf_client *client, mfi_mailbox *box)
 {
@@ -199,7 +177,7 @@ static mf_status commit(mf_client *client, mfi_mailbox *box, const mf_state *sta
 {
     mfi_plan *plan = box->plan;
     mf_note dead = {.value = NULL};
-    mf_status st = plan->dead != NULL ? dead_letter(client, box, state, &dead, err) : MF_OK;
+    mf_status st = plan->dead == NULL ? MF_OK : mfi_dead_note(client, box->record.spec, state, plan->dead, &dead, err);
     if (st == MF_OK && dead.value != NULL)
         mfi_plan_note(plan, &dead);
     if (st == MF_OK)

@@ -69,14 +69,24 @@ mf_status mfi_store_below(mf_signature *sig, mf_error *err)
     return st;
 }
 
+static void unstore(mf_client *client, const mf_key *key)
+{
+    mf_removal removal = {.key = *key};
+    mf_batch batch = {.removals = &removal, .removal_count = 1};
+    mf_refusal refusal;
+    (void)mfi_commit(client, &batch, &refusal, NULL);
+}
+
 void mfi_unstore_below(mf_signature *sig)
 {
-    for (size_t i = 0; i < sig->below_count; i++) {
-        mf_removal removal = {.key = sig->below[i].spec->key};
-        mf_batch batch = {.removals = &removal, .removal_count = 1};
-        mf_refusal refusal;
-        (void)mfi_commit(sig->client, &batch, &refusal, NULL);
-    }
+    for (size_t i = 0; i < sig->below_count; i++)
+        unstore(sig->client, &sig->below[i].spec->key);
+}
+
+void mfi_unstore(mf_signature *sig)
+{
+    unstore(sig->client, &sig->own.spec->key);
+    mfi_unstore_below(sig);
 }
 
 /* ---- saving and loading ------------------------------------------------------------------------------------------- */

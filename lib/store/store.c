@@ -192,3 +192,10 @@ void mf_store_read_health(mf_store *s, mf_link_health *out)
     if (ops_of(s)->health != NULL)
         ops_of(s)->health(s, out);
 }
+
+void mf_store_doctor(mf_store *s, mf_finding_fn *tell, void *user)
+{
+    assert(tell != NULL);
+    if (ops_of(s)->doctor != NULL)
+        ops_of(s)->doctor(s, tell, user);
+}

@@ -156,6 +156,22 @@ typedef struct mf_adapter_health {
     unsigned       replaced;    /* threads that were put in the place of calls that ignore their timeout */
 } mf_adapter_health;
 
+/* ---- dead letters ------------------------------------------------------------------------------------------------ */
+
+/** Work that was accepted and will not be done unless somebody asks for it again: see mageflow/dead.h. Texts are NUL-terminated
+ * and cut at their field's size; the messages are references of whoever holds the letter. */
+typedef struct mf_dead_letter {
+    char        key[320];       /* names it: a signature's key, or the manager's own name for one of its messages */
+    char        name[256];      /* of a signature: its task, or the name of the chain or swarm. Of a message: the queue */
+    char        reason[256];    /* why it is dead */
+    char        hindrance[256]; /* why it cannot be sent again; empty: it can */
+    int64_t     at_ms;          /* since when: the store's clock, or the manager's */
+    mf_message *flow;           /* of a signature: what it is, as mf_flow_from_message takes it. NULL: not known */
+    mf_message *message;        /* … and what it was started with; NULL: nothing */
+    mf_message *error;          /* … and its error map; NULL: none */
+    mf_message *payload;        /* of a message: its bytes as the manager has them, a bin; NULL: it is a signature */
+} mf_dead_letter;
+
 /* ---- the protocol ---------------------------------------------------------------------------------------------- */
 
 /** Who does what. The manager where it can, else the runtime; never both. */
@@ -223,6 +239,20 @@ typedef struct mf_adapter_ops {
     /* Optional. How it does; *out is zeroed, but for a link that is connected. Neither blocks nor asks the manager. NULL: there
      * is nothing to lose, and nothing known of threads. */
     void (*health)(mf_adapter *self, mf_adapter_health *out);
+    /* Optional, all four or none: messages that the manager keeps aside, since they could not be read or killed who ran them.
+     * Their keys are no keys of signatures and mean the same to every process on the manager; each may block.
+     * Up to `max` letters behind the one of that key (empty: from the first) in an order of the manager's; the references in
+     * them are the caller's. An empty page is the end. A key that is gone by now is a place all the same. */
+    mf_status (*dead_page)(mf_adapter *self, mf_str after, size_t max, mf_dead_letter *out, size_t *got, mf_error *err);
+    /* One of them. MF_E_NOT_FOUND; MF_E_INVALID: no key of this manager's, the text says what one looks like. */
+    mf_status (*dead_read)(mf_adapter *self, mf_str key, mf_dead_letter *out, mf_error *err);
+    /* Put it back where it came from, in one step with taking it away: of any number who ask at once one is answered MF_OK,
+     * the others MF_E_NOT_FOUND. MF_E_STATE: it cannot be sent again. */
+    mf_status (*dead_requeue)(mf_adapter *self, mf_str key, mf_error *err);
+    /* Take it away. MF_E_NOT_FOUND. */
+    mf_status (*dead_drop)(mf_adapter *self, mf_str key, mf_error *err);
+    /* Optional. Look at what it stands on and tell each finding, as a store's does. NULL: there is nothing to look at. */
+    void (*doctor)(mf_adapter *self, mf_finding_fn *tell, void *user);
     /* Required. Everything it started has been stopped. */
     void (*destroy)(mf_adapter *self);
 } mf_adapter_ops;
@@ -251,6 +281,11 @@ int64_t   mf_adapter_due(mf_adapter *a);
 mf_status mf_adapter_replace_thread(mf_adapter *a, void *thread_mark, bool replace);
 void     *mf_adapter_thread_mark(mf_adapter *a);
 void      mf_adapter_read_health(mf_adapter *a, mf_adapter_health *out);
+mf_status mf_adapter_dead_page(mf_adapter *a, mf_str after, size_t max, mf_dead_letter *out, size_t *got, mf_error *err);
+mf_status mf_adapter_dead_read(mf_adapter *a, mf_str key, mf_dead_letter *out, mf_error *err);
+mf_status mf_adapter_dead_requeue(mf_adapter *a, mf_str key, mf_error *err);
+mf_status mf_adapter_dead_drop(mf_adapter *a, mf_str key, mf_error *err);
+void      mf_adapter_doctor(mf_adapter *a, mf_finding_fn *tell, void *user);
 bool      mf_adapter_can(const mf_adapter *a, mf_capability capability);
 void      mf_adapter_destroy(mf_adapter *a);
 

@@ -9,6 +9,8 @@
 #include <mageflow/base.h>
 #include <mageflow/client.h>
 #include <mageflow/control.h>
+#include <mageflow/dead.h>
+#include <mageflow/doctor.h>
 #include <mageflow/fields.h>
 #include <mageflow/flow.h>
 #include <mageflow/flow_data.h>

@@ -365,6 +365,25 @@ typedef struct mf_link_health {
     uint64_t bytes_out, bytes_in;
 } mf_link_health;
 
+/** How grave something is that was looked at before it hurts (mageflow/doctor.h). */
+typedef enum mf_finding_level {
+    MF_FINDING_OK,          /* as it should be, or no harm */
+    MF_FINDING_WARN,        /* works, and will hurt some day */
+    MF_FINDING_ERROR        /* does not work, or loses work */
+} mf_finding_level;
+
+/** One thing that was looked at. Every text is NUL-terminated, borrowed for the call, never NULL and never a secret. */
+typedef struct mf_finding {
+    mf_finding_level level;
+    const char      *where;         /* "redis at 127.0.0.1:6379", "queue taskiq", "jobs.db" */
+    const char      *what;          /* a short name of what was looked at, the same each time: "eviction" */
+    const char      *expected;      /* how it should be, */
+    const char      *found;         /* and how it is */
+    const char      *advice;        /* what to do about it; empty where it is as it should be */
+} mf_finding;
+/** Receives one finding after the other, on the thread that asked, with no lock held. */
+typedef void mf_finding_fn(void *user, const mf_finding *finding);
+
 typedef struct mf_store_ops {
     size_t      struct_size;
     const char *name;                   /* "memory": lower case, unique */
@@ -457,6 +476,10 @@ typedef struct mf_store_ops {
     /* Optional. How the link to its server stands; *out is zeroed, but for a link that is connected. Neither blocks nor asks the
      * server. NULL: it has none. */
     void (*health)(mf_store *self, mf_link_health *out);
+
+    /* Optional. Look at what it stands on (server, file, disk) and tell each finding; what cannot be looked at is a finding, too.
+     * Changes nothing that was committed; asks the server and may block. NULL: there is nothing to look at. */
+    void (*doctor)(mf_store *self, mf_finding_fn *tell, void *user);
 } mf_store_ops;
 
 struct mf_store {
@@ -501,6 +524,7 @@ mf_status mf_store_read_lines(mf_store *s, const mf_key *key, uint64_t from, siz
 mf_status mf_store_progress(mf_store *s, const mf_key *key, const mf_message *progress);
 mf_status mf_store_read_progress(mf_store *s, const mf_key *key, mf_message **out);
 void      mf_store_read_health(mf_store *s, mf_link_health *out);
+void      mf_store_doctor(mf_store *s, mf_finding_fn *tell, void *user);
 
 #ifdef __cplusplus
 }
