@@ -79,22 +79,6 @@ static mf_status hatchet_bind(mf_adapter *base, mf_host *host, mf_store *store, 
     return MF_OK;
 }
 
-/* Flows are not here yet, so mageflow's own tasks are not shown to the engine: nobody could serve them. */
-static mf_status create_framework_tasks(mf_adapter *base, const mf_task_def *defs, size_t n, mf_error *err)
-{
-    (void)base, (void)defs, (void)n, (void)err;
-    return MF_OK;
-}
-
-static mf_status refuse_entries(mf_adapter *base, const mf_entry *entries, size_t n, mf_error *err)
-{
-    (void)base;
-    if (n == 0)
-        return MF_OK;
-    return mf_fail(err, MF_E_UNSUPPORTED, "hatchet: signatures, chains and swarms are not sent through Hatchet yet (\"%.*s\"); trigger "
-                   "tasks by name", (int)entries->spec->name.len, entries->spec->name.at);
-}
-
 static mf_status refuse_durable(mf_adapter *base, const mf_task_def *def, mf_error *err)
 {
     (void)base;
@@ -135,6 +119,7 @@ static void hatchet_destroy(mf_adapter *base)
     mfi_rpc_destroy(h->rpc, mf_milliseconds(500));
     if (h->pool != NULL)
         (void)mf_pool_destroy(h->pool);
+    (void)mf_pool_destroy(h->telling_flows);
     hatchet_jobs_drop(h);
     hatchet_news_free(h);
     hatchet_tasks_free(h);
@@ -154,8 +139,8 @@ static const mf_adapter_ops hatchet_ops = {
     .workflow = hatchet_workflow,
     .extract_execution_info = hatchet_extract_execution_info,
     .create_task_context = hatchet_create_task_context,
-    .create_framework_tasks = create_framework_tasks,
-    .publish = refuse_entries,
+    .create_framework_tasks = hatchet_create_framework_tasks,
+    .publish = hatchet_publish,
     .settle = hatchet_settle,
     .bind = hatchet_bind,
     .help = hatchet_help,

@@ -55,14 +55,21 @@ void hatchet_news_free(hatchet *h)
 
 void hatchet_tell(hatchet_job *job, hatchet_event event, bool final, mf_str payload)
 {
-    hatchet *h = job->owner;
+    pthread_mutex_lock(&job->owner->lock);
+    int32_t retry_count = job->retry_count;
+    pthread_mutex_unlock(&job->owner->lock);
+    hatchet_tell_run(job->owner, job->action->task_run_external_id, retry_count, event, final, payload);
+}
+
+void hatchet_tell_run(hatchet *h, const char *run, int32_t retry_count, hatchet_event event, bool final, mf_str payload)
+{
     hatchet_news *n = mfi_alloc(h->allocator, sizeof *n + payload.len + 1);
     if (n == NULL) {
         hatchet_log(h, MF_LOG_ERROR, "no memory to tell an outcome: the task runs again after its worker is gone");
         return;
     }
-    *n = (hatchet_news){.event = event, .retry_count = job->action->retry_count, .final = final, .len = payload.len};
-    snprintf(n->run, sizeof n->run, "%s", job->action->task_run_external_id);
+    *n = (hatchet_news){.event = event, .retry_count = retry_count, .final = final, .len = payload.len};
+    snprintf(n->run, sizeof n->run, "%s", run);
     if (payload.len > 0)
         memcpy(n->payload, payload.at, payload.len);
     n->payload[payload.len] = '\0';
@@ -95,18 +102,27 @@ static void tell_failure(hatchet_job *job, const mf_message *error)
         (void)!mf_value_str(value, &text);
     if (mf_value_get(mf_message_value(error), MF_STR_LIT("final"), &value))
         (void)!mf_value_bool(value, &final);
+    final = final || job->flow;         /* the runtime has tried it again as often as it may */
     snprintf(kind, sizeof kind, "%.*s", (int)type.len, type.at);
     snprintf(story, sizeof story, "%.*s", (int)text.len, text.at);
     hatchet_fail(job, final, kind, story);
 }
 
+/* Of a flow's message the store has the result: here it is for people to read, where it can be. */
 static void tell_result(hatchet_job *job, const mf_message *result)
 {
     hatchet *h = job->owner;
     char *json = NULL;
     size_t len = 0;
     mf_error err = {0};
-    if (hatchet_object(h, mf_message_value(result != NULL ? result : mf_message_nil()), &json, &len, &err) != MF_OK) {
+    mf_status st = hatchet_object(h, mf_message_value(result != NULL ? result : mf_message_nil()), &json, &len, &err);
+    if (job->flow && (st != MF_OK || len > PAYLOAD_MAX)) {
+        hatchet_tell(job, HATCHET_COMPLETED, false, MF_STR_LIT("{\"mageflow\":\"the result is in the store\"}"));
+        if (st == MF_OK)
+            mf_json_free(h->allocator, json, len);
+        return;
+    }
+    if (st != MF_OK) {
         hatchet_fail(job, true, "InvalidResult", err.text);
         return;
     }
@@ -139,7 +155,11 @@ mf_status hatchet_settle(mf_adapter *base, const mf_settlement *settlements, siz
             tell_failure(job, s->value);
         else if (s->status == MF_STATUS_CANCELED)
             hatchet_fail(job, true, "TaskCanceled", "the task was canceled");
-        /* Pending, active: nothing came of it because we close. The engine gives it to another once our heartbeat ends. */
+        else if (job->flow && s->status == MF_STATUS_PENDING)
+            hatchet_tell(job, HATCHET_COMPLETED, false, MF_STR_LIT("{\"mageflow\":\"runs again later\"}"));
+        else if (job->flow)
+            hatchet_hand_back(job);
+        /* Else nothing came of it because we close. The engine gives it to another once our heartbeat ends. */
     }
     return MF_OK;
 }

@@ -177,14 +177,23 @@ static mf_status define(hatchet *h, const hatchet_task *task, mfi_rpc_ended_fn *
     return st;
 }
 
+mf_status hatchet_define(hatchet *h, const hatchet_task *task, mf_error *err)
+{
+    return define(h, task, NULL, err);
+}
+
 static mf_status define_each(hatchet *h, mfi_rpc_ended_fn *ended, mf_error *err)
 {
     pthread_mutex_lock(&h->lock);
-    const hatchet_task *first = h->tasks;       /* additions only, in front */
+    hatchet_task *first = h->tasks;             /* additions only, in front */
     pthread_mutex_unlock(&h->lock);
     mf_status st = MF_OK;
-    for (const hatchet_task *task = first; st == MF_OK && task != NULL; task = task->next)
+    for (hatchet_task *task = first; st == MF_OK && task != NULL; task = task->next)
         st = define(h, task, ended, err);
+    pthread_mutex_lock(&h->lock);
+    for (hatchet_task *task = first; st == MF_OK && task != NULL; task = task->next)
+        task->defined = true;
+    pthread_mutex_unlock(&h->lock);
     return st;
 }
 

@@ -9,6 +9,8 @@
  *   invoker.c     from an action to a call, on the pool
  *   complete.c    from an outcome to an event for the engine, in batches
  *   workflow.c    sending by name;   results.c  results that somebody here waits for
+ *   flow.c        what the runtime publishes;   flow_wire.c  its form;   observe.c  the ends of tasks that others serve
+ *   framework_tasks.c
  *   context.c     what a running call says
  *   runs.c        mageflow/hatchet.h: runs by their ids, events;   attributes.c  and what tasks are beside their function
  *   wire.c        protobuf and JSON
@@ -57,6 +59,7 @@ typedef struct hatchet_task {
     bool                 durable;
     hatchet_bytes        attributes;    /* L until it is served: a packed Workflow with its one Task; or nothing */
     mf_message          *metadata;      /* L until it is served: for runs that this client starts; or NULL */
+    bool                 defined;       /* L  the engine knows it, as far as this process knows */
 } hatchet_task;
 
 /* One action under way here. */
@@ -70,6 +73,10 @@ typedef struct hatchet_job {
     char                worker[HATCHET_ID_MAX];
     atomic_uint         children;       /* that it started */
     atomic_llong        chunks;         /* of its stream */
+    int32_t             retry_count;    /* L  of the engine's attempt that its end is told for */
+    bool                flow;           /* L  a message of a flow, as its metadata says: */
+    mf_unit             unit;
+    mf_message         *error;          /* for an error callback; else NULL */
     bool                canceled;       /* L  the engine wants it no more: nothing is told of it */
     bool                running;        /* L */
     atomic_bool         settled;
@@ -157,6 +164,10 @@ struct hatchet {
     int64_t             beat_ns;
     bool                beating;
 
+    char                store_id[HATCHET_ID_MAX];       /* L until it is set; "": not read yet */
+    size_t              returning;      /* L  messages of flows that are being handed back */
+    mf_pool            *telling_flows;  /* L  one thread that tells flows what others have done; NULL: not needed yet */
+
     hatchet_waiter     *waiters;        /* L */
     mfi_rpc_call       *results;        /* O  NULL: none is open */
     int64_t             results_ns;     /* O */
@@ -190,7 +201,43 @@ mf_status             hatchet_unwrap(hatchet *h, mf_str json, mf_message **out, 
 /* A value as a message of its own. */
 mf_status             hatchet_message_of(hatchet *h, mf_value value, mf_message **out, mf_error *err);
 
+/* flow_wire.c */
+typedef enum hatchet_form { HATCHET_PLAIN, HATCHET_WRAPPED, HATCHET_PACKED, HATCHET_FORMS } hatchet_form;
+typedef struct hatchet_meta {
+    mf_unit      unit;
+    uint32_t     attempt;
+    int32_t      priority;
+    char         store[HATCHET_ID_MAX];
+    hatchet_form form;
+    mf_message  *error;         /* the reader's to unref */
+} hatchet_meta;
+/* Free with mf_json_free. foreign: MF_E_INVALID, MF_E_UNSUPPORTED name what JSON has no form for. */
+mf_status hatchet_input_write(hatchet *h, const mf_message *message, bool foreign, char **json, size_t *len, hatchet_form *form,
+                              mf_error *err);
+mf_status hatchet_input_read(hatchet *h, mf_value input, hatchet_form form, mf_message **out, mf_error *err);
+/* What an action carries. */
+mf_status hatchet_payload_read(hatchet *h, const char *json, bool flow, mf_message **out, mf_error *err);
+/* The run's additional metadata for an entry. */
+mf_status hatchet_meta_write(hatchet *h, const mf_entry *e, hatchet_form form, char **json, size_t *len, mf_error *err);
+/* MF_E_NOT_FOUND: it is nobody's flow. */
+mf_status hatchet_meta_read(hatchet *h, const char *metadata, hatchet_meta *out, mf_error *err);
+
+/* flow.c */
+mf_status hatchet_publish(mf_adapter *base, const mf_entry *entries, size_t n, mf_error *err);
+/* The store's id is read, or given to it. Waits for the store. */
+mf_status hatchet_store_known(hatchet *h, mf_error *err);
+/* A message of a flow that does not run here goes out again, for others. Does not wait. */
+void      hatchet_hand_back(hatchet_job *job);
+
+/* observe.c */
+/* A unit that others were to run ended; told on a thread of its own, since telling may wait for the store. */
+void      hatchet_end_unit(hatchet *h, const mf_unit *unit, mf_signature_status status, mf_message *value);
+
+/* framework_tasks.c */
+mf_status hatchet_create_framework_tasks(mf_adapter *base, const mf_task_def *defs, size_t n, mf_error *err);
+
 /* define.c */
+mf_status hatchet_define(hatchet *h, const hatchet_task *task, mf_error *err);
 mf_status hatchet_task_declare(mf_adapter *base, const mf_task_def *def, mf_error *err);
 mf_status hatchet_define_all(hatchet *h, mf_error *err);
 /* The same, begun on the I/O thread: ended, with h as its user, for each definition. */
@@ -227,6 +274,7 @@ void      hatchet_jobs_drop(hatchet *h);                         /* what did not
 /* complete.c */
 mf_status hatchet_settle(mf_adapter *base, const mf_settlement *settlements, size_t n, mf_error *err);
 void      hatchet_tell(hatchet_job *job, hatchet_event event, bool final, mf_str payload);
+void      hatchet_tell_run(hatchet *h, const char *run, int32_t retry_count, hatchet_event event, bool final, mf_str payload);
 void      hatchet_fail(hatchet_job *job, bool final, const char *type, const char *text);
 int64_t   io_tell_tick(hatchet *h, int64_t now_ns);
 void      hatchet_news_free(hatchet *h);

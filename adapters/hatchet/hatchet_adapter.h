@@ -39,6 +39,9 @@ MF_NODISCARD mf_status mfi_hatchet_options_finish(mfi_hatchet_options *o, mf_err
 /** The token is overwritten. */
 void mfi_hatchet_options_wipe(mfi_hatchet_options *o);
 
+/** Base64 in either alphabet, up to its padding or its end: how many bytes it held; 0: it is none, or holds more than room. */
+size_t mfi_hatchet_base64_read(mf_str text, char *out, size_t room);
+
 /** options is borrowed for the call, and finished. Does not wait for the engine. */
 MF_NODISCARD mf_status mfi_hatchet_create(const mfi_hatchet_options *options, mf_adapter **out, mf_error *err);
 

@@ -4,6 +4,7 @@
  * an old attempt is still running here: then the old one is asked to stop, and nothing is told of it. */
 #include "hatchet.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "memory.h"
@@ -14,6 +15,7 @@ static void job_free(hatchet_job *job)
 {
     mf_message_unref(job->payload);
     mf_message_unref(job->input);
+    mf_message_unref(job->error);
     hatchet_pb__action__free_unpacked(job->action, NULL);
     mf_delete(job->owner->allocator, job);
 }
@@ -48,21 +50,80 @@ static void end_job(hatchet_job *job)
 
 /* ---- the call --------------------------------------------------------------------------------------------------------- */
 
+/* A message of a flow whose worker died so often is told as lost, instead of taking the next one with it. */
+#define DEATHS_MAX 3
+
+static mf_status read_input(hatchet_job *job, const hatchet_meta *meta, mf_error *err)
+{
+    hatchet *h = job->owner;
+    mf_value input;
+    mf_status st = hatchet_payload_read(h, job->action->action_payload, job->flow, &job->payload, err);
+    if (st == MF_OK && !mf_value_get(mf_message_value(job->payload), MF_STR_LIT("input"), &input))
+        st = mf_fail(err, MF_E_MALFORMED, "the engine sent a payload without \"input\"");
+    if (st != MF_OK)
+        return st;
+    return job->flow ? hatchet_input_read(h, input, meta->form, &job->input, err) : hatchet_message_of(h, input, &job->input, err);
+}
+
+/* A flow is where its store is: who keeps another can neither claim nor end anything of it. */
+static bool is_of_our_store(hatchet_job *job, const hatchet_meta *meta)
+{
+    hatchet *h = job->owner;
+    char text[256];
+    pthread_mutex_lock(&h->lock);
+    bool ours = strcmp(meta->store, h->store_id) == 0;
+    snprintf(text, sizeof text, "a message of the flow %s, which is kept in the store %s; this worker's is %s (see store= of its URL)",
+             meta->unit.key.text, meta->store, h->store_id);
+    pthread_mutex_unlock(&h->lock);
+    if (!ours) {
+        hatchet_log(h, MF_LOG_ERROR, "%s", text);
+        hatchet_fail(job, true, "OtherStore", text);
+    }
+    return ours;
+}
+
+static bool is_framework(mf_str task)
+{
+    return task.len > 9 && memcmp(task.at, "mageflow.", 9) == 0 && !mf_str_eq(task, MF_STR_LIT("mageflow.run_flow"));
+}
+
 static bool prepare(hatchet_job *job)
 {
     hatchet *h = job->owner;
     const HatchetPb__Action *a = job->action;
+    hatchet_meta meta = {.attempt = (uint32_t)(a->retry_count > 0 ? a->retry_count : 0) + 1, .priority = a->priority};
     mf_error err = {0};
-    mf_value input;
-    mf_status st = mf_message_from_json(mf_cstr(a->action_payload), h->options.limits, h->allocator, &job->payload, &err);
-    if (st == MF_OK && !mf_value_get(mf_message_value(job->payload), MF_STR_LIT("input"), &input))
-        st = mf_fail(&err, MF_E_MALFORMED, "the engine sent a payload without \"input\"");
-    if (st == MF_OK)
-        st = hatchet_message_of(h, input, &job->input, &err);
+    mf_status st = hatchet_meta_read(h, a->additional_metadata, &meta, &err);
+    bool flow = st == MF_OK;
+    if (flow) {
+        pthread_mutex_lock(&h->lock);
+        job->flow = true;
+        pthread_mutex_unlock(&h->lock);
+        job->unit = meta.unit;
+        job->error = meta.error;
+    }
+    if (st == MF_OK || st == MF_E_NOT_FOUND)
+        st = read_input(job, &meta, &err);
     if (st != MF_OK) {
         hatchet_fail(job, true, "MalformedMessage", err.text);
         return false;
     }
+    if (flow && !is_of_our_store(job, &meta))
+        return false;
+    if (!flow && is_framework(mf_cstr(a->task_name))) {
+        hatchet_fail(job, true, "NotForCalling", "mageflow's own tasks take messages of flows only");
+        return false;
+    }
+    job->raw = (mf_hatchet_action){
+        .struct_size = sizeof job->raw, .run = a->workflow_run_id, .task_run = a->task_run_external_id, .worker = job->worker,
+        .metadata = a->additional_metadata != NULL ? a->additional_metadata : "", .payload = mf_message_value(job->payload),
+        .retry_count = a->retry_count, .priority = a->priority, .invocation = a->durable_task_invocation_count,
+    };
+    job->delivery = (mf_delivery){.id = mf_cstr(a->task_run_external_id), .task = mf_cstr(a->task_name), .message = job->input,
+                                  .error = job->error, .attempt = meta.attempt, .priority = meta.priority, .again = a->retry_count > 0,
+                                  .native = job};
+    if (flow)
+        job->delivery.unit = job->unit;
     return true;
 }
 
@@ -76,21 +137,26 @@ static bool may_run(hatchet_job *job)
     return may;
 }
 
+static bool is_given_up(hatchet_job *job)
+{
+    pthread_mutex_lock(&job->owner->lock);
+    bool canceled = job->canceled;
+    pthread_mutex_unlock(&job->owner->lock);
+    return canceled;
+}
+
 static void job_run(void *arg)
 {
     hatchet_job *job = arg;
     hatchet *h = job->owner;
-    if (may_run(job) && prepare(job)) {
-        const HatchetPb__Action *a = job->action;
-        job->raw = (mf_hatchet_action){
-            .struct_size = sizeof job->raw, .run = a->workflow_run_id, .task_run = a->task_run_external_id, .worker = job->worker,
-            .metadata = a->additional_metadata != NULL ? a->additional_metadata : "", .payload = mf_message_value(job->payload),
-            .retry_count = a->retry_count, .priority = a->priority, .invocation = a->durable_task_invocation_count,
-        };
-        job->delivery = (mf_delivery){.id = mf_cstr(a->task_run_external_id), .task = mf_cstr(a->task_name), .message = job->input,
-                                      .attempt = (uint32_t)(a->retry_count > 0 ? a->retry_count : 0) + 1, .priority = a->priority,
-                                      .native = job};
-        h->host->ops->deliver(h->host, &job->delivery);
+    if (!may_run(job)) {
+        if (!is_given_up(job) && prepare(job) && job->flow)     /* we stop: others have it at once, and not in 30 s */
+            hatchet_hand_back(job);
+    } else if (prepare(job)) {
+        if (job->flow && job->action->retry_count > DEATHS_MAX)
+            h->host->ops->lost(h->host, &job->delivery, "the worker that ran it was gone each time");
+        else
+            h->host->ops->deliver(h->host, &job->delivery);
     }
     end_job(job);
 }
@@ -112,7 +178,7 @@ static bool name_task(hatchet *h, HatchetPb__Action *a)
     return true;
 }
 
-/* Older attempts of the same run are void. True: this very one is here already. */
+/* Older attempts of the same run are void, but for a flow's. True: this very one is here already. */
 static bool displace(hatchet *h, const HatchetPb__Action *a)
 {
     bool here = false, running = false;
@@ -120,7 +186,10 @@ static bool displace(hatchet *h, const HatchetPb__Action *a)
     for (hatchet_job *job = h->jobs; job != NULL; job = job->next) {
         if (strcmp(job->action->task_run_external_id, a->task_run_external_id) != 0)
             continue;
-        if (job->action->retry_count >= a->retry_count && !job->canceled) {
+        if (job->retry_count >= a->retry_count && !job->canceled) {
+            here = true;
+        } else if (job->flow && job->running && !job->canceled) {
+            job->retry_count = a->retry_count;      /* the claim is this one's: it goes on, and its end is told for the newest */
             here = true;
         } else {
             job->canceled = true;
@@ -142,6 +211,7 @@ void io_start(hatchet *h, HatchetPb__Action *action)
     }
     job->owner = h;
     job->action = action;
+    job->retry_count = action->retry_count;
     if (!name_task(h, action)) {
         hatchet_fail(job, true, "UnknownTask", "no task of this worker has this action");
         job_free(job);
@@ -168,7 +238,7 @@ void io_cancel(hatchet *h, HatchetPb__Action *action)
     bool running = false;
     pthread_mutex_lock(&h->lock);
     for (hatchet_job *job = h->jobs; job != NULL; job = job->next)
-        if (strcmp(job->action->task_run_external_id, action->task_run_external_id) == 0 && job->action->retry_count == action->retry_count) {
+        if (strcmp(job->action->task_run_external_id, action->task_run_external_id) == 0 && job->retry_count == action->retry_count) {
             job->canceled = true;
             running = running || job->running;
         }

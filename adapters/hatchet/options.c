@@ -191,8 +191,7 @@ static int sextet(char c)
     return c == '-' || c == '+' ? 62 : c == '_' || c == '/' ? 63 : -1;
 }
 
-/* Base64url without padding, as a token's parts are. 0: it is none. */
-static size_t decode(mf_str text, char *out, size_t room)
+size_t mfi_hatchet_base64_read(mf_str text, char *out, size_t room)
 {
     uint32_t bits = 0;
     unsigned have = 0;
@@ -218,7 +217,7 @@ static mf_message *claims_of(const mfi_hatchet_options *o)
     mf_message *claims = NULL;
     const char *first = strchr(o->token, '.');
     const char *second = first != NULL ? strchr(first + 1, '.') : NULL;
-    size_t len = second != NULL ? decode(mf_str_of(first + 1, (size_t)(second - first - 1)), json, sizeof json) : 0;
+    size_t len = second != NULL ? mfi_hatchet_base64_read(mf_str_of(first + 1, (size_t)(second - first - 1)), json, sizeof json) : 0;
     if (len > 0 && mf_message_from_json(mf_str_of(json, len), NULL, o->allocator, &claims, NULL) != MF_OK)
         claims = NULL;
     explicit_bzero(json, sizeof json);

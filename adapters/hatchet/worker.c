@@ -18,6 +18,8 @@ static mf_status worker_start(mf_worker *worker, mf_error *err)
     hatchet *h = hatchet_of_worker(worker);
     mf_status st = mfi_rpc_wait_up(h->rpc, mf_seconds(10), err);
     if (st == MF_OK)
+        st = hatchet_store_known(h, err);
+    if (st == MF_OK)
         st = hatchet_define_all(h, err);
     if (st == MF_OK)
         st = mf_pool_create(MF_POOL_OPTIONS(.allocator = h->allocator, .workers = h->serving_options.threads,
@@ -44,7 +46,7 @@ static mf_status worker_start(mf_worker *worker, mf_error *err)
 /* The lock is held. */
 static bool is_busy(const hatchet *h)
 {
-    return h->job_count > 0 || h->telling.first != NULL || h->under_way > 0;
+    return h->job_count > 0 || h->returning > 0 || h->telling.first != NULL || h->under_way > 0;
 }
 
 /* What was taken has ended, and the engine has it. What still waits in the engine cannot be seen from here. */
@@ -68,9 +70,9 @@ static void wait_until_told(hatchet *h)
     struct timespec until = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
     bool late = false;
     pthread_mutex_lock(&h->lock);
-    while (!late && (h->telling.first != NULL || h->under_way > 0))
+    while (!late && (h->returning > 0 || h->telling.first != NULL || h->under_way > 0))
         late = pthread_cond_timedwait(&h->changed, &h->lock, &until) != 0;
-    size_t left = h->telling.count + h->under_way;
+    size_t left = h->returning + h->telling.count + h->under_way;
     pthread_mutex_unlock(&h->lock);
     if (late && left > 0)
         hatchet_log(h, MF_LOG_ERROR, "%zu outcomes could not be told; their tasks run again elsewhere", left);

@@ -401,8 +401,9 @@ static void deliver(mf_host *host, const mf_delivery *d)
             return;
         }
         int64_t lease_ms = mf_store_lease_ms(client->store);
-        if (claim.status == MF_E_EXISTS && tries > 0 && lease_ms > 0) {
-            /* Perhaps it is ours: the answer to a try before may have been lost, after the claim was made. */
+        if (claim.status == MF_E_EXISTS && (tries > 0 || d->again) && lease_ms > 0) {
+            /* Perhaps it is ours: the answer to a try before may have been lost, after the claim was made. Or it is that of a
+             * worker whose death the manager has noticed before the store did. */
             send_again(client, d, 0, mfi_registry_task(&client->registry, d->task),
                        (mf_entry){.attempt = d->attempt, .due_ms = mf_store_now_ms(client->store) + lease_ms});
             return;

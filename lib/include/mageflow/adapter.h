@@ -35,6 +35,7 @@ typedef struct mf_delivery {
     mf_duration       timeout;    /* of this call, as its message says; 0: as its task does */
     uint64_t          mark;       /* with a claim: what the host's mark answered before it was taken */
     int32_t           priority;   /* of the entry; 0 where the manager carries none */
+    bool              again;      /* the manager handed it out before, to somebody who may be dead by now */
     bool              gather;     /* with a claim: flush is called soon, and until then the outcome may wait for others */
     void             *native;     /* the adapter's own view of the message */
 } mf_delivery;

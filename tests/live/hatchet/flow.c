@@ -1,0 +1,97 @@
+/* Flows for flows.py: flow URL TASKS.so serve|send WHAT [COUNT]
+ *
+ * Declares the tasks of the module, and those of peers.py as foreign, serves or only sends, starts the flow called WHAT and prints its
+ * end as JSON, or "! STATUS text". */
+#include <mageflow/mageflow.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static mf_error err;
+static mf_client *client;
+
+static mf_signature *task(const char *name, mf_message *message)
+{
+    return mf_sign(client, name, message, &err);
+}
+
+/* What each gives stands in what the next one receives. */
+static mf_signature *chain(bool mixed)
+{
+    mf_signature *c = mf_chain(client, "handed on", NULL, &err);
+    c = mf_chain_add(c, task("c_add", mf_msg("{s:i}", "a", 4)), &err);
+    c = mf_chain_add(c, task(mixed ? "py_echo" : "c_echo", mf_msg("{s:i}", "n", 1)), &err);
+    return mf_chain_add(c, task("c_echo", NULL), &err);
+}
+
+static mf_signature *swarm(int count, bool mixed)
+{
+    mf_signature *s = mf_swarm(client, "sums", MF_SWARM_OPTIONS(.max_concurrency = 20), &err);
+    for (int i = 0; i < count; i++)
+        s = mf_swarm_add(s, task(mixed && i % 2 == 1 ? "py_add" : "c_add", mf_msg("{s:i, s:i}", "a", i, "b", 1)), &err);
+    return mf_swarm_close(s, &err);
+}
+
+static mf_signature *failing(const char *name)
+{
+    mf_signature *c = mf_chain(client, "failing", NULL, &err);
+    c = mf_chain_add(c, task("c_echo", mf_msg("{s:i}", "n", 1)), &err);
+    return mf_chain_add(c, task(name, NULL), &err);
+}
+
+static mf_signature *exact(void)
+{
+    return task("c_echo", mf_msg("{s:f, s:I, s:U, s:B, s:S, s:[n, b, f]}", "whole", 1.0, "big", (int64_t)9007199254740993, "bigger",
+                                 UINT64_MAX, "bin", mf_str_of("\0\xff", 2), "nul", mf_str_of("a\0b", 3), "more", 1, -0.0));
+}
+
+static mf_signature *what(const char *name, int count)
+{
+    if (strcmp(name, "chain") == 0 || strcmp(name, "mixed-chain") == 0)
+        return chain(name[0] == 'm');
+    if (strcmp(name, "swarm") == 0 || strcmp(name, "mixed-swarm") == 0)
+        return swarm(count, name[0] == 'm');
+    if (strcmp(name, "exact") == 0)
+        return exact();
+    return failing(name);
+}
+
+static void print_end(mf_run *run)
+{
+    mf_message *result = NULL;
+    char *text;
+    size_t len;
+    mf_status st = run == NULL ? err.status : mf_run_wait(run, mf_seconds(120), &result, &err);
+    if (st == MF_OK && mf_message_to_json(result, NULL, &text, &len, &err) == MF_OK) {
+        puts(text);
+        mf_json_free(NULL, text, len);
+    } else {
+        printf("! %s %s\n", mf_status_name(st), err.text);
+    }
+    mf_message_unref(result);
+    mf_run_destroy(run);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 5)
+        return 2;
+    mf_status st = mf_open(argv[1], NULL, &client, &err);
+    if (st == MF_OK)
+        st = mf_load(client, argv[2], &err);
+    static const char *const foreign[] = {"py_add", "py_echo", "py_fail", "py_nobody"};
+    for (size_t i = 0; st == MF_OK && i < sizeof foreign / sizeof *foreign && (argv[4][0] == 'm' || argv[4][0] == 'p'); i++)
+        st = mf_task_foreign(client, MF_TASK_DEF(.name = foreign[i], .timeout = mf_seconds(90)), &err);
+    if (st == MF_OK && strcmp(argv[3], "serve") == 0)
+        st = mf_serve(client, MF_WORKER_OPTIONS(.threads = 2), &err);
+    if (st != MF_OK) {
+        printf("! %s\n", err.text);
+        return 1;
+    }
+    mf_signature *sig = what(argv[4], argc > 5 ? atoi(argv[5]) : 10);
+    print_end(mf_start(sig, NULL, &err));
+    mf_signature_destroy(sig);
+    mf_client_destroy(client);
+    return 0;
+}
