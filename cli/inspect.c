@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 #define VALUE_COLUMN 14
-#define SHOWN 2000          /* columns of a message or an error */
+#define SHOWN 4000          /* columns of a message or an error */
+#define SHOWN_OF_PART 200
 
 static const struct usage usage = {
     .takes = OPTION_LIMIT | OPTION_AFTER | OPTION_JSON_SHOWN,
@@ -86,7 +87,7 @@ static void print_message(const char *what, const mf_message *message)
         return;
     begin(&line, what);
     line_add_message(&line, message, SHOWN);
-    line_put(&line);
+    line_put_whole(&line);
 }
 
 static void print_kind(const mf_record *r)
@@ -102,10 +103,10 @@ static void print_kind(const mf_record *r)
     }
     if (r->spec->foreign)
         line_add(&line, " of workers without mageflow");
-    line_put(&line);
+    line_put_whole(&line);
     begin(&line, r->spec->kind == MF_KIND_TASK ? "task" : "name");
     line_add_text(&line, r->spec->name, 255);
-    line_put(&line);
+    line_put_whole(&line);
 }
 
 static void print_status(const struct inspected *in)
@@ -121,7 +122,7 @@ static void print_status(const struct inspected *in)
         line_add(&line, ", locked for %s", span_text(s->lock_until_ms - in->now_ms, a));
     if (s->priority != 0)
         line_add(&line, ", priority %" PRId32, s->priority);
-    line_put(&line);
+    line_put_whole(&line);
 
     begin(&line, "age");
     line_add(&line, "%s", span_text(in->now_ms - s->created_ms, a));
@@ -134,7 +135,7 @@ static void print_status(const struct inspected *in)
     if (s->deadline_ms > 0)
         line_add(&line, ", %s in %s", mf_signature_status_ended(s->status) ? "forgotten" : "expires",
                  span_text(s->deadline_ms - in->now_ms, b));
-    line_put(&line);
+    line_put_whole(&line);
 }
 
 static void print_above(const struct inspected *in)
@@ -150,7 +151,7 @@ static void print_above(const struct inspected *in)
             line_add(&line, ", %s %" PRIu64, r->spec->kind == MF_KIND_CHAIN ? "step" : "item", inner->index);
         else
             line_add(&line, ", as its callback");
-        line_put(&line);
+        line_put_whole(&line);
         inner = r->spec;
     }
 }
@@ -173,7 +174,7 @@ static void print_counts(const mf_record *r)
         if (r->spec->max_items > 0)
             line_add(&line, ", takes %" PRIu64, r->spec->max_items);
     }
-    line_put(&line);
+    line_put_whole(&line);
 }
 
 static void print_keys(const char *what, const mf_key *keys, size_t n)
@@ -182,7 +183,7 @@ static void print_keys(const char *what, const mf_key *keys, size_t n)
         struct line line;
         begin(&line, i == 0 ? what : "");
         line_add(&line, "%s", keys[i].text);
-        line_put(&line);
+        line_put_whole(&line);
     }
 }
 
@@ -207,7 +208,7 @@ static void print_task(const struct inspected *in)
     } else {
         line_add(&line, "not known: no worker on this store has declared the task");
     }
-    line_put(&line);
+    line_put_whole(&line);
 }
 
 /* ---- what came of it ------------------------------------------------------------------------------------------------------ */
@@ -222,7 +223,7 @@ static void print_error(const mf_message *error)
     line_add_error(&line, error, SHOWN);
     if (mf_message_scan(error, NULL, "{s?:U, s?:S, s?:b}", "attempt", &attempt, "key", &key, "final", &final) == MF_OK && attempt > 0)
         line_add(&line, " (attempt %" PRIu64 "%s, of %.*s)", attempt, final ? ", final" : "", (int)key.len, key.at);
-    line_put(&line);
+    line_put_whole(&line);
 }
 
 static void print_end(const struct inspected *in)
@@ -248,11 +249,11 @@ static void print_part(const mf_part *p)
         line_add_counts(&line, &p->counts);
     if (p->status == MF_STATUS_FAILED) {
         line_add(&line, "%s", container ? ": " : "");
-        line_add_error(&line, p->value, SHOWN);
+        line_add_error(&line, p->value, SHOWN_OF_PART);
     } else if (p->status == MF_STATUS_DONE && p->value != NULL && !container) {
-        line_add_message(&line, p->value, SHOWN);
+        line_add_message(&line, p->value, SHOWN_OF_PART);
     }
-    line_put(&line);
+    line_put_whole(&line);
 }
 
 static void print_parts(const struct inspected *in)
@@ -263,7 +264,7 @@ static void print_parts(const struct inspected *in)
     putchar('\n');
     line_begin(&line);
     line_add(&line, "%-8s %-11s %-20s %s", in->record.spec->kind == MF_KIND_CHAIN ? "STEP" : "ITEM", "STATUS", "TASK", "OUTCOME");
-    line_put(&line);
+    line_put_whole(&line);
     for (size_t i = 0; i < in->part_count; i++)
         print_part(&in->parts[i]);
     fflush(stdout);
@@ -278,7 +279,7 @@ static void print_all(const struct inspected *in)
     struct line line;
     begin(&line, "key");
     line_add(&line, "%s", spec->key.text);
-    line_put(&line);
+    line_put_whole(&line);
     print_kind(r);
     print_status(in);
     print_above(in);
@@ -289,7 +290,11 @@ static void print_all(const struct inspected *in)
     print_keys("on error", spec->on_error, spec->on_error_count);
     print_message("kwargs", r->state.kwargs != NULL ? r->state.kwargs : spec->kwargs);
     print_message("message", r->state.input);
-    print_message("progress", in->progress);
+    if (in->progress != NULL) {
+        begin(&line, "progress");
+        line_add_progress(&line, in->progress, SHOWN);
+        line_put_whole(&line);
+    }
     print_end(in);
     print_parts(in);
 }

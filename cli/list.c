@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #define PAGE 100        /* records read at a time */
-#define DETAIL_COLUMN 83
+#define TASK_MOST 40     /* columns of a name */
 
 static const struct usage usage = {
     .takes = OPTION_STATUS | OPTION_TASK | OPTION_ALL | OPTION_LIMIT | OPTION_AFTER | OPTION_JSON_SHOWN,
@@ -59,11 +59,20 @@ static bool read_statuses(const char *list, unsigned *bits)
 
 /* ---- rows ------------------------------------------------------------------------------------------------------------ */
 
-static void print_head(void)
+/* As wide as the first page needs it: what comes last has the rest of the line. */
+static size_t task_width(const mf_record *page, size_t n)
+{
+    size_t width = strlen("TASK");
+    for (size_t i = 0; i < n; i++)
+        width = page[i].spec->name.len > width ? page[i].spec->name.len : width;
+    return width < TASK_MOST ? width : TASK_MOST;
+}
+
+static void print_head(size_t width)
 {
     struct line line;
     line_begin(&line);
-    line_add(&line, "%-31s %-5s %-11s %-10s %-20s %s", "KEY", "KIND", "STATUS", "AGE", "TASK", "PROGRESS");
+    line_add(&line, "%-31s %-5s %-11s %-7s %-*s %s", "KEY", "KIND", "STATUS", "AGE", (int)width, "TASK", "PROGRESS");
     line_put(&line);
 }
 
@@ -84,15 +93,16 @@ static void add_detail(struct line *line, mf_client *client, const mf_record *re
     }
 }
 
-static void print_row(mf_client *client, const mf_record *record, int64_t now_ms)
+static void print_row(mf_client *client, const mf_record *record, size_t width, int64_t now_ms)
 {
     struct line line;
     char age[24];
     line_begin(&line);
-    line_add(&line, "%-31s %-5s %-11s %-10s ", record->spec->key.text, kind_word(record->spec),
+    line_add(&line, "%-31s %-5s %-11s %-7s ", record->spec->key.text, kind_word(record->spec),
              mf_signature_status_name(record->state.status), span_text(now_ms - record->state.created_ms, age));
-    line_add_text(&line, record->spec->name, 40);
-    line_pad(&line, DETAIL_COLUMN);
+    size_t at = line.columns;
+    line_add_text(&line, record->spec->name, TASK_MOST);
+    line_pad(&line, at + width + 1);
     add_detail(&line, client, record);
     line_put(&line);
 }
@@ -121,19 +131,22 @@ struct listing {
     mf_list_options       which;
     mf_key                after;
     unsigned              shown;
+    size_t                width;        /* of the tasks' names */
 };
 
 static mf_status print_page(struct listing *l, mf_record *page, size_t n, mf_error *err)
 {
     mf_status st = MF_OK;
     int64_t now_ms = mf_inspect_now_ms(l->client);
-    if (l->shown == 0 && n > 0 && !l->options->json)
-        print_head();
+    if (l->shown == 0 && n > 0 && !l->options->json) {
+        l->width = task_width(page, n);
+        print_head(l->width);
+    }
     for (size_t i = 0; i < n; i++) {
         if (st == MF_OK && l->options->json)
             st = print_object(l->client, &page[i], now_ms, err);
         else if (st == MF_OK)
-            print_row(l->client, &page[i], now_ms);
+            print_row(l->client, &page[i], l->width, now_ms);
         mf_record_release(&page[i]);
     }
     l->shown += (unsigned)n;

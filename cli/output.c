@@ -146,9 +146,9 @@ static size_t width(void)
     return size.ws_col;
 }
 
-void line_put(struct line *line)
+static void put(struct line *line, size_t most)
 {
-    size_t most = width(), len = 0;
+    size_t len = 0;
     while (line->len > 0 && line->at[line->len - 1] == ' ')
         line->len--;
     for (size_t columns = 0; len < line->len && columns < most; columns++)
@@ -156,6 +156,16 @@ void line_put(struct line *line)
     fwrite(line->at, 1, len, stdout);
     putchar('\n');
     line_begin(line);
+}
+
+void line_put(struct line *line)
+{
+    put(line, width());
+}
+
+void line_put_whole(struct line *line)
+{
+    put(line, SIZE_MAX);
 }
 
 const char *span_text(int64_t ms, char out[24])

@@ -19,7 +19,7 @@ int show_failed(mf_status st, const mf_error *err);
 
 /* ---- lines ---------------------------------------------------------------------------------------------------------- */
 
-/** A line that is put together, of so many columns by now. Where it is printed on a terminal it is cut to its width. */
+/** A line that is put together, of so many columns by now. */
 struct line {
     char   at[8192];
     size_t len, columns;
@@ -34,8 +34,10 @@ void line_add_text(struct line *line, mf_str text, size_t most);
 void line_add_message(struct line *line, const mf_message *message, size_t most);
 /** Blanks up to that column, and one at least unless nothing stands before. */
 void line_pad(struct line *line, size_t column);
-/** Print it and begin the next. */
+/** Print it and begin the next. On a terminal it is cut to its width. */
 void line_put(struct line *line);
+/** The same, however long it is. */
+void line_put_whole(struct line *line);
 
 /** A whole text on standard output, with what steers a terminal replaced; line ends and tabs stay. */
 void print_harmless(mf_str text);
