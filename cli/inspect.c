@@ -9,6 +9,7 @@
 #define VALUE_COLUMN 14
 #define SHOWN 4000          /* columns of a message or an error */
 #define SHOWN_OF_PART 200
+#define WORKERS_PAGE 16
 
 static const struct usage usage = {
     .takes = OPTION_LIMIT | OPTION_AFTER | OPTION_JSON_SHOWN,
@@ -24,6 +25,41 @@ static const struct usage usage = {
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------- */
 
+/* Of the calls that a worker told of, those for this signature. */
+static void read_runs_of(const mf_worker_note *note, struct inspected *in)
+{
+    mf_value calls;
+    mf_str host, key;
+    struct seen run;
+    if (mf_message_scan(note->told, NULL, "{s:S, s:I, s:I, s:v}", "host", &host, "pid", &run.pid, "told_ms", &run.told_ms, "calls",
+                        &calls) != MF_OK)
+        return;
+    snprintf(run.host, sizeof run.host, "%.*s", (int)host.len, host.at);
+    mf_value item;
+    for (mf_iter iter = mf_value_iter(calls); in->run_count < RUNS_MAX && mf_iter_next(&iter, NULL, &item);) {
+        key = mf_str_of(NULL, 0);
+        if (mf_value_scan(item, NULL, "{s?:S, s:U, s:U}", "key", &key, "index", &run.index, "attempt", &run.attempt) == MF_OK &&
+            mf_str_eq(key, mf_cstr(in->record.spec->key.text)))
+            in->runs[in->run_count++] = run;
+    }
+}
+
+/* Nobody needs to have told anything. */
+static void read_runs(mf_client *client, struct inspected *in)
+{
+    mf_worker_note page[WORKERS_PAGE];
+    char after[256] = "";
+    size_t got = WORKERS_PAGE;
+    while (mf_signature_status_runs(in->record.state.status) && got == WORKERS_PAGE &&
+           mf_workers_page(client, after, WORKERS_PAGE, page, &got, NULL) == MF_OK) {
+        for (size_t i = 0; i < got; i++) {
+            read_runs_of(&page[i], in);
+            memcpy(after, page[i].name, sizeof after);
+            mf_message_unref(page[i].told);
+        }
+    }
+}
+
 /* What more than the record there is. Nothing of it is missed where it is gone meanwhile. */
 static mf_status read_rest(mf_client *client, struct inspected *in, mf_error *err)
 {
@@ -35,6 +71,7 @@ static mf_status read_rest(mf_client *client, struct inspected *in, mf_error *er
         return st;
     if (mf_progress(client, key, &in->progress) != MF_OK)
         in->progress = NULL;
+    read_runs(client, in);
     if (in->record.spec->kind != MF_KIND_TASK || mf_inspect_task(client, in->record.spec->name, &in->task, NULL) != MF_OK)
         in->task = NULL;
     return MF_OK;
@@ -177,6 +214,23 @@ static void print_counts(const mf_record *r)
     line_put_whole(&line);
 }
 
+static void print_runs(const struct inspected *in)
+{
+    for (size_t i = 0; i < in->run_count; i++) {
+        const struct seen *run = &in->runs[i];
+        char told[24];
+        struct line line;
+        begin(&line, i == 0 ? "runs" : "");
+        if (in->record.spec->kind != MF_KIND_TASK)
+            line_add(&line, "%s %" PRIu64 " ", in->record.spec->kind == MF_KIND_CHAIN ? "step" : "item", run->index);
+        line_add(&line, "on ");
+        line_add_text(&line, mf_cstr(run->host), 80);
+        line_add(&line, ", process %" PRId64 ", attempt %" PRIu64 ", told %s ago", run->pid, run->attempt,
+                 span_text(in->now_ms - run->told_ms, told));
+        line_put_whole(&line);
+    }
+}
+
 static void print_keys(const char *what, const mf_key *keys, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -286,6 +340,7 @@ static void print_all(const struct inspected *in)
     if (spec->kind == MF_KIND_TASK)
         print_task(in);
     print_counts(r);
+    print_runs(in);
     print_keys("on success", spec->on_success, spec->on_success_count);
     print_keys("on error", spec->on_error, spec->on_error_count);
     print_message("kwargs", r->state.kwargs != NULL ? r->state.kwargs : spec->kwargs);

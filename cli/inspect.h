@@ -6,6 +6,15 @@
 
 #define ABOVE_MAX 64        /* what a signature stands in; flows nest no deeper than half of it, and callbacks add some */
 
+#define RUNS_MAX 64
+
+/* A call of it, or of a plain part of it, as the worker that runs it told last. */
+struct seen {
+    char     host[65];
+    int64_t  pid, told_ms;
+    uint64_t index, attempt;
+};
+
 struct inspected {
     mf_record   record;
     int64_t     now_ms;
@@ -14,6 +23,8 @@ struct inspected {
     mf_part    *parts;
     size_t      part_count, limit;
     uint64_t    from;           /* of the first part */
+    struct seen runs[RUNS_MAX];
+    size_t      run_count;
     mf_message *progress;       /* NULL: none */
     mf_message *task;           /* what is known of its task; NULL: nothing */
 };

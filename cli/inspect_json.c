@@ -49,6 +49,21 @@ static void build_above(mf_builder *b, const struct inspected *in)
     }
 }
 
+static void build_runs(mf_builder *b, const struct inspected *in)
+{
+    mf_build_key(b, "runs");
+    mf_build_array(b, in->run_count);
+    for (size_t i = 0; i < in->run_count; i++) {
+        const struct seen *run = &in->runs[i];
+        mf_build_map(b, 5);
+        build_text(b, "host", mf_cstr(run->host));
+        build_number(b, "pid", (uint64_t)run->pid);
+        build_number(b, "index", run->index);
+        build_number(b, "attempt", run->attempt);
+        build_seconds(b, "told_age_s", true, in->now_ms - run->told_ms);
+    }
+}
+
 static void build_swarm(mf_builder *b, const mf_record *r)
 {
     mf_build_key(b, "closed");
@@ -104,6 +119,7 @@ mf_status inspected_print_json(const struct inspected *in, mf_error *err)
     mf_build_key(&b, "priority");
     mf_build_int(&b, s->priority);
     build_above(&b, in);
+    build_runs(&b, in);
     build_keys(&b, "on_success", r->spec->on_success, r->spec->on_success_count);
     build_keys(&b, "on_error", r->spec->on_error, r->spec->on_error_count);
     build_value(&b, "kwargs", s->kwargs != NULL ? s->kwargs : r->spec->kwargs);

@@ -1,6 +1,7 @@
 /* list.c: `mageflow list`: the signatures that a store has, the newest first. */
+#include "list.h"
+
 #include "command.h"
-#include "output.h"
 
 #include <stdio.h>
 
@@ -8,12 +9,14 @@
 #define TASK_MOST 40     /* columns of a name */
 
 static const struct usage usage = {
-    .takes = OPTION_STATUS | OPTION_TASK | OPTION_ALL | OPTION_LIMIT | OPTION_AFTER | OPTION_JSON_SHOWN,
+    .takes = OPTION_STATUS | OPTION_TASK | OPTION_ALL | OPTION_LIMIT | OPTION_AFTER | OPTION_WORKERS | OPTION_JSON_SHOWN,
     .arguments = "[OPTION...]",
     .before = "List what was started or saved, the newest first: key, kind, status, age, task or name, and how far it is.",
     .after = "Steps and items are listed by mageflow inspect; those with callbacks of their own, also by --all or --task.\n"
              "AGE is the time since it was stored. A status may also be running (active), alive (it has not ended) or ended.\n"
              "With --json each line is an object: key, kind, name, status, ages in seconds, parent, counts, error.\n"
+             "With --workers those that serve are listed instead, with their tasks; --task leaves those that serve it. They tell it\n"
+             "every 10 seconds, and one that was killed is listed for up to 40; TOLD is how long ago it was.\n"
              "Exit codes: 0 listed, 1 the store cannot be read, 2 wrong usage.\n"
              "\n"
              "  mageflow list --url URL --status failed --task resize\n"
@@ -204,9 +207,13 @@ static int list_with(const struct options *options)
         complain("--after: %s", err.text);
         return EXIT_USAGE;
     }
+    if (options->workers && (options->after != NULL || options->status != NULL || options->all)) {
+        complain("--workers goes with --task, --limit and --json alone");
+        return EXIT_USAGE;
+    }
     int code = show_open(options, &l.client);
     if (code == EXIT_DONE) {
-        code = print_all(&l);
+        code = options->workers ? list_workers(options, l.client) : print_all(&l);
         mf_client_destroy(l.client);
     }
     return code;

@@ -17,7 +17,7 @@
 struct raw {
     char *url, *threads, *slots, *timeout, *message, *format, *health, *log, *limit, *after, *status, *task;
     char **modules;
-    int   json, no_wait, wait, all, follow, help;
+    int   json, no_wait, wait, all, follow, workers, help;
 };
 
 #define ROWS_MAX 24
@@ -50,6 +50,8 @@ static void make_rows(struct raw *raw, unsigned takes, struct poptOption rows[RO
         {OPTION_TASK, {"task", 'k', POPT_ARG_STRING, &raw->task, 0, "only this task, or chains and swarms of that name; also inside "
                        "of others", "NAME"}},
         {OPTION_ALL, {"all", 'a', POPT_ARG_NONE, &raw->all, 0, "also what stands in others, and callbacks", NULL}},
+        {OPTION_WORKERS, {"workers", 'W', POPT_ARG_NONE, &raw->workers, 0, "who serves, and which tasks, in place of what was started",
+                          NULL}},
         {OPTION_LIMIT, {"limit", 'L', POPT_ARG_STRING, &raw->limit, 0, "at most so many; default 50", "N"}},
         {OPTION_AFTER, {"after", 'A', POPT_ARG_STRING, &raw->after, 0, "what comes after this one: the last of the page before",
                         "PLACE"}},
@@ -206,6 +208,7 @@ mf_status options_read(int argc, const char **argv, const struct usage *usage, s
     out->format = raw.format;
     out->all = raw.all != 0;
     out->follow = raw.follow != 0;
+    out->workers = raw.workers != 0;
     out->after = raw.after;
     out->status = raw.status;
     out->task = raw.task;

@@ -24,6 +24,7 @@ struct options {
     unsigned     limit;
     bool         all;
     bool         follow;
+    bool         workers;
     char       **arguments;    /* what is left, ends in NULL */
     size_t       count;
 };
@@ -40,13 +41,14 @@ enum {
     OPTION_SLOTS = 128,
     OPTION_HEALTH = 1 << 12,
     OPTION_LOG = 1 << 13,
-    OPTION_LOAD = 1 << 21,
     OPTION_STATUS = 1 << 14,
     OPTION_TASK = 1 << 15,
     OPTION_ALL = 1 << 16,
     OPTION_LIMIT = 1 << 17,
     OPTION_AFTER = 1 << 18,
     OPTION_FOLLOW = 1 << 19,
+    OPTION_LOAD = 1 << 21,
+    OPTION_WORKERS = 1 << 22,
     OPTION_JSON_SHOWN = 1 << 20,       /* --json of the verbs that show what is there */
     OPTIONS_OF_CALLS = OPTION_LOAD | OPTION_THREADS | OPTION_TIMEOUT | OPTION_JSON
 };

@@ -123,11 +123,14 @@ static int serve_and_leave(struct worker *worker, const struct options *options,
     fflush(stdout);
     tell(MF_LOG_INFO, "serving");
     notify_tell("READY=1\nSTATUS=serving\n");
+    struct announcer *announcer = announce_start(worker->client);
     serve_until_signal(worker, set);
     atomic_store(&worker->leaving, true);
+    announce_leaving(announcer);
     tell(MF_LOG_INFO, "leaving: nothing new is taken, and what runs has %d s to end", MAY_END_S);
     notify_tell("STOPPING=1\nSTATUS=leaving: waiting for what runs\n");
     int code = leave_in_order(worker->client, set);
+    announce_end(announcer);
     http_stop(http);
     tell(MF_LOG_INFO, "left: %s", code == EXIT_DONE ? "everything ended" : "some tasks were asked to stop");
     return code;

@@ -31,6 +31,17 @@ unsigned http_port(const struct http *http);
 /** NULL is fine. */
 void http_stop(struct http *http);
 
+/* ---- who looks for workers: announce.c --------------------------------------------------------------------------- */
+
+struct announcer;
+
+/** Tell others on the store that this process serves, until announce_end; NULL, which the others take, where it cannot. The client
+ * is borrowed until then. */
+struct announcer *announce_start(mf_client *client);
+/** Take it back, in the background; announce_end waits for that. */
+void announce_leaving(struct announcer *announcer);
+void announce_end(struct announcer *announcer);
+
 /* ---- the service manager: notify.c -------------------------------------------------------------------------------- */
 
 /** Tell systemd, or whoever set NOTIFY_SOCKET: "READY=1", several lines at once. Nothing happens where nobody asked. */

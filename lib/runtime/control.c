@@ -99,6 +99,21 @@ void mfi_control_counts(mf_client *client, unsigned *running, unsigned *stuck, i
     mfi_mutex_unlock(&c->lock);
 }
 
+size_t mfi_control_calls(mf_client *client, mfi_call_seen *out, size_t max, size_t *all)
+{
+    mfi_control *c = &client->control;
+    size_t n = 0;
+    *all = 0;
+    mfi_mutex_lock(&c->lock);
+    for (mfi_running *r = c->running; r != NULL; r = r->next, ++*all) {
+        const mf_delivery *d = r->call.delivery;
+        if (n < max && r->owner != MFI_CALL_VOIDED)
+            out[n++] = (mfi_call_seen){.task = r->task->name, .unit = d->unit, .attempt = d->attempt};
+    }
+    mfi_mutex_unlock(&c->lock);
+    return n;
+}
+
 /* ---- stop -------------------------------------------------------------------------------------------------------- */
 
 mf_record mfi_load_record(mf_client *client, const mf_key *key)

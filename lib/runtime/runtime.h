@@ -16,7 +16,7 @@
  *   dead.c, doctor.c             dead letters; a look at what the client stands on
  *   definitions.c                what other processes on the store declared
  *   stats.c                      what is counted, and how the client does; log.c: what it says of itself
- *   inspect.c, inspect_parts.c   looking at what is stored
+ *   inspect.c, inspect_parts.c   looking at what is stored; workers.c: at who serves
  *   verbs.c, edit.c, durable.c   what is done to them by key, and what durable tasks do
  *
  * Locks      each part has one mutex of its own. None is held while user code, the store, the adapter or another part is
@@ -322,6 +322,15 @@ static inline mf_status mfi_commit(mf_client *client, const mf_batch *batch, mf_
  * not known of each). */
 void mfi_control_counts(mf_client *client, unsigned *running, unsigned *stuck, int64_t *newest_ns);
 
+/** One of them, as others are told. */
+typedef struct mfi_call_seen {
+    mf_str   task;          /* the registry's */
+    mf_unit  unit;
+    uint32_t attempt;
+} mfi_call_seen;
+/** Up to max of the calls that run here; *all: how many there are. */
+size_t mfi_control_calls(mf_client *client, mfi_call_seen *out, size_t max, size_t *all);
+
 /* ---- definitions ------------------------------------------------------------------------------------------------- */
 
 /** Tell the store what this process serves, where others may ask it. */
@@ -362,6 +371,8 @@ struct mf_client {
     pthread_mutex_t     serve_lock;
     mf_worker          *worker;         /* L  serve_lock */
     atomic_bool         serves;         /* A  there is one */
+    uint64_t            announced_as;   /* L  serve_lock; 0: not yet. Then it and the next do not change */
+    int64_t             announced_since_ms;
     atomic_bool         closing;
     void              **modules;        /* L  serve_lock: dlopen handles */
     size_t              module_count, module_capacity;

@@ -52,6 +52,12 @@ key_in() { sed -n "s/.*\"$1\":\"\([a-z]*-[a-z0-9]*\)\".*/\1/p" | head -1; }
 lists_and_inspects() {
     local keys=() i swarm chain
     serve
+    until run list --workers --url "$url"; [ -s "$work/out" ]; do :; done      # it tells in the background
+    head -1 "$work/out" | grep -Eq '^WORKER +AGE +TOLD +THREADS +RUNNING +TASKS$' || complain "expected a head"
+    says ":$worker +[0-9a-z]+ +[0-9a-z]+ +2 +0  .*add, .*knock"
+    expect 0 '' 'no worker says that it serves nobody' list --workers --task nobody --url "$url"
+    run list --workers --task knock --json --url "$url"
+    says '"pid":'"$worker"',.*"calls":\[\],"tasks":\['
     for i in 1 2 3 4 5; do keys=("$(got send --json add "{\"a\":$i,\"b\":1}" | key_in key)" "${keys[@]}"); done
 
     run list --url "$url" --limit 2
@@ -100,6 +106,7 @@ lists_and_inspects() {
     says '^attempts +up to 1, without a timeout$'
     says '^result +6$'
     stop_serving
+    expect 0 '' 'no worker says that it serves$' list --workers --url "$url"
 }
 
 case_list_and_inspect_show_what_was_started_in_a_file() { write_flow; in_a_file lists_and_inspects; }
@@ -175,6 +182,7 @@ case_looking_says_what_is_wrong() {
     expect 2 '' '--status: expected pending, .* got "lost"' list --status done,lost
     expect 2 '' '--after: .*expected task-, chain- or swarm-.* got "x"' list --after x
     expect 2 '' '--limit: expected a number from 1 to 1000000, got "0"' list --limit 0
+    expect 2 '' '--workers goes with' list --workers --all
     expect 2 '' 'inspect: expected one KEY, got 0 arguments' inspect
     expect 2 '' '--after: expected the number of a step or item, got "-1"' inspect --after -1 x
     expect 2 '' 'logs: expected one KEY, got 2 arguments' logs a b

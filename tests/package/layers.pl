@@ -25,7 +25,7 @@ my %left = (
 my %public = (
     base => 'base', fork_join => 'pool', pool => 'pool', message => 'codec', fields => 'codec', store => 'store',
     task => 'adapter', adapter => 'adapter', flow => 'flow', flow_data => 'runtime', inspect => 'runtime', control => 'runtime', client => 'runtime',
-    dead => 'runtime', doctor => 'runtime', stats => 'runtime',
+    dead => 'runtime', doctor => 'runtime', stats => 'runtime', workers => 'runtime',
     testing => 'testing', mageflow => 'everything',
 );
 # Libraries that only adapters may know.

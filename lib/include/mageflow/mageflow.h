@@ -19,5 +19,6 @@
 #include <mageflow/pool.h>
 #include <mageflow/stats.h>
 #include <mageflow/task.h>
+#include <mageflow/workers.h>
 
 #endif
