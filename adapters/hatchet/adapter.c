@@ -55,6 +55,8 @@ static int64_t tick(void *user, int64_t now_ns)
     int64_t when = io_tell_tick(h, now_ns);
     next = when < next ? when : next;
     when = io_results_tick(h, now_ns);
+    next = when < next ? when : next;
+    when = io_observe_tick(h, now_ns);
     return when < next ? when : next;
 }
 
@@ -116,10 +118,13 @@ static mf_status replace_thread(mf_adapter *base, void *mark, bool replace)
 static void hatchet_destroy(mf_adapter *base)
 {
     hatchet *h = hatchet_of(base);
+    pthread_mutex_lock(&h->lock);
+    h->closing = true;
+    pthread_mutex_unlock(&h->lock);
     mfi_rpc_destroy(h->rpc, mf_milliseconds(500));
     if (h->pool != NULL)
         (void)mf_pool_destroy(h->pool);
-    (void)mf_pool_destroy(h->telling_flows);
+    hatchet_observers_free(h);
     hatchet_jobs_drop(h);
     hatchet_news_free(h);
     hatchet_tasks_free(h);
@@ -132,7 +137,7 @@ static void hatchet_destroy(mf_adapter *base)
 static const mf_adapter_ops hatchet_ops = {
     .struct_size = sizeof(mf_adapter_ops),
     .name = "hatchet",
-    .capabilities = MF_CAP_RETRIES_CALLS,
+    .capabilities = MF_CAP_RETRIES_CALLS | MF_CAP_OBSERVES,
     .task = hatchet_task_declare,
     .durable_task = refuse_durable,
     .worker = hatchet_worker,
@@ -142,6 +147,8 @@ static const mf_adapter_ops hatchet_ops = {
     .create_framework_tasks = hatchet_create_framework_tasks,
     .publish = hatchet_publish,
     .settle = hatchet_settle,
+    .request_stop = hatchet_request_stop,
+    .observe = hatchet_observe,
     .bind = hatchet_bind,
     .help = hatchet_help,
     .wake_helpers = wake_helpers,

@@ -159,14 +159,29 @@ static void give_up(hatchet *h, const mf_entry *e, const char *type, const mf_er
     hatchet_log(h, MF_LOG_ERROR, "a message for \"%.*s\" cannot be sent: %s", (int)e->spec->name.len, e->spec->name.at, why->text);
     if (!mf_key_is_set(&e->unit.key))
         return;
-    mf_message *error = mf_msg("{s:s, s:T}", "type", type, "text", mf_cstr(why->text));
-    hatchet_end_unit(h, &e->unit, MF_STATUS_FAILED, error);
-    mf_message_unref(error);
+    hatchet_refuse_unit(h, e, type, why->text);
 }
 
 static bool is_refusal(mfi_rpc_code code)
 {
     return code == MFI_RPC_INVALID_ARGUMENT || code == MFI_RPC_NOT_FOUND || code == MFI_RPC_ALREADY_EXISTS;
+}
+
+/* Those that others serve are watched from here on. */
+static mf_status sent(hatchet *h, const parcel *parcels, char *const *runs, size_t n, mf_error *err)
+{
+    const mf_entry *entries[BULK_MAX];
+    char *foreign[BULK_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!parcels[i].entry->spec->foreign)
+            continue;
+        if (runs[i] == NULL || runs[i][0] == '\0' || strlen(runs[i]) >= HATCHET_ID_MAX)
+            return mf_fail(err, MF_E_MALFORMED, "%s: a run without an id", h->what);
+        entries[count] = parcels[i].entry;
+        foreign[count++] = runs[i];
+    }
+    return count > 0 ? hatchet_observe_runs(h, entries, foreign, count, err) : MF_OK;
 }
 
 static mf_status send_alone(hatchet *h, parcel *p, mf_error *err)
@@ -187,6 +202,8 @@ static mf_status send_alone(hatchet *h, parcel *p, mf_error *err)
         give_up(h, p->entry, st == MF_E_TOO_BIG ? "MessageTooBig" : "Refused", &why);
         return MF_OK;
     }
+    if (st == MF_OK)
+        st = sent(h, p, &((HatchetPb__Triggered *)answer)->workflow_run_id, 1, &why);
     if (answer != NULL)
         protobuf_c_message_free_unpacked(answer, NULL);
     return st == MF_OK ? MF_OK : mf_fail(err, st, "%s", why.text);
@@ -216,6 +233,8 @@ static mf_status send_together(hatchet *h, parcel *parcels, size_t n, mf_error *
     const HatchetPb__BulkTriggered *runs = (HatchetPb__BulkTriggered *)answer;
     if (runs->n_workflow_run_ids != n)
         st = mf_fail(err, MF_E_MALFORMED, "%s: BulkTriggerWorkflow: %zu ids for %zu runs", h->what, runs->n_workflow_run_ids, n);
+    else
+        st = sent(h, parcels, runs->workflow_run_ids, n, err);
     protobuf_c_message_free_unpacked(answer, NULL);
     return st;
 }

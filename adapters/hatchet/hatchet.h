@@ -37,6 +37,7 @@
 #include "rpc.h"
 
 #define HATCHET_ID_MAX 64       /* a UUID, and room */
+#define HATCHET_FORGET_MAX 64
 #define HATCHET_SLOTS 1000      /* the engine counts free slots about once a second: a worker gets this many tasks in that time */
 
 typedef struct hatchet hatchet;
@@ -166,7 +167,21 @@ struct hatchet {
 
     char                store_id[HATCHET_ID_MAX];       /* L until it is set; "": not read yet */
     size_t              returning;      /* L  messages of flows that are being handed back */
-    mf_pool            *telling_flows;  /* L  one thread that tells flows what others have done; NULL: not needed yet */
+
+    /* observe.c: tasks of others. */
+    struct hatchet_observed *observed;  /* L  runs that are watched, by their ids */
+    mf_pool            *observers;      /* L  one thread that tells their ends; NULL: not needed yet */
+    char                watcher[40];    /* L until it is set; our name in notes of the store */
+    bool                observe_unasked;        /* L  the stream of results is to be told of some */
+    bool                observe_soon;   /* L  when to ask for one by itself is to be found anew */
+    bool                closing;        /* L  the link is about to go */
+    int64_t             observe_ns;     /* L  when one is asked for by itself */
+    unsigned            asking;         /* L  such questions under way */
+    size_t              ends;           /* L  that wait to be told */
+    bool                in_round;       /* L  notes are looked at just now */
+    int64_t             round_ns;       /* L  when they are the next time */
+    char                forgotten[HATCHET_FORGET_MAX][HATCHET_ID_MAX];      /* the observers' */
+    size_t              forgotten_count;
 
     hatchet_waiter     *waiters;        /* L */
     mfi_rpc_call       *results;        /* O  NULL: none is open */
@@ -230,8 +245,19 @@ mf_status hatchet_store_known(hatchet *h, mf_error *err);
 void      hatchet_hand_back(hatchet_job *job);
 
 /* observe.c */
-/* A unit that others were to run ended; told on a thread of its own, since telling may wait for the store. */
-void      hatchet_end_unit(hatchet *h, const mf_unit *unit, mf_signature_status status, mf_message *value);
+/* The runs that n foreign entries were published as are watched from now on. */
+mf_status hatchet_observe_runs(hatchet *h, const mf_entry *const *entries, char *const *runs, size_t n, mf_error *err);
+mf_status hatchet_observe(mf_adapter *base, const mf_unit *unit, mf_error *err);
+mf_status hatchet_request_stop(mf_adapter *base, const mf_unit *unit);
+/* The unit ends as failed: its message cannot be sent. Does not wait. */
+void      hatchet_refuse_unit(hatchet *h, const mf_entry *e, const char *type, const char *why);
+void      io_observed_result(hatchet *h, const HatchetPb__RunEvent *e);
+/* Whether the stream of results must be told of some; again: it has ended, and a new one is to be
+ * told of all. */
+bool      io_observed_unasked(hatchet *h, bool again);
+void      io_observed_ask(hatchet *h);
+int64_t   io_observe_tick(hatchet *h, int64_t now_ns);
+void      hatchet_observers_free(hatchet *h);
 
 /* framework_tasks.c */
 mf_status hatchet_create_framework_tasks(mf_adapter *base, const mf_task_def *defs, size_t n, mf_error *err);

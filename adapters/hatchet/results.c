@@ -71,6 +71,7 @@ static void on_result(void *user, mf_str message)
             pthread_cond_broadcast(&h->changed);    /* canceled, or too large for a stream: it asks by itself */
     }
     pthread_mutex_unlock(&h->lock);
+    io_observed_result(h, e);
     hatchet_pb__run_event__free_unpacked(e, NULL);
 }
 
@@ -84,6 +85,7 @@ static void results_ended(void *user, const mfi_rpc_end *end)
     for (hatchet_waiter *w = h->waiters; w != NULL; w = w->next)
         w->asked = false;
     pthread_mutex_unlock(&h->lock);
+    wanted = io_observed_unasked(h, true) || wanted;
     if (wanted && end->status != MF_OK && end->status != MF_E_CLOSED)
         hatchet_log(h, MF_LOG_WARN, "the stream of results ended, it is opened again: %s", end->err->text);
     h->results_ns = mfi_now_ns(h->clock) + mfi_retry_next(&h->results_retry, NULL);
@@ -108,6 +110,7 @@ int64_t io_results_tick(hatchet *h, int64_t now)
     for (const hatchet_waiter *w = h->waiters; w != NULL && !wanted; w = w->next)
         wanted = !w->asked && !w->ended;
     pthread_mutex_unlock(&h->lock);
+    wanted = io_observed_unasked(h, false) || wanted;
     if (!wanted)
         return INT64_MAX;
     if (h->results == NULL) {
@@ -122,6 +125,7 @@ int64_t io_results_tick(hatchet *h, int64_t now)
         if (!w->asked && !w->ended)
             ask_for(h, w);
     pthread_mutex_unlock(&h->lock);
+    io_observed_ask(h);
     return INT64_MAX;
 }
 

@@ -80,7 +80,7 @@ int main(int argc, char **argv)
     mf_status st = mf_open(argv[1], NULL, &client, &err);
     if (st == MF_OK)
         st = mf_load(client, argv[2], &err);
-    static const char *const foreign[] = {"py_add", "py_echo", "py_fail", "py_nobody"};
+    static const char *const foreign[] = {"py_add", "py_echo", "py_fail"};
     for (size_t i = 0; st == MF_OK && i < sizeof foreign / sizeof *foreign && (argv[4][0] == 'm' || argv[4][0] == 'p'); i++)
         st = mf_task_foreign(client, MF_TASK_DEF(.name = foreign[i], .timeout = mf_seconds(90)), &err);
     if (st == MF_OK && strcmp(argv[3], "serve") == 0)

@@ -1,11 +1,14 @@
 """Flows through the real engine: flows.py MAGEFLOW TASKS.so CLIENT FLOW [WORD...]"""
+import asyncio
+import contextlib
 import json
 import subprocess
 import sys
 import tempfile
 
-from fleet import run_all
-from ours import TASKS, Worker
+from fleet import PythonWorker, run_all, wait_for
+from hatchet_sdk import EmptyModel
+from ours import TASKS, Worker, lines
 
 FLOW = sys.argv[1]     # the three before it are ours.py's
 del sys.argv[1]
@@ -23,17 +26,55 @@ def flow(engine, url, who, *what, ends_within=150):
     return text if done.returncode != 0 or text.startswith("!") else json.loads(text)
 
 
-def in_chains_and_swarms_each_gets_what_it_should(engine):
+@contextlib.contextmanager
+def store():
+    """The URL of a client whose flows are in a file of this test's."""
     with tempfile.TemporaryDirectory() as folder:
-        url = f"hatchet:?store=sqlite:{folder}/flows.db"
-        with Worker(engine, url=url):
-            assert flow(engine, url, "send", "chain") == {"mageflow_results": {"n": 1, "mageflow_results": {"sum": 14}}}
-            assert flow(engine, url, "send", "swarm", "20") == [{"sum": i + 1} for i in range(20)]
-            assert flow(engine, url, "send", "c_fail") == "! MF_E_TASK_FAILED ValueError: bad, 42"
-            assert repr(flow(engine, url, "send", "exact")) == repr(EXACT)
+        yield f"hatchet:?store=sqlite:{folder}/flows.db"
 
 
-TESTS = [in_chains_and_swarms_each_gets_what_it_should]
+def a_flow_of_ours_is_runs_of_the_engine(engine):
+    with store() as url, Worker(engine, url=url):
+        assert flow(engine, url, "send", "chain") == {"mageflow_results": {"n": 1, "mageflow_results": {"sum": 14}}}
+        assert flow(engine, url, "send", "swarm", "20") == [{"sum": i + 1} for i in range(20)]
+        assert flow(engine, url, "send", "c_fail") == "! MF_E_TASK_FAILED ValueError: bad, 42"
+        assert repr(flow(engine, url, "send", "exact")) == repr(EXACT)
+        names = {name for name, in engine.query("SELECT DISTINCT display_name FROM v1_task")}
+        assert any(name.startswith("mageflow.run_flow") for name in names), names
+
+
+def tasks_of_pythons_stand_in_chains_and_swarms(engine):
+    with store() as url, Worker(engine, url=url), PythonWorker(engine):
+        assert flow(engine, url, "send", "mixed-chain") == {"mageflow_results": {"n": 1, "mageflow_results": {"sum": 14}}}
+        assert flow(engine, url, "send", "mixed-swarm", "20") == [{"sum": i + 1} for i in range(20)]
+        assert flow(engine, url, "send", "py_fail") == "! MF_E_TASK_FAILED ValueError: bad, 42"
+
+
+async def python_starts_and_cancels_a_flow(engine):
+    with store() as url, Worker(engine, url=url), tempfile.NamedTemporaryFile() as file:
+        hatchet = engine.client()
+        run_flow = hatchet.stubs.workflow(name="mageflow.run_flow")
+        steps = [{"task": "c_add", "kwargs": {"b": 2}}, {"task": "c_echo", "kwargs": {"more": True}}]
+        got = await run_flow.aio_run(EmptyModel(flow={"chain": steps}, message={"a": 1}))
+        assert got == {"mageflow.run_flow": {"mageflow_results": {"sum": 3}, "more": True}}, got
+        got = await run_flow.aio_run(EmptyModel(swarm=[{"task": "c_add", "kwargs": {"a": i}} for i in range(5)]))
+        assert got == {"mageflow.run_flow": {"hatchet_results": [{"sum": 10 + i} for i in range(5)]}}, got
+        for document, why in (({"chain": [{"task": "c_fail"}, {"task": "c_echo"}]}, "ValueError: bad, 42"),
+                              ({"chain": [{"task": "c_add"}, {"task": 5}]}, "chain[1].task: expected text, got the integer 5")):
+            try:
+                await run_flow.aio_run(EmptyModel(**document))
+            except Exception as error:      # noqa: B902  (the SDK has several)
+                assert why in str(error), error
+            else:
+                raise AssertionError(f"{document} did not fail")
+        slow = {"task": "c_slow", "kwargs": {"path": file.name, "seconds": 60}}
+        run = await run_flow.aio_run(EmptyModel(chain=[slow, {"task": "c_echo"}]), wait_for_result=False)
+        await asyncio.to_thread(wait_for, lambda: len(lines(file.name)) == 1, what="its begin")
+        await hatchet.runs.aio_cancel(run.workflow_run_id)
+        await asyncio.to_thread(wait_for, lambda: [line.split()[0] for line in lines(file.name)] == ["begin", "stopped"], what="its stop")
+
+
+TESTS = [a_flow_of_ours_is_runs_of_the_engine, tasks_of_pythons_stand_in_chains_and_swarms, python_starts_and_cancels_a_flow]
 
 if __name__ == "__main__":
     sys.exit(run_all(TESTS))
