@@ -20,6 +20,8 @@ typedef struct verb {
     int       (*run)(int argc, const char **argv);   /* argv[0] is "mageflow VERB"; answers the exit code */
 } verb;
 
+extern const verb dead_verb;
+extern const verb doctor_verb;
 extern const verb graph_verb;
 extern const verb cancel_verb, suspend_verb, interrupt_verb, resume_verb, remove_verb;
 extern const verb inspect_verb;

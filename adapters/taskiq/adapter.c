@@ -350,6 +350,10 @@ static const mf_adapter_ops taskiq_ops = {
     .replace_thread = taskiq_replace_thread,
     .thread_mark = taskiq_thread_mark,
     .health = taskiq_health,
+    .dead_page = taskiq_dead_page,
+    .dead_read = taskiq_dead_read,
+    .dead_requeue = taskiq_dead_requeue,
+    .dead_drop = taskiq_dead_drop,
     .destroy = taskiq_destroy,
 };
 

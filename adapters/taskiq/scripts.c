@@ -236,6 +236,23 @@ static const char watch[] =
     "end\n"
     "return {gone, taken}\n";
 
+/* KEYS: dead letters, the queue, the counts of deaths of a list (or the queue again). ARGV: the entry's id, "list" or "stream".
+ * Answers 1: sent; 0: it is not there; -1: it holds nothing to send. What died may die again as often as anything else. */
+static const char requeue[] =
+    "local got = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])\n"
+    "if #got == 0 then return 0 end\n"
+    "local f, data = got[1][2], ''\n"
+    "for i = 1, #f, 2 do if f[i] == 'data' then data = f[i + 1] end end\n"
+    "if data == '' then return -1 end\n"
+    "if ARGV[2] == 'list' then\n"
+    "  redis.call('LPUSH', KEYS[2], data)\n"
+    "  redis.call('HDEL', KEYS[3], redis.sha1hex(data))\n"
+    "else\n"
+    "  redis.call('XADD', KEYS[2], '*', 'data', data)\n"
+    "end\n"
+    "redis.call('XDEL', KEYS[1], ARGV[1])\n"
+    "return 1\n";
+
 const char *const taskiq_script_sources[TASKIQ_SCRIPTS] = {
     [TASKIQ_ACK_STREAM] = ack_stream,
     [TASKIQ_ACK_LIST] = ack_list,
@@ -249,5 +266,6 @@ const char *const taskiq_script_sources[TASKIQ_SCRIPTS] = {
     [TASKIQ_DEATHS] = deaths,
     [TASKIQ_DUE] = due,
     [TASKIQ_LEAVE_STREAM] = leave_stream,
+    [TASKIQ_REQUEUE] = requeue,
     [TASKIQ_WATCH] = watch,
 };

@@ -16,6 +16,7 @@ typedef enum taskiq_script {
     TASKIQ_DUE,             /* what was put off and is due goes to its queue */
     TASKIQ_LEAVE_STREAM,    /* our consumer's name is given up where nothing is pending under it */
     TASKIQ_WATCH,           /* foreign tasks that we look for the ends of stay ours; what the dead looked for becomes ours */
+    TASKIQ_REQUEUE,         /* a dead letter goes back into its queue */
     TASKIQ_SCRIPTS
 } taskiq_script;
 

@@ -11,6 +11,7 @@
  *   workflow.c    sending: by name, and what the runtime publishes
  *   waiters.c     results that somebody here waits for
  *   watch.c       the ends of foreign tasks, for which somebody looks as long as anybody lives
+ *   dead.c        messages that were kept aside: shown, sent again, dropped
  *   context.c, framework_tasks.c
  *   scripts.c     what Redis must do in one step
  *   wire_*.c      bytes and values
@@ -290,6 +291,12 @@ void      taskiq_join(taskiq *t, mf_store *store);     /* what the store commits
 mf_status taskiq_worker(mf_adapter *base, const char *const *names, size_t n, const mf_worker_options *options,
                         mf_worker **out, mf_error *err);
 mf_status taskiq_help(mf_adapter *base, bool (*done)(void *arg), void *arg, int64_t deadline_ns);
+
+/* dead.c */
+mf_status taskiq_dead_page(mf_adapter *base, mf_str after, size_t max, mf_dead_letter *out, size_t *got, mf_error *err);
+mf_status taskiq_dead_read(mf_adapter *base, mf_str key, mf_dead_letter *out, mf_error *err);
+mf_status taskiq_dead_requeue(mf_adapter *base, mf_str key, mf_error *err);
+mf_status taskiq_dead_drop(mf_adapter *base, mf_str key, mf_error *err);
 
 /* context.c */
 void      taskiq_extract_execution_info(mf_adapter *base, const mf_delivery *delivery, mf_execution_info *out);

@@ -72,7 +72,7 @@ static size_t count_letters(mf_client *client, size_t most, mf_error *err, mf_st
     do {
         *st = mf_dead_list(client, after, PAGE, page, &got, err);
         for (size_t i = 0; i < got; i++) {
-            snprintf(after, sizeof after, "%s", page[i].key);
+            memcpy(after, page[i].key, sizeof after);
             mf_dead_letter_release(&page[i]);
         }
         all += got;

@@ -1,0 +1,184 @@
+#!/bin/bash
+# dead_test.sh CASE: one promise of `mageflow dead` and `mageflow doctor`, over files and real redis-servers. Without CASE: the list
+# of cases.
+source "$(dirname "$0")/kit.sh"
+
+url='' worker='' server=''
+trap 'for pid in $worker $server; do kill "$pid" 2> /dev/null; done; wait; rm -rf "$work"' EXIT
+skip() { echo "skipped: $*"; exit 77; }
+
+# ---- where it happens ----------------------------------------------------------------------------------------------------
+
+in_a_file() {
+    "$MAGEFLOW" --help | grep -q 'sqlite:FILE' || skip this build has no SQLite
+    url="local:?store=sqlite:$work/flows.db"
+}
+
+# start_redis OPTION...
+start_redis() {
+    local line=''
+    command -v redis-server > /dev/null && command -v redis-cli > /dev/null || skip no redis-server
+    "$MAGEFLOW" --help | grep -q 'taskiq+unix:$' || skip this build has no bridge to Redis
+    exec 6< <(exec redis-server --port 0 --unixsocket "$work/redis.sock" --dir "$work" "$@" 2>&1)
+    server=$!
+    until [[ $line == *'eady to accept'* ]]; do read -r line <&6 || skip redis-server does not start; done
+    url="taskiq+unix://$work/redis.sock"
+}
+
+in_redis() { start_redis --save '' --appendonly no; }
+rds() { redis-cli -s "$work/redis.sock" "$@"; }
+
+serve() {
+    local line=''
+    exec 7< <(exec "$MAGEFLOW" worker --url "$url" --load "$TASKS" --threads 2 2>&1)
+    worker=$!
+    until [ "$line" = serving ]; do read -r line <&7 || { complain "the worker does not serve: $line"; exit 1; }; done
+}
+
+stop_serving() {
+    kill -TERM "$worker"
+    wait "$worker" || complain "the worker left with exit code $?"
+    worker=''
+}
+
+dead() { run dead --url "$url" "$@"; }
+# The keys of all letters.
+letters() { "$MAGEFLOW" dead --url "$url" list --json | sed -n 's/^{"key":"\([^"]*\)".*/\1/p'; }
+
+# until_letters N: until there are so many, for a minute at most; ctest ends what hangs
+until_letters() {
+    local end=$((SECONDS + 60))
+    until [ "$(letters | wc -l)" = "$1" ] || [ $SECONDS -gt $end ]; do :; done
+    [ "$(letters | wc -l)" = "$1" ] || complain "expected $1 dead letters, got: $(letters | xargs)"
+}
+
+# at_once KEY: two processes requeue it; how many did it is in $sent, what they said in out and err
+at_once() {
+    local one two
+    "$MAGEFLOW" dead --url "$url" requeue "$1" > "$work/one" 2> "$work/err1" & one=$!
+    "$MAGEFLOW" dead --url "$url" requeue "$1" > "$work/two" 2> "$work/err2" & two=$!
+    sent=0
+    wait "$one" && sent=$((sent + 1))
+    wait "$two" && sent=$((sent + 1))
+    cat "$work/one" "$work/two" > "$work/out"
+    cat "$work/err1" "$work/err2" > "$work/err"
+}
+
+# ---- flows ---------------------------------------------------------------------------------------------------------------
+
+# A swarm that nobody closes outlives its time; sent again it runs its item once more, and outlives its time again.
+flow_is_sent_again_once() {
+    local key as
+    printf '%s' '{"flow": {"swarm": [{"task": "echo"}], "closed": false, "ttl": "500ms", "name": "open"}, "message": {"value": 7}}' \
+        > "$work/flow.json"
+    serve
+    run run --url "$url" --load "$TASKS" "$work/flow.json"
+    key=$(cat "$work/out")
+    until_letters 1
+    dead list
+    head -1 "$work/out" | grep -Eq '^KEY +KIND +SINCE +TASK OR QUEUE +REASON$' || complain "expected a head"
+    says "^$key +flow +20[0-9-]+ [0-9:]+ open +Expired$"
+    dead show "$key"
+    says '^message +\{"value":7\}$'
+    says '^flow +\{"swarm":\[\{"task":"echo"\}\],"name":"open","closed":false,"ttl":"500ms"\}$'
+    says '^error +\{"type":"Expired",'
+    dead show --json "$key"
+    says "^\{\"key\":\"$key\",\"kind\":\"flow\",\"name\":\"open\",\"reason\":\"Expired\",\"since\":[0-9.]+,\"requeue\":true,\"error\":"
+    at_once "$key"
+    [ "$sent" = 1 ] || complain "expected that one of two sends it, $sent did"
+    as=$(sed -n "s/^$key requeued as \(swarm-[a-z0-9]*\)\$/\1/p" "$work/out")
+    grep -q "there is no dead letter $key any more: it was requeued as $as" "$work/err" || complain "expected what became of it"
+    until_letters 1
+    [ "$(letters)" = "$as" ] || complain "expected the letter of $as alone"
+    run list --url "$url" --json
+    [ "$(wc -l < "$work/out")" = 2 ] || complain "expected two swarms in all"
+    run inspect --url "$url" "$as"
+    says '1/1 done'
+    expect 0 "$as dropped" '' dead --url "$url" drop "$as"
+    expect 2 '' "there is no dead letter $as any more: it was dropped" dead --url "$url" requeue "$as"
+    expect 0 '' 'there are no dead letters' dead --url "$url" list
+    stop_serving
+}
+
+case_dead_flow_in_a_file_is_sent_again_once() { in_a_file; flow_is_sent_again_once; }
+case_dead_flow_in_redis_is_sent_again_once() { in_redis; flow_is_sent_again_once; }
+
+# ---- messages ------------------------------------------------------------------------------------------------------------
+
+poison_is_shown_and_sent_again_once() {
+    local text binary
+    serve
+    "$1" '{"task_id": "torn"'
+    until_letters 1
+    "$1" "$(printf '\xff\x01nobody reads it')"
+    until_letters 2
+    read -r text binary < <(letters | xargs)
+    dead list
+    says "^$text +message +20[0-9-]+ [0-9:]+ taskiq +"
+    dead show "$text"
+    says '^queue +taskiq$'
+    says '^data +18 bytes$'
+    says '^  \{"task_id": "torn"$'
+    dead show "$binary"
+    says '^  00000000  ff 01 6e 6f 62 6f 64 79 20 72 65 61 64 73 20 69  \|\.\.nobody reads i\|$'
+    dead show --json "$binary"
+    says '"data_base64":"/wFub2JvZHkgcmVhZHMgaXQ="'
+    dead list --limit 1
+    grep -q "there are more: --after $text" "$work/err" || complain "expected that there are more"
+    dead list --json --after "$text"
+    [ "$(wc -l < "$work/out")" = 1 ] || complain "expected the second alone"
+    stop_serving
+    at_once "$text"
+    [ "$sent" = 1 ] || complain "expected that one of two sends it, $sent did"
+    grep -q "there is no dead letter $text, or not any more" "$work/err" || complain "expected that the other one is told"
+    [ "$("$2")" = 1 ] || complain "expected one message in the queue"
+    [ "$(letters)" = "$binary" ] || complain "expected the other letter alone"
+    serve
+    until_letters 2      # it is as unreadable as before
+    stop_serving
+    expect 0 "$binary dropped" '' dead --url "$url" drop "$binary"
+    expect 2 '' "there is no dead letter $binary" dead --url "$url" drop "$binary"
+}
+
+add_entry() { rds XADD taskiq '*' data "$1" > /dev/null; }
+entries() { rds XLEN taskiq; }
+add_item() { rds LPUSH taskiq "$1" > /dev/null; }
+items() { rds LLEN taskiq; }
+
+case_dead_message_of_a_stream_is_shown_and_sent_again_once() { in_redis; poison_is_shown_and_sent_again_once add_entry entries; }
+
+case_dead_message_of_a_list_is_shown_and_sent_again_once() {
+    in_redis
+    url="$url?broker=list"
+    poison_is_shown_and_sent_again_once add_item items
+}
+
+case_dead_entry_without_a_message_can_only_be_dropped() {
+    local key
+    in_redis
+    serve
+    rds XADD taskiq '*' other x > /dev/null
+    until_letters 1
+    key=$(letters)
+    dead list
+    says 'not to be sent: it holds no message'
+    expect 1 '' 'holds no message: there is nothing to send; drop it' dead --url "$url" requeue "$key"
+    expect 0 "$key dropped" '' dead --url "$url" drop "$key"
+    stop_serving
+}
+
+case_dead_says_what_is_wrong() {
+    expect 2 '' 'dead: expected list, show, requeue or drop, got nothing: see mageflow dead --help' dead
+    expect 2 '' 'dead: expected list, show, requeue or drop, got "remove"' dead remove
+    expect 2 '' 'dead show: expected KEY, as `mageflow dead list` shows it, got none' dead show
+    expect 2 '' 'dead list: expected nothing more, got "x"' dead list x
+    expect 2 '' 'keeps flows and their letters in the memory of the process that runs them' dead list
+    in_redis
+    expect 2 '' 'expected the key of a signature, as in task-…, or of a message, as in taskiq@1700000000000-0, got "nonsense"' \
+        dead --url "$url" show nonsense
+    expect 2 '' 'expected one of the queues of the URL, which are taskiq, taskiq:mageflow; name another with \?queue=' \
+        dead --url "$url" drop other@1-0
+    expect 2 '' 'there is no dead letter taskiq@1-0' dead --url "$url" requeue taskiq@1-0
+}
+
+run_case "$@"
