@@ -155,6 +155,7 @@ static const mf_adapter_ops hatchet_ops = {
     .replace_thread = replace_thread,
     .thread_mark = thread_mark,
     .health = hatchet_health,
+    .doctor = hatchet_doctor,
     .destroy = hatchet_destroy,
 };
 

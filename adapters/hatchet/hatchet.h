@@ -286,6 +286,8 @@ int64_t   io_listen_tick(hatchet *h, int64_t now_ns);
 
 /* health.c */
 void      hatchet_health(mf_adapter *base, mf_adapter_health *out);
+/* doctor.c */
+void      hatchet_doctor(mf_adapter *base, mf_finding_fn *tell, void *user);
 void      hatchet_health_link(hatchet *h, bool up, const mf_error *why);
 void      hatchet_health_replaced(hatchet *h, bool replace);
 bool      hatchet_is_deaf(hatchet *h);

@@ -256,5 +256,5 @@ static const mf_store_ops redis_ops = {
     .lease_ms = lease_ms, .renew = mfi_rs_renew, .give_back = mfi_rs_give_back, .outbox = mfi_rs_outbox,
     .expired = mfi_rs_expired, .list = mfi_rs_list, .notes = mfi_rs_notes, .read_note = mfi_rs_read_note,
     .load_counts = mfi_rs_load_counts, .log = mfi_rs_log, .read_log = mfi_rs_read_log, .read_lines = mfi_rs_read_lines,
-    .progress = mfi_rs_progress, .read_progress = mfi_rs_read_progress, .health = health,
+    .progress = mfi_rs_progress, .read_progress = mfi_rs_read_progress, .health = health, .doctor = mfi_rs_doctor,
 };

@@ -7,6 +7,7 @@
  *   store_read.c     records, items, outcomes, lists
  *   store_notes.c    notes, logs, progress
  *   store_watch.c    telling others, and hearing of them
+ *   doctor.c         a look at the server before it hurts
  *   lua/             what runs in the server: each operation is one script, and one round trip
  */
 #ifndef MFI_STORE_IMPL_H
@@ -154,5 +155,6 @@ mf_status mfi_rs_read_lines(mf_store *base, const mf_key *key, uint64_t from, si
                              mf_line *out, size_t *got, mf_error *err);
 mf_status mfi_rs_progress(mf_store *base, const mf_key *key, const mf_message *progress);
 mf_status mfi_rs_read_progress(mf_store *base, const mf_key *key, mf_message **out);
+void      mfi_rs_doctor(mf_store *base, mf_finding_fn *tell, void *user);
 
 #endif

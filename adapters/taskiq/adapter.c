@@ -354,6 +354,7 @@ static const mf_adapter_ops taskiq_ops = {
     .dead_read = taskiq_dead_read,
     .dead_requeue = taskiq_dead_requeue,
     .dead_drop = taskiq_dead_drop,
+    .doctor = taskiq_doctor,
     .destroy = taskiq_destroy,
 };
 

@@ -12,6 +12,7 @@
  *   waiters.c     results that somebody here waits for
  *   watch.c       the ends of foreign tasks, for which somebody looks as long as anybody lives
  *   dead.c        messages that were kept aside: shown, sent again, dropped
+ *   doctor.c      a look at the queues and the results before it hurts
  *   context.c, framework_tasks.c
  *   scripts.c     what Redis must do in one step
  *   wire_*.c      bytes and values
@@ -297,6 +298,9 @@ mf_status taskiq_dead_page(mf_adapter *base, mf_str after, size_t max, mf_dead_l
 mf_status taskiq_dead_read(mf_adapter *base, mf_str key, mf_dead_letter *out, mf_error *err);
 mf_status taskiq_dead_requeue(mf_adapter *base, mf_str key, mf_error *err);
 mf_status taskiq_dead_drop(mf_adapter *base, mf_str key, mf_error *err);
+
+/* doctor.c */
+void      taskiq_doctor(mf_adapter *base, mf_finding_fn *tell, void *user);
 
 /* context.c */
 void      taskiq_extract_execution_info(mf_adapter *base, const mf_delivery *delivery, mf_execution_info *out);

@@ -52,7 +52,7 @@ static void look_at_durability(mf_client *client, struct visit *v)
     const mf_store_ops *store = client->store->ops;
     bool here = mf_client_in_process(client);
     mf_finding f = {.where = store->name, .what = "durability", .expected = "flows outlive the process that started them",
-                    .found = "they do", .advice = ""};
+                    .found = "flows outlive it", .advice = ""};
     if (!store->durable) {
         f.found = "flows end with this process: it keeps them in memory";
         f.level = here ? MF_FINDING_OK : MF_FINDING_WARN;

@@ -181,4 +181,97 @@ case_dead_says_what_is_wrong() {
     expect 2 '' 'there is no dead letter taskiq@1-0' dead --url "$url" requeue taskiq@1-0
 }
 
+# ---- the doctor ----------------------------------------------------------------------------------------------------------
+
+doctor() { run doctor --url "$url" "$@"; }
+# finding LEVEL WHAT FOUND: expressions
+finding() { says "^$1 +$2, [^:]*(:[a-z]+)?: .*$3"; }
+# A result as Python writes it, under a key as taskiq makes it.
+result() { printf "$2" | rds -x SET "$1" > /dev/null; }
+
+case_doctor_finds_what_loses_work_on_a_server() {
+    start_redis --save '' --appendonly no --maxmemory 100mb --maxmemory-policy allkeys-lru
+    doctor
+    [ "$code" = 1 ] || complain "expected exit code 1, got $code"
+    finding error eviction 'allkeys-lru with maxmemory 100 MiB'
+    says '^      do +CONFIG SET maxmemory-policy noeviction'
+    finding warn persistence 'neither AOF nor snapshots: a restart loses everything'
+    finding ok commands 'that the bridge needs are allowed'
+    finding ok commands 'that the store needs are allowed'
+    rds CONFIG SET maxmemory-policy volatile-ttl > /dev/null
+    doctor
+    [ "$code" = 0 ] || complain "expected exit code 0, got $code"
+    finding warn eviction 'volatile-ttl'
+    rds CONFIG SET maxmemory-policy noeviction > /dev/null
+    rds CONFIG SET appendonly yes > /dev/null
+    doctor
+    finding ok eviction 'noeviction'
+    finding ok persistence 'AOF'
+    says '^[0-9]+ ok, 0 warnings, 0 errors$'
+    rds REPLICAOF 127.0.0.1 1 > /dev/null
+    doctor --json
+    [ "$code" = 1 ] || complain "expected exit code 1 for a replica, got $code"
+}
+
+case_doctor_finds_who_else_reads_and_what_clients_cannot() {
+    in_redis
+    rds XGROUP CREATE taskiq taskiq 0 MKSTREAM > /dev/null
+    rds XGROUP CREATE taskiq other 0 > /dev/null
+    rds XADD taskiq '*' data x > /dev/null
+    rds XREADGROUP GROUP other bob COUNT 1 STREAMS taskiq '>' > /dev/null
+    doctor
+    [ "$code" = 0 ] || complain "expected exit code 0 for warnings alone, got $code"
+    finding warn foreign-group 'group "other": consumers 1, idle for [0-9]+ s, messages pending 1$'
+    says '^      do +.*redis-cli XGROUP DESTROY taskiq other$'
+    finding ok results-form 'no result is there'
+    result 0123456789abcdef0123456789abcde1 '\x80\x04\x95\x50\x00\x00\x00\x00\x00\x00\x00}\x94(\x8c\x06is_err\x94\x89'
+    result 0123456789abcdef0123456789abcde2 '\x80\x02}(X\x06\x00\x00\x00is_err\x89'
+    result 0123456789abcdef0123456789abcde3 'something else'
+    url="$url?result_serializer=json"
+    doctor
+    [ "$code" = 1 ] || complain "expected exit code 1, got $code"
+    finding error results-form 'of 2 results that were looked at: 2 pickle$'
+    says '^      do +.*say result_serializer=pickle in the URL'
+    finding warn results-ttl '2 of 2 results that were looked at stay for ever'
+    result 0123456789abcdef0123456789abcde4 '{"is_err": false, "log": null}'
+    doctor --json
+    says '"level":"warn",.*"what":"results-form",.*"found":"of 3 results that were looked at: 1 json, 2 pickle"'
+    [ "$(wc -l < "$work/out")" = "$(grep -c '^{"level":"[a-z]*","where":"[^"]*","what":"[a-z-]*","expected":".*","found":".*","advice":".*"}$' \
+        "$work/out")" ] || complain "expected one object a line"
+}
+
+case_doctor_finds_what_a_user_may_not_and_a_queue_of_another_kind() {
+    in_redis
+    rds ACL SETUSER weak on '>p' '~*' +@all -xadd '-xinfo|groups' -hset > /dev/null
+    rds LPUSH taskiq x > /dev/null
+    url="taskiq+unix://weak:p@$work/redis.sock"
+    doctor
+    [ "$code" = 1 ] || complain "expected exit code 1, got $code"
+    finding error commands 'the bridge needs them: XADD, XINFO GROUPS$'
+    finding error commands 'the store needs them: HSET, XADD$'
+    finding error queue 'a list$'
+    ! grep -q ':p@' "$work/out" || complain "a password is shown"
+}
+
+case_doctor_looks_at_a_file_and_says_what_cannot_be_opened() {
+    in_a_file
+    expect 2 '' 'doctor: expected no arguments, got "x"' doctor x
+    expect 2 '' 'unknown scheme "nosuch"' doctor --url nosuch:
+    doctor
+    [ "$code" = 1 ] || complain "expected exit code 1, got $code"
+    finding error open 'No such file'
+    run run --url "$url" --load "$TASKS" --wait - <<< '{"task": "echo"}'
+    doctor
+    [ "$code" = 0 ] || complain "expected exit code 0, got $code"
+    finding ok journal 'journal_mode wal'
+    finding ok schema 'schema version [0-9]+'
+    finding ok integrity 'ok'
+    finding ok write 'it can'
+    finding ok space '[0-9]+ MiB free'
+    printf 'no database' > "$work/flows.db"
+    doctor --json
+    [ "$code" = 1 ] || complain "expected exit code 1, got $code"
+    says '^\{"level":"error","where":"the URL","what":"open",'
+}
+
 run_case "$@"

@@ -161,6 +161,7 @@ static const mf_store_ops sqlite_ops = {
     .read_lines = mfi_sqlite_read_lines,
     .progress = mfi_sqlite_progress,
     .read_progress = mfi_sqlite_read_progress,
+    .doctor = mfi_sqlite_doctor,
 };
 
 static struct mfi_sqlite *create(const char *path, const mf_allocator *allocator, const mf_clock *clock)

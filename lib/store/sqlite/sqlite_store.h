@@ -7,6 +7,7 @@
 *    calls.c       specs where they are called
  *    queue.c       messages that wait             claim.c    take, claim, give back     notes.c    notes, logs, progress
  *    read.c        what needs no transaction of the writer's
+ *    doctor.c      a look at the file and its disk before it hurts
  *    owner.c       which processes live           watch.c    telling others, and hearing of them
  *
  * One connection writes. An operation that writes is handed to it with those of other threads, in one transaction (group.c);
@@ -235,6 +236,7 @@ mf_status mfi_sqlite_read_lines(mf_store *base, const mf_key *key, uint64_t from
                                  mf_line *out, size_t *got, mf_error *err);
 mf_status mfi_sqlite_progress(mf_store *base, const mf_key *key, const mf_message *progress);
 mf_status mfi_sqlite_read_progress(mf_store *base, const mf_key *key, mf_message **out);
+void      mfi_sqlite_doctor(mf_store *base, mf_finding_fn *tell, void *user);
 
 /** A connection that nobody else uses until it is given back; with a transaction where several rows belong together. */
 mf_status mfi_sq_reader_borrow(struct mfi_sqlite *s, bool transaction, struct mfi_sq_db **out, mf_error *err);
