@@ -24,8 +24,8 @@ static const struct usage usage = {
              "Exit codes: 0 done, 1 it cannot be sent again or the store cannot be reached, 2 wrong usage, which is also a key that\n"
              "is not there.\n"
              "\n"
-             "  mageflow dead --url taskiq+redis://HOST list\n"
-             "  mageflow dead --url taskiq+redis://HOST show taskiq@1700000000000-0\n"
+             "  mageflow dead --url URL list\n"
+             "  mageflow dead --url URL show QUEUE@1700000000000-0\n"
              "  mageflow dead --url 'local:?store=sqlite:jobs.db' requeue chain-6yq5a3vhrz2k7mfw4pxtjd1ce\n",
 };
 

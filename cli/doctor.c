@@ -14,7 +14,7 @@ static const struct usage usage = {
              "and what to do about it. With --json each is an object: level, where, what, expected, found, advice.\n"
              "Exit codes: 0 ok or warnings alone, 1 there is an error, 2 wrong usage.\n"
              "\n"
-             "  mageflow doctor --url taskiq+redis://HOST\n"
+             "  mageflow doctor --url URL\n"
              "  mageflow doctor --url 'local:?store=sqlite:jobs.db' --json\n",
 };
 
