@@ -25,6 +25,7 @@ struct mfi_call {
     struct mf_client   *client;                        /* the runtime's; this layer only hands it on */
     const mf_delivery  *delivery;
     _Atomic uint32_t    stop;                          /* A  bits above; the word that mf_context_sleep waits on */
+    atomic_int          stop_fd;                       /* A  the eventfd that tells of it, plus one; 0: nobody asked for one */
     char                error_type[MFI_ERROR_TYPE_MAX];/* O  set by the task: mf_task_fail */
     char               *error_text;                    /* O  MFI_ERROR_TEXT_LIMIT + 1 bytes, or NULL */
 };

@@ -6,6 +6,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "futex.h"
@@ -28,10 +30,40 @@ const mf_message *mf_context_error(const mf_context *ctx)
 
 /* ---- stop ------------------------------------------------------------------------------------------------------ */
 
+static void tell_fd(int stop_fd)
+{
+    uint64_t one = 1;
+    ssize_t written = write(stop_fd - 1, &one, sizeof one);
+    (void)written;      /* it can only be full, and is readable then */
+}
+
+/* Each side stores one word and then loads the other's, so seq_cst: else both could find the old one, and the descriptor
+ * would never tell. */
 void mfi_call_stop(mfi_call *call, unsigned bits)
 {
-    atomic_fetch_or_explicit(&call->stop, bits, memory_order_release);
+    atomic_fetch_or_explicit(&call->stop, bits, memory_order_seq_cst);
     mfi_futex_wake(&call->stop, UINT32_MAX);
+    int fd = atomic_load_explicit(&call->stop_fd, memory_order_seq_cst);
+    if (fd != 0)
+        tell_fd(fd);
+}
+
+int mf_context_stop_fd(mf_context *ctx)
+{
+    mfi_call *call = ctx->call;
+    int known = atomic_load_explicit(&call->stop_fd, memory_order_acquire);
+    if (known != 0)
+        return known - 1;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return -1;
+    if (!atomic_compare_exchange_strong_explicit(&call->stop_fd, &known, fd + 1, memory_order_seq_cst, memory_order_acquire)) {
+        close(fd);      /* another thread of the task was first */
+        return known - 1;
+    }
+    if (atomic_load_explicit(&call->stop, memory_order_seq_cst) != 0)
+        tell_fd(fd + 1);
+    return fd;
 }
 
 bool mf_context_stop_requested(const mf_context *ctx)
@@ -107,4 +139,7 @@ void mfi_call_fini(mfi_call *call)
 {
     mfi_release(call->allocator, call->error_text, MFI_ERROR_TEXT_LIMIT + 1);
     call->error_text = NULL;
+    int fd = atomic_load_explicit(&call->stop_fd, memory_order_relaxed);
+    if (fd != 0)
+        close(fd - 1);
 }

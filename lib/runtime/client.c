@@ -66,6 +66,8 @@ static void take_options(mf_client *client, const mf_options *options)
     client->log = o.log;
     client->log_user = o.log_user;
     client->log_event = o.log_event;
+    client->call = o.call;
+    client->call_user = o.call_user;
     client->threads = o.threads;
     client->fast_path = !o.no_fast_path;
     take_ttl(client, MF_KIND_TASK, &o.task_ttl);

@@ -351,6 +351,8 @@ struct mf_client {
     mf_log_fn          *log;
     void               *log_user;
     mf_log_event_fn    *log_event;
+    mf_call_fn         *call;           /* NULL: def.run is called */
+    void               *call_user;
     mf_limits           limits;
     unsigned            threads;
     bool                fast_path;

@@ -208,7 +208,10 @@ static struct result call_task(mf_client *client, mfi_task *task, mfi_running *r
         bool measured = atomic_load_explicit(&client->stats.measures, memory_order_relaxed);
         int64_t began_ns = measured ? mfi_now_ns(client->clock) : 0;
         atomic_store_explicit(&running->began_ns, began_ns, memory_order_relaxed);
-        r.st = task->def.run(&running->call.ctx, in, &r.value, task->def.user);
+        if (client->call != NULL && task->kind != MFI_TASK_OWN)
+            r.st = client->call(&running->call.ctx, &task->def, in, &r.value, client->call_user);
+        else
+            r.st = task->def.run(&running->call.ctx, in, &r.value, task->def.user);
         if (measured)
             mfi_stats_duration(task, mfi_now_ns(client->clock) - began_ns);
     }

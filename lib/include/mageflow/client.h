@@ -39,6 +39,10 @@ typedef struct mf_log_event {
 /** As mf_log_fn, and under the same conditions. */
 typedef void mf_log_event_fn(void *user, const mf_log_event *event);
 
+/** Calls a task in place of def->run, which is its function: in another process, between two measurements, or not at all. What
+ * holds for a task function holds for it, and ctx, in and out are those of the call; user is the options' call_user. */
+typedef mf_status mf_call_fn(mf_context *ctx, const mf_task_def *def, const mf_message *in, mf_message **out, void *user);
+
 typedef struct mf_options {
     size_t              struct_size;
     const mf_allocator *allocator;      /* NULL: malloc and friends */
@@ -54,6 +58,8 @@ typedef struct mf_options {
     mf_log_event_fn    *log_event;      /* what the log tells of tasks, and why something failed, comes here, with log_user, and
                                          * the rest to log; NULL: all of it to log, as lines that say the same */
     bool                existing;       /* a file of flows that a URL names must be there: it is not made (MF_E_NOT_FOUND) */
+    mf_call_fn         *call;           /* calls the tasks that are declared here; NULL: their functions are called */
+    void               *call_user;
 } mf_options;
 #define MF_OPTIONS(...) (&(const mf_options){ .struct_size = sizeof(mf_options), __VA_ARGS__ })
 

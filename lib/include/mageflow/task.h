@@ -107,6 +107,10 @@ mf_status mf_context_progress(mf_context *ctx, const mf_message *progress);
 /** True once the task should end soon: canceled, out of time, or the worker is closing. Cheap: poll it. */
 bool mf_context_stop_requested(const mf_context *ctx);
 
+/** The same for a task that waits in poll: a descriptor that is readable from then on. It is the context's and ends with the
+ * call; do not read from it. Negative: none could be made. */
+int mf_context_stop_fd(mf_context *ctx);
+
 /** Wait; MF_OK when the time is over, MF_E_CANCELED as soon as stop is requested. */
 mf_status mf_context_sleep(mf_context *ctx, mf_duration span);
 
