@@ -16,7 +16,7 @@ enum exit_code {
 /** One verb: a file of its own, and one row in main.c. */
 typedef struct verb {
     const char *name;
-    const char *summary;                          /* its line in `mageflow --help` */
+    const char *summary;                          /* its line in `mageflow --help`; NULL: it is not for people */
     int       (*run)(int argc, const char **argv);   /* argv[0] is "mageflow VERB"; answers the exit code */
 } verb;
 
@@ -29,6 +29,7 @@ extern const verb list_verb;
 extern const verb logs_verb;
 extern const verb run_verb;
 extern const verb send_verb;
+extern const verb task_process_verb;
 extern const verb version_verb;
 extern const verb worker_verb;
 

@@ -20,25 +20,32 @@ static int64_t now_ns(void)
 /* ---- the client --------------------------------------------------------------------------------------------------- */
 
 /* A bare name is a file here, as everywhere on a command line, and not one of the system's libraries. */
+mf_status module_path(mf_str file, char *path, size_t size, mf_error *err)
+{
+    bool bare = file.len == 0 || memchr(file.at, '/', file.len) == NULL;
+    int len = snprintf(path, size, "%s%.*s", bare ? "./" : "", (int)file.len, file.at);
+    return len >= 0 && (size_t)len < size ? MF_OK : mf_fail(err, MF_E_TOO_BIG, "the name of the file has more than %zu bytes", size - 1);
+}
+
 static int load_module(mf_client *client, const char *file)
 {
     char path[4096];
     mf_error err;
-    int len = snprintf(path, sizeof path, "%s%s", strchr(file, '/') == NULL ? "./" : "", file);
-    if (len < 0 || (size_t)len >= sizeof path)
-        complain("--load: the name of the file has more than %zu bytes", sizeof path - 1);
-    else if (mf_load(client, path, &err) != MF_OK)
-        complain("--load %s: %s", file, err.text);
-    else
+    mf_status st = module_path(mf_cstr(file), path, sizeof path, &err);
+    if (st == MF_OK)
+        st = mf_load(client, path, &err);
+    if (st == MF_OK)
         return EXIT_DONE;
+    complain("--load %s: %s", file, err.text);
     return EXIT_USAGE;
 }
 
-static int open_client(const struct options *options, bool existing, mf_client **out)
+static int open_client(const struct options *options, mf_options with, mf_client **out)
 {
     mf_error err;
     mf_client *client;
-    mf_options with = {.struct_size = sizeof with, .threads = options->threads, .existing = existing};
+    with.struct_size = sizeof with;
+    with.threads = options->threads;
     log_of_client(&with);
     mf_status st = mf_open(options->url, &with, &client, &err);
     if (st != MF_OK) {
@@ -59,12 +66,17 @@ static int open_client(const struct options *options, bool existing, mf_client *
 
 int client_open(const struct options *options, mf_client **out)
 {
-    return open_client(options, false, out);
+    return open_client(options, (mf_options){.existing = false}, out);
+}
+
+int client_open_calling(const struct options *options, mf_call_fn *call, void *user, mf_client **out)
+{
+    return open_client(options, (mf_options){.call = call, .call_user = user}, out);
 }
 
 int client_open_existing(const struct options *options, mf_client **out)
 {
-    return open_client(options, true, out);
+    return open_client(options, (mf_options){.existing = true}, out);
 }
 
 /* ---- what is printed ---------------------------------------------------------------------------------------------- */

@@ -26,6 +26,11 @@ struct call {
 /** Open the client that the options name, and load the modules. Answers the exit code, EXIT_DONE for success; a failure is
  * told on standard error. *out is set on success only, and the caller's to destroy. */
 int client_open(const struct options *options, mf_client **out);
+/** The same, and tasks are called by `call` (NULL: they call themselves), with user. */
+int client_open_calling(const struct options *options, mf_call_fn *call, void *user, mf_client **out);
+
+/** The path of a module as --load names it. MF_E_TOO_BIG. */
+MF_NODISCARD mf_status module_path(mf_str file, char *path, size_t size, mf_error *err);
 
 /** The same for who looks at what is there: a file of flows must be there already. */
 int client_open_existing(const struct options *options, mf_client **out);

@@ -160,6 +160,7 @@ static void write_line(void *user, mf_log_level level, mf_str line)
     write_event(user, &(mf_log_event){.struct_size = sizeof(mf_log_event), .level = level, .message = line});
 }
 
+static void say(mf_log_level level, const char *fmt, va_list args) MF_PRINTF(2, 0);
 static void say(mf_log_level level, const char *fmt, va_list args)
 {
     char line[LINE_MAX_BYTES / 2];

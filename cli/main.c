@@ -6,6 +6,7 @@
 static const verb *const verbs[] = {
     &send_verb, &run_verb, &list_verb, &inspect_verb, &logs_verb, &graph_verb, &cancel_verb, &suspend_verb, &interrupt_verb,
     &resume_verb, &remove_verb, &dead_verb, &doctor_verb, &version_verb, &worker_verb,
+    &task_process_verb,
 };
 static const size_t verb_count = sizeof verbs / sizeof verbs[0];
 
@@ -35,7 +36,8 @@ static void print_help(FILE *to)
                 "Send tasks and flows to worker threads of this process or to a task manager.\n\n"
                 "Verbs:\n");
     for (size_t i = 0; i < verb_count; i++)
-        fprintf(to, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+        if (verbs[i]->summary != NULL)
+            fprintf(to, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
     fprintf(to, "\nOptions:\n"
                 "  --help       this text; `mageflow VERB --help` tells about one verb\n"
                 "  --version    the same as `mageflow version`\n"
@@ -55,7 +57,8 @@ static int unknown(const char *what, const char *name)
     char known[256] = "";
     size_t len = 0;
     for (size_t i = 0; i < verb_count && len < sizeof known; i++)
-        len += (size_t)snprintf(known + len, sizeof known - len, "%s%s", i == 0 ? "" : ", ", verbs[i]->name);
+        if (verbs[i]->summary != NULL)
+            len += (size_t)snprintf(known + len, sizeof known - len, "%s%s", i == 0 ? "" : ", ", verbs[i]->name);
     complain("unknown %s \"%s\"; the verbs are %s: see mageflow --help", what, name, known);
     return EXIT_USAGE;
 }

@@ -15,7 +15,7 @@
 
 /* What popt writes into, before it is checked. */
 struct raw {
-    char *url, *threads, *slots, *timeout, *message, *format, *health, *log, *limit, *after, *status, *task;
+    char *url, *threads, *slots, *timeout, *message, *format, *health, *log, *isolation, *limit, *after, *status, *task;
     char **modules;
     int   json, no_wait, wait, all, follow, workers, help;
 };
@@ -40,6 +40,9 @@ static void make_rows(struct raw *raw, unsigned takes, struct poptOption rows[RO
         {OPTION_SLOTS, {"slots", 's', POPT_ARG_STRING, &raw->slots, 0, "tasks held at once; default four a thread", "N"}},
         {OPTION_HEALTH, {"health", 'H', POPT_ARG_STRING, &raw->health, 0,
                          "answer GET /health and /metrics (Prometheus) on this port of 127.0.0.1; 0: any free one", "PORT"}},
+        {OPTION_ISOLATION, {"isolation", 0, POPT_ARG_STRING, &raw->isolation, 0,
+                            "process: each attempt of a task in a child process, whose crash fails that attempt alone; thread: in "
+                            "this process (the default)", "WHERE"}},
         {OPTION_LOG, {"log", 0, POPT_ARG_STRING, &raw->log, 0,
                       "what it says of itself on standard error: text (the default) or json, one object a line", "FORM"}},
         {OPTION_TIMEOUT, {"timeout", 'T', POPT_ARG_STRING, &raw->timeout, 0,
@@ -79,6 +82,7 @@ static void raw_fini(struct raw *raw)
     free(raw->health);
     free(raw->log);
     free(raw->limit);
+    free(raw->isolation);
 }
 
 static mf_status read_number(const char *text, const char *option, unsigned most, unsigned *out)
@@ -110,12 +114,13 @@ static mf_status read_port(const char *text, struct options *out)
     return MF_OK;
 }
 
-static mf_status read_log(const char *text, bool *json)
+/* One of two words: the usual one, which is what no word means, or the other. */
+static mf_status read_choice(const char *text, const char *option, const char *usual, const char *other, bool *is_other)
 {
-    *json = text != NULL && strcmp(text, "json") == 0;
-    if (text == NULL || *json || strcmp(text, "text") == 0)
+    *is_other = text != NULL && strcmp(text, other) == 0;
+    if (text == NULL || *is_other || strcmp(text, usual) == 0)
         return MF_OK;
-    complain("--log: expected text or json, got \"%s\"", text);
+    complain("--%s: expected %s or %s, got \"%s\"", option, usual, other, text);
     return MF_E_INVALID;
 }
 
@@ -177,7 +182,9 @@ static mf_status take(poptContext con, const char *name, const struct raw *raw, 
     if (st == MF_OK)
         st = read_port(raw->health, out);
     if (st == MF_OK)
-        st = read_log(raw->log, &out->log_json);
+        st = read_choice(raw->log, "log", "text", "json", &out->log_json);
+    if (st == MF_OK)
+        st = read_choice(raw->isolation, "isolation", "thread", "process", &out->isolated);
     if (st == MF_OK)
         st = read_timeout(raw->timeout, &out->timeout);
     if (st == MF_OK)

@@ -13,6 +13,7 @@ struct options {
     bool         health;       /* a port was given: */
     unsigned     health_port;  /* 0: any that is free */
     bool         log_json;     /* --log json */
+    bool         isolated;     /* --isolation process */
     bool         json;
     bool         no_wait;
     bool         wait;
@@ -50,6 +51,7 @@ enum {
     OPTION_LOAD = 1 << 21,
     OPTION_WORKERS = 1 << 22,
     OPTION_JSON_SHOWN = 1 << 20,       /* --json of the verbs that show what is there */
+    OPTION_ISOLATION = 1 << 23,
     OPTIONS_OF_CALLS = OPTION_LOAD | OPTION_THREADS | OPTION_TIMEOUT | OPTION_JSON
 };
 

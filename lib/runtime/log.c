@@ -11,6 +11,7 @@ struct line {
     size_t len;
 };
 
+static void addv(struct line *line, const char *fmt, va_list args) MF_PRINTF(2, 0);
 static void addv(struct line *line, const char *fmt, va_list args)
 {
     size_t room = sizeof line->at - line->len;

@@ -18,11 +18,12 @@ PATIENCE = 60
 class Worker:
     """A worker on a file, which other processes can send to."""
 
-    def __init__(self, folder, *options, url=None, **environment):
+    def __init__(self, folder, *options, url=None, start_new_session=False, **environment):
         self.url = url or f"local:?store=sqlite:{folder}/flows.db"
         self.process = subprocess.Popen(
             [MAGEFLOW, "worker", "--url", self.url, "--load", TASKS, "--threads", "2", *options],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="surrogateescape", env={**os.environ, **environment})
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="surrogateescape",
+            start_new_session=start_new_session, env={**os.environ, **environment})
         self.base = None
         for line in self.process.stdout:
             if line.startswith("health: "):
@@ -42,6 +43,14 @@ class Worker:
         # Without the module the sender serves nothing: the worker told the store what the tasks take.
         return subprocess.run([MAGEFLOW, "send", "--url", self.url, *options, task, json.dumps(message)], capture_output=True,
                               text=True, timeout=PATIENCE)
+
+    def send_from_file(self, folder, task, message):
+        """For a message that is too long for an argument."""
+        with open(f"{folder}/message.json", "w", encoding="utf-8") as file:
+            json.dump(message, file)
+        with open(f"{folder}/message.json", encoding="utf-8") as file:
+            return subprocess.run([MAGEFLOW, "send", "--url", self.url, task, "-"], stdin=file, capture_output=True, text=True,
+                                  timeout=PATIENCE)
 
     def stop(self, code=0):
         self.process.send_signal(signal.SIGTERM)
