@@ -214,7 +214,7 @@ FLOW_TEST(flow_ttl, what_has_ended_is_forgotten_after_its_time)
 
 FLOW_TEST(flow_ttl, what_is_suspended_does_not_expire)
 {
-    mf_signature *chain = mf_ttl(CHAIN(f, sign(f, "gate", NULL), sign(f, "note", NULL)), mf_milliseconds(100), 0, &f->err);
+    mf_signature *chain = mf_ttl(CHAIN(f, sign(f, "gate", NULL), sign(f, "note", NULL)), mf_minutes(2), 0, &f->err);
     mf_key key = mf_signature_key(chain);
     mf_run *run = start(f, chain, NULL);
     wait_calls(f, "gate", 1);
