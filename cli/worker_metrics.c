@@ -128,6 +128,39 @@ static void link_numbers(FILE *to, const mf_health *h)
     }
 }
 
+/* ---- queues -------------------------------------------------------------------------------------------------------- */
+
+/* As the task manager tells them; nothing where it does not answer, or has no queues. */
+static void queue_numbers(FILE *to, struct worker *worker)
+{
+    mf_queue_numbers queues[16];
+    size_t count = 0;
+    if (mf_queues_read(worker->client, queues, sizeof queues / sizeof queues[0], &count, NULL) != MF_OK || count == 0)
+        return;
+    count = count < sizeof queues / sizeof queues[0] ? count : sizeof queues / sizeof queues[0];
+    const struct {
+        const char *name, *help;
+        size_t      at;
+    } rows[] = {
+        {"mageflow_queue_waiting", "Messages that no worker has taken yet.", offsetof(mf_queue_numbers, waiting)},
+        {"mageflow_queue_held", "Messages taken by a worker, and not ended.", offsetof(mf_queue_numbers, held)},
+        {"mageflow_queue_delayed", "Messages that are not due yet.", offsetof(mf_queue_numbers, delayed)},
+        {"mageflow_queue_dead", "Dead letters.", offsetof(mf_queue_numbers, dead)},
+    };
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        head(to, rows[r].name, "gauge", rows[r].help);
+        for (size_t i = 0; i < count; i++) {
+            int64_t value;
+            memcpy(&value, (const char *)&queues[i] + rows[r].at, sizeof value);
+            if (value < 0)
+                continue;
+            fprintf(to, "%s{queue=\"", rows[r].name);
+            label(to, mf_cstr(queues[i].name));
+            fprintf(to, "\"} %" PRId64 "\n", value);
+        }
+    }
+}
+
 /* ---- the process --------------------------------------------------------------------------------------------------- */
 
 static void process_numbers(FILE *to, const struct worker *worker)
@@ -182,5 +215,6 @@ void worker_metrics(struct worker *worker, FILE *to)
     head(to, "mageflow_task_duration_seconds", "histogram", "Time inside the task's function.");
     each_task(worker, to, show_durations);
     link_numbers(to, &h);
+    queue_numbers(to, worker);
     process_numbers(to, worker);
 }

@@ -6,7 +6,8 @@
  * Each commit moves a counter in the server, and its answer says how far. One that others may wait for (a status changed,
  * a message became due) also writes into a stream of one entry. A thread, begun with the first watcher who asks for it, waits
  * for that on the link's second connection; then, and every s->poll in any case, it looks at the counter: if it moved beyond
- * what our own commits were told, somebody else's did it. Results of a swarm's items wake nobody. */
+ * what our own commits were told, somebody else's did it. While nothing moves the looks become rarer, down to one in
+ * QUIET_MOST times that: what begins anything writes into the stream. Results of a swarm's items wake nobody. */
 #include "store_impl.h"
 
 #include <errno.h>
@@ -14,6 +15,8 @@
 #include <time.h>
 
 #include "clock.h"
+
+#define QUIET_MOST 8
 
 struct mfi_rs_watcher {
     struct mfi_rs_watcher *next;
@@ -103,17 +106,19 @@ static void find_last(struct mfi_rs *s, char last[48])
     mfi_redis_replies_destroy(r);
 }
 
-/* Until something is written there, or the poll's time is over. False: it cannot be waited for (no permission, no connection). */
-static bool wait_for_news(struct mfi_rs *s, char last[48])
+/* Until something is written there (*news), or that time is over. False: it cannot be waited for (no permission, no
+ * connection). */
+static bool wait_for_news(struct mfi_rs *s, mf_duration time, char last[48], bool *news)
 {
     char block[24];
     mfi_redis_request *rq = mfi_redis_request_create(s->link);
     mfi_redis_replies *r = NULL;
     mfi_redis_add(rq, MF_STR_LIT("XREAD"), MF_STR_LIT("BLOCK"),
-                  mf_str_of(block, (size_t)snprintf(block, sizeof block, "%lld", (long long)(s->poll / 1000000))),
+                  mf_str_of(block, (size_t)snprintf(block, sizeof block, "%lld", (long long)(time / 1000000))),
                   MF_STR_LIT("STREAMS"), MF_STR_LIT(MFI_RS_WAKE), mf_cstr(last));
-    mf_status st = mfi_redis_call(s->link, rq, MFI_REDIS_HOW(.within = MF_FOREVER, .blocking = true, .blocks = s->poll), &r, NULL);
-    if (st == MF_OK && r->at[0].type == MFI_REDIS_ARRAY && r->at[0].count == 1 && r->at[0].items[0].count == 2) {
+    mf_status st = mfi_redis_call(s->link, rq, MFI_REDIS_HOW(.within = MF_FOREVER, .blocking = true, .blocks = time), &r, NULL);
+    *news = st == MF_OK && r->at[0].type == MFI_REDIS_ARRAY && r->at[0].count == 1 && r->at[0].items[0].count == 2;
+    if (*news) {
         const mfi_redis_reply *entries = &r->at[0].items[0].items[1];
         if (entries->count > 0 && entries->items[entries->count - 1].count == 2)
             snprintf(last, 48, "%s", entries->items[entries->count - 1].items[0].text.at);
@@ -135,16 +140,21 @@ static void *listen(void *arg)
 {
     struct mfi_rs *s = arg;
     char last[48];
+    mf_duration time = s->poll;
     find_last(s, last);
     pthread_mutex_lock(&s->watch_lock);
     while (!s->closing) {       /* the first look is for what came before the stream was looked at */
         pthread_mutex_unlock(&s->watch_lock);
-        if (moved(s))
+        bool news = false, others = moved(s);
+        if (others)
             mfi_rs_tell(s, &(struct mfi_rs_news){.delayed_ms = INT64_MAX, .elsewhere = true});
-        bool waited = wait_for_news(s, last);
+        time = others ? s->poll : time < QUIET_MOST * s->poll ? 2 * time : time;
+        bool waited = wait_for_news(s, time, last, &news);
         pthread_mutex_lock(&s->watch_lock);
-        /* A short rest, so that many commits of others are one piece of news. */
-        pause_for(s, mf_milliseconds(waited ? MFI_RS_REST_MS : MFI_RS_POLL_MS));
+        if (!waited)
+            time = s->poll;
+        if (!waited || news)    /* a short rest, so that many commits of others are one piece of news */
+            pause_for(s, mf_milliseconds(waited ? MFI_RS_REST_MS : MFI_RS_POLL_MS));
     }
     s->listened = true;
     pthread_cond_broadcast(&s->watch_idle);

@@ -356,6 +356,7 @@ static const mf_adapter_ops taskiq_ops = {
     .dead_drop = taskiq_dead_drop,
     .doctor = taskiq_doctor,
     .destroy = taskiq_destroy,
+    .queues = taskiq_queues,
 };
 
 static void sync_init(taskiq *t)

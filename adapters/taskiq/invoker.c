@@ -165,7 +165,7 @@ static void dead_letter(taskiq_job *job, const char *type, const char *reason)
 
 static bool refuse_by_labels(taskiq_job *job)
 {
-    static const char *const ack_types[] = {"when_received", "when_executed", "when_saved", "manual"};
+    static const char *const ack_types[] = {"when_received", "when_executed", "when_saved"};
     mf_str word;
     mf_value label = taskiq_label_value(&job->message, MF_STR_LIT("ack_type"));
     if (label.at == NULL || mf_value_type(label) == MF_TYPE_NIL)
@@ -177,7 +177,11 @@ static bool refuse_by_labels(taskiq_job *job)
                     taskiq_acknowledge_now(job);
                 return false;
             }
-    taskiq_fail_job(job, "ValueError", "the label ack_type is none of when_received, when_executed, when_saved, manual");
+    if (mf_value_str(label, &word) == MF_OK && mf_str_eq(word, MF_STR_LIT("manual")))
+        taskiq_fail_job(job, "ValueError", "the label ack_type is manual, and a task in C cannot acknowledge by hand: when_saved "
+                        "does it with the result, or leave this task to Python's workers");
+    else
+        taskiq_fail_job(job, "ValueError", "the label ack_type is none of when_received, when_executed, when_saved");
     return true;
 }
 
@@ -231,6 +235,12 @@ static bool prepare(taskiq_job *job)
 {
     taskiq *t = job->owner;
     mf_error err = {0};
+    if (job->is_note && !job->has_data) {
+        taskiq_due_at(t, 0);
+        job->action = TASKIQ_ACK;
+        taskiq_settle_job(job);
+        return false;
+    }
     if (!job->has_data) {
         dead_letter(job, "MalformedMessage", "an entry without the field \"data\"");
         return false;

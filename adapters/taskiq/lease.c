@@ -2,7 +2,9 @@
  *
  * Three timers on the I/O thread: every third of a lease the entries we hold are renewed, by a script that takes nothing
  * back that is not ours any more (what it names is asked to stop); every half of it we look for entries whose holder has not
- * renewed them; and once a second, or when we know better, at what was put off.
+ * renewed them; and when something that was put off is due, we hand it out. When that is the look itself answers; a worker that
+ * puts off a call knows it, and a client that does sends a note along, which one of the workers reads (an entry with the field
+ * "due" in our own stream). For those whose worker died there is a look every DUE_EVERY, with the read that came back empty.
  *
  * Whose entries are taken over: a consumer whose name begins with "mageflow-" renews, so an idle lease means that it is
  * dead. Anybody else is a Python worker, which never renews: its entries wait for the fleet's own idle_timeout. */
@@ -14,7 +16,7 @@
 #include "memory.h"
 
 #define RENEW_MAX 256
-#define DUE_EVERY mf_seconds(1)
+#define DUE_EVERY mf_seconds(5)
 #define GROUPS_EVERY mf_seconds(60)
 #define DEAD_NAMES_MS "86400000"        /* a consumer of ours that has been gone for a day leaves no name */
 
@@ -194,30 +196,45 @@ static void claim(taskiq *t, taskiq_queue *q)
 
 /* ---- what was put off --------------------------------------------------------------------------------------------- */
 
+void taskiq_due_at(taskiq *t, int64_t when_ns)
+{
+    int64_t known = atomic_load(&t->due_ns);
+    while (when_ns < known)
+        if (atomic_compare_exchange_weak(&t->due_ns, &known, when_ns)) {
+            mfi_redis_poke(t->redis);
+            return;
+        }
+}
+
 static void due_done(void *user, mf_status st, mfi_redis_replies *replies, const mf_error *err)
 {
-    asking *a = user;
-    taskiq *t = a->owner;
-    (void)err;
-    a->queue->dueing = false;
+    taskiq *t = user;
     mf_duration wait = DUE_EVERY;
-    if (st == MF_OK && replies->at[0].type == MFI_REDIS_ARRAY && replies->at[0].count == 2) {
-        int64_t next_ms = replies->at[0].items[1].integer;
-        if (next_ms >= 0 && next_ms < DUE_EVERY / 1000000)
-            wait = mf_milliseconds(next_ms + 1);
-    }
-    a->queue->due_ns = mfi_now_ns(t->clock) + wait;
-    mf_delete(t->allocator, a);
-    mfi_redis_poke(t->redis);
+    (void)err;
+    t->dueing = false;
+    for (size_t i = 0; st == MF_OK && i < replies->count; i++)
+        if (replies->at[i].type == MFI_REDIS_ARRAY && replies->at[i].count == 2) {
+            int64_t next_ms = replies->at[i].items[1].integer;
+            if (next_ms >= 0 && next_ms < wait / 1000000)
+                wait = mf_milliseconds(next_ms + 1);
+        }
+    taskiq_due_at(t, mfi_now_ns(t->clock) + wait);
     taskiq_answered(t);
 }
 
-static void look_at_due(taskiq *t, taskiq_queue *q)
+/* All queues at once. What is said to be due while the answer is under way is looked for after it. */
+static void look_at_due(taskiq *t, int64_t now_ns)
 {
     mfi_redis_request *rq = mfi_redis_request_create(t->redis);
-    mf_str argv[] = {mf_cstr(q->delayed), mf_cstr(q->name), q->list ? MF_STR_LIT("list") : MF_STR_LIT("stream")};
-    mfi_redis_add_script(rq, t->scripts[TASKIQ_DUE], 2, 3, argv);
-    ask(t, q, rq, false, due_done, &q->dueing);
+    for (size_t i = 0; i < t->queue_count; i++) {
+        const taskiq_queue *q = &t->queues[i];
+        mf_str argv[] = {mf_cstr(q->delayed), mf_cstr(q->name), q->list ? MF_STR_LIT("list") : MF_STR_LIT("stream")};
+        mfi_redis_add_script(rq, t->scripts[TASKIQ_DUE], 2, 3, argv);
+    }
+    atomic_store(&t->due_ns, INT64_MAX);
+    t->dueing = taskiq_submit(t, t->redis, rq, MFI_REDIS_HOW(.within = mf_seconds(10)), due_done, t) == MF_OK;
+    if (!t->dueing)
+        atomic_store(&t->due_ns, now_ns + DUE_EVERY);
 }
 
 /* ---- other groups ------------------------------------------------------------------------------------------------- */
@@ -263,11 +280,11 @@ int64_t taskiq_lease_tick(taskiq *t, int64_t now_ns)
             claim(t, q);
         if (groups_now && !q->list)
             count_groups(t, q);
-        if (serving && !q->dueing && now_ns >= q->due_ns)
-            look_at_due(t, q);
-        if (serving && !q->dueing && q->due_ns < next)
-            next = q->due_ns > now_ns ? q->due_ns : now_ns + DUE_EVERY;
     }
+    if (serving && !t->dueing && now_ns >= atomic_load(&t->due_ns))
+        look_at_due(t, now_ns);
+    if (serving && !t->dueing)
+        next = atomic_load(&t->due_ns);
     if (renew_now)
         t->renew_ns = now_ns + t->options.lease / 3;
     if (claim_now)

@@ -7,6 +7,7 @@
 #include "taskiq.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "clock.h"
 #include "memory.h"
@@ -197,6 +198,8 @@ static void told_done(void *user, mf_status st, mfi_redis_replies *replies, cons
             const mfi_redis_reply *one = reply->type == MFI_REDIS_ARRAY && i < reply->count ? &reply->items[i] : reply;
             if (one->type == MFI_REDIS_INTEGER && one->integer == 0 && !atomic_load(&batch->jobs[i]->acknowledged))
                 note_lost(batch->jobs[i]);
+            else if (batch->jobs[i]->action == TASKIQ_LATER)
+                taskiq_due_at(t, mfi_now_ns(t->clock) + mf_milliseconds(strtoll(batch->jobs[i]->extra, NULL, 10) + 1));
         }
         all_told(t, batch->jobs, batch->count);
     } else if (st == MF_E_CLOSED) {

@@ -15,7 +15,8 @@
 #include "clock.h"
 #include "memory.h"
 
-#define BLOCK_MS 2000
+#define BLOCK_S 5                       /* how long a read waits in the server */
+#define DUE_SOON mf_seconds(1)
 #define READ_MAX 256
 #define READS_ALONE 3                   /* of one stream, before all are read again */
 #define PAUSE mf_milliseconds(250)      /* after a read that failed */
@@ -65,10 +66,13 @@ static bool entry_of(const mfi_redis_reply *reply, taskiq_job *job)
     memcpy(job->entry, reply->items[0].text.at, reply->items[0].text.len + 1);
     const mfi_redis_reply *fields = &reply->items[1];
     for (size_t i = 0; fields->type == MFI_REDIS_ARRAY && i + 1 < fields->count; i += 2)
-        if (fields->items[i].type == MFI_REDIS_STRING && fields->items[i + 1].type == MFI_REDIS_STRING &&
-            mf_str_eq(fields->items[i].text, MF_STR_LIT("data"))) {
+        if (fields->items[i].type != MFI_REDIS_STRING || fields->items[i + 1].type != MFI_REDIS_STRING) {
+            continue;
+        } else if (mf_str_eq(fields->items[i].text, MF_STR_LIT("data"))) {
             job->payload = fields->items[i + 1].text;
             job->has_data = true;
+        } else if (job->queue->own && mf_str_eq(fields->items[i].text, MF_STR_LIT("due"))) {
+            job->is_note = true;
         }
     if (reply->count > 2 && reply->items[2].type == MFI_REDIS_INTEGER)      /* from a claim: deliveries so far */
         job->deliveries = (uint32_t)reply->items[2].integer;
@@ -334,8 +338,12 @@ static void read_done(void *user, mf_status st, mfi_redis_replies *replies, cons
         t->deaf = false;
     if (got == 0 && all && (st == MF_OK || st == MF_E_CANCELED))
         s->empties++;
+    bool idle = got == 0 && st == MF_OK;
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
+    int64_t now_ns = mfi_now_ns(t->clock);
+    if (idle && atomic_load(&t->due_ns) < now_ns + DUE_SOON)        /* nobody is woken twice */
+        taskiq_due_at(t, now_ns);
     if (st == MF_OK)
         taskiq_read_all(t);
     else
@@ -386,7 +394,7 @@ static mf_status read_streams(taskiq_source *s, unsigned most)
     argv[n++] = mf_str_of(count, (size_t)snprintf(count, sizeof count, "%u", s->asked));
     if (s->busy == NULL) {
         argv[n++] = MF_STR_LIT("BLOCK");
-        argv[n++] = mf_str_of(block, (size_t)snprintf(block, sizeof block, "%d", BLOCK_MS));
+        argv[n++] = mf_str_of(block, (size_t)snprintf(block, sizeof block, "%d", BLOCK_S * 1000));
     }
     argv[n++] = MF_STR_LIT("STREAMS");
     for (size_t i = 0; i < streams; i++)
@@ -395,7 +403,7 @@ static mf_status read_streams(taskiq_source *s, unsigned most)
         argv[n++] = MF_STR_LIT(">");
     mfi_redis_request *rq = mfi_redis_request_create(s->link);
     mfi_redis_add_argv(rq, n, argv);
-    return taskiq_submit(t, s->link, rq, MFI_REDIS_HOW(.within = MF_FOREVER, .blocking = true, .blocks = mf_milliseconds(BLOCK_MS)),
+    return taskiq_submit(t, s->link, rq, MFI_REDIS_HOW(.within = MF_FOREVER, .blocking = true, .blocks = mf_seconds(BLOCK_S)),
                          read_done, s);
 }
 
@@ -405,9 +413,10 @@ static mf_status read_list(taskiq_source *s, unsigned most, bool wait)
     taskiq_queue *q = s->queues[0];
     mfi_redis_request *rq = mfi_redis_request_create(s->link);
     if (wait) {
+        char block[16];
         mfi_redis_add(rq, MF_STR_LIT("BLMOVE"), mf_cstr(q->name), mf_cstr(q->inflight), MF_STR_LIT("RIGHT"), MF_STR_LIT("LEFT"),
-                      MF_STR_LIT("2"));
-        return taskiq_submit(t, s->link, rq, MFI_REDIS_HOW(.within = MF_FOREVER, .blocking = true, .blocks = mf_seconds(2)),
+                      mf_str_of(block, (size_t)snprintf(block, sizeof block, "%d", BLOCK_S)));
+        return taskiq_submit(t, s->link, rq, MFI_REDIS_HOW(.within = MF_FOREVER, .blocking = true, .blocks = mf_seconds(BLOCK_S)),
                              read_done, s);
     }
     char count[16];

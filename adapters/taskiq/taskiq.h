@@ -13,7 +13,7 @@
  *   watch.c       the ends of foreign tasks, for which somebody looks as long as anybody lives
  *   dead.c        messages that were kept aside: shown, sent again, dropped
  *   doctor.c      a look at the queues and the results before it hurts
- *   context.c, framework_tasks.c
+ *   context.c, framework_tasks.c, numbers.c
  *   scripts.c     what Redis must do in one step
  *   wire_*.c      bytes and values
  *
@@ -59,8 +59,7 @@ typedef struct taskiq_queue {
     char       *inflight, *alive, *workers, *deaths;    /* keys of a list */
     struct taskiq_source *source;       /* of a list: who reads it */
     char        claim_from[TASKIQ_ENTRY_MAX];           /* I/O thread: where the next look for the dead begins */
-    int64_t     due_ns;                 /* I/O thread: when to look at the delayed set again */
-    bool        claiming, renewing, dueing;             /* I/O thread: a request is under way */
+    bool        claiming, renewing;     /* I/O thread: a request is under way */
 } taskiq_queue;
 
 /* One loop that reads. Streams are read together, each list has its own, since a blocking move waits for one list. */
@@ -108,6 +107,7 @@ struct taskiq_job {
     char          entry[TASKIQ_ENTRY_MAX];  /* stream: its id */
     mf_str        payload;                  /* in the batch */
     bool          has_data;                 /* false: an entry without the field "data" */
+    bool          is_note;                  /* in our own stream: something was put off, by somebody who does not serve */
     uint32_t      deliveries;               /* how often it was handed out before */
     atomic_uint   refs;                     /* the call, and the telling of its outcome */
     atomic_bool   acknowledged;             /* ack_type when_received: nothing is held any more */
@@ -206,7 +206,8 @@ struct taskiq {
     _Atomic int64_t     retry_ns;           /* outcomes that could not be told are tried again then; INT64_MAX */
     /* The I/O thread's. */
     int64_t             renew_ns, claim_ns, groups_ns, watch_ns;
-    bool                watching;           /* a look at `watched` is under way */
+    bool                watching, dueing;   /* a look at `watched`, at what was put off, is under way */
+    _Atomic int64_t     due_ns;             /* A  when something that was put off may be due */
     atomic_bool         watch_soon;         /* one was sent: it is to be marked as ours */
     atomic_bool         claim_soon;         /* a suspect has ended: there may be more */
     atomic_uint         submitted;          /* requests whose callbacks are still to come */
@@ -264,6 +265,7 @@ void      taskiq_tell(taskiq *t);                      /* io: what is settling g
 
 /* lease.c */
 int64_t   taskiq_lease_tick(taskiq *t, int64_t now_ns);        /* io */
+void      taskiq_due_at(taskiq *t, int64_t when_ns);           /* something is due then. Any thread */
 void      taskiq_lease_leave(taskiq *t);                       /* io or not: our name is given up */
 mf_status taskiq_lease_first(taskiq *t, mf_error *err);        /* before the first read; waits */
 
@@ -305,6 +307,9 @@ void      taskiq_doctor(mf_adapter *base, mf_finding_fn *tell, void *user);
 /* context.c */
 void      taskiq_extract_execution_info(mf_adapter *base, const mf_delivery *delivery, mf_execution_info *out);
 mf_status taskiq_create_task_context(mf_adapter *base, const mf_delivery *delivery, mf_context *ctx);
+
+/* numbers.c */
+mf_status taskiq_queues(mf_adapter *base, mf_queue_numbers *out, size_t room, size_t *count, mf_error *err);
 
 /* framework_tasks.c */
 mf_status taskiq_create_framework_tasks(mf_adapter *base, const mf_task_def *defs, size_t n, mf_error *err);

@@ -111,11 +111,14 @@ static mf_status send_many(trigger *w, const mf_message *const *messages, size_t
     mf_status st = delay > 0 ? server_ms(t, &due_ms, err) : MF_OK;
     if (st == MF_OK)
         st = ensure_group(t, q, err);
+    if (st == MF_OK && delay > 0)
+        st = ensure_group(t, taskiq_own_queue(t), err);
     if (st != MF_OK)
         return st;
     due_ms += (delay + 999999) / 1000000;
     mfi_redis_request *rq = mfi_redis_request_create(t->redis);
-    if (n > 1)
+    bool together = n > 1 || delay > 0;
+    if (together)
         mfi_redis_add(rq, MF_STR_LIT("MULTI"));
     for (size_t i = 0; st == MF_OK && i < n; i++) {
         char made[IDS_LEN + 1], score[24];
@@ -139,7 +142,9 @@ static mf_status send_many(trigger *w, const mf_message *const *messages, size_t
         mfi_redis_request_destroy(rq);
         return st;
     }
-    if (n > 1)
+    if (delay > 0)      /* one of the workers looks then; see lease.c */
+        mfi_redis_add(rq, MF_STR_LIT("XADD"), mf_cstr(taskiq_own_queue(t)->name), MF_STR_LIT("*"), MF_STR_LIT("due"), MF_STR_LIT(""));
+    if (together)
         mfi_redis_add(rq, MF_STR_LIT("EXEC"));
     return mfi_redis_call(t->redis, rq, NULL, NULL, err);
 }

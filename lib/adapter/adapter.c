@@ -137,6 +137,12 @@ void mf_adapter_doctor(mf_adapter *a, mf_finding_fn *tell, void *user)
         a->ops->doctor(a, tell, user);
 }
 
+mf_status mf_adapter_queues(mf_adapter *a, mf_queue_numbers *out, size_t room, size_t *count, mf_error *err)
+{
+    *count = 0;
+    return a->ops->queues == NULL ? MF_OK : a->ops->queues(a, out, room, count, err);
+}
+
 bool mf_adapter_can(const mf_adapter *a, mf_capability capability)
 {
     return (a->ops->capabilities & (unsigned)capability) != 0;

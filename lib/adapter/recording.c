@@ -153,6 +153,11 @@ static void *recording_thread_mark(mf_adapter *base)
     return mf_adapter_thread_mark(recording_of(base)->inner);
 }
 
+static mf_status recording_queues(mf_adapter *base, mf_queue_numbers *out, size_t room, size_t *count, mf_error *err)
+{
+    return mf_adapter_queues(recording_of(base)->inner, out, room, count, err);
+}
+
 static void recording_health(mf_adapter *base, mf_adapter_health *out)
 {
     mf_adapter_read_health(recording_of(base)->inner, out);
@@ -273,6 +278,7 @@ static const mf_adapter_ops recording_ops = {
     .dead_requeue = recording_dead_requeue,
     .dead_drop = recording_dead_drop,
     .doctor = recording_doctor,
+    .queues = recording_queues,
     .destroy = recording_destroy,
 };
 

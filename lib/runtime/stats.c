@@ -225,3 +225,13 @@ mf_status mf_health_read(mf_client *client, mf_health *out)
     memcpy(out, &h, h.struct_size < sizeof h ? h.struct_size : sizeof h);
     return MF_OK;
 }
+
+mf_status mf_queues_read(mf_client *client, mf_queue_numbers *out, size_t room, size_t *count, mf_error *err)
+{
+    mf_status st = mfi_client_check(client, err);
+    if (st != MF_OK)
+        return st;
+    if (count == NULL || (out == NULL && room > 0))
+        return mf_fail(err, MF_E_INVALID, "queues: no place for the answer");
+    return mf_adapter_queues(client->adapter, out, room, count, err);
+}

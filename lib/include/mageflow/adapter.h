@@ -173,6 +173,15 @@ typedef struct mf_dead_letter {
     mf_message *payload;        /* of a message: its bytes as the manager has them, a bin; NULL: it is a signature */
 } mf_dead_letter;
 
+/** A queue of the manager's, as it was at one moment. -1: the manager does not know. */
+typedef struct mf_queue_numbers {
+    char    name[128];          /* ends in NUL */
+    int64_t waiting;            /* messages that nobody has taken yet */
+    int64_t held;               /* taken by some worker, anywhere, and not ended */
+    int64_t delayed;            /* put off, not due yet */
+    int64_t dead;               /* dead letters */
+} mf_queue_numbers;
+
 /* ---- the protocol ---------------------------------------------------------------------------------------------- */
 
 /** Who does what. The manager where it can, else the runtime; never both. */
@@ -254,6 +263,9 @@ typedef struct mf_adapter_ops {
     mf_status (*dead_drop)(mf_adapter *self, mf_str key, mf_error *err);
     /* Optional. Look at what it stands on and tell each finding, as a store's does. NULL: there is nothing to look at. */
     void (*doctor)(mf_adapter *self, mf_finding_fn *tell, void *user);
+    /* Optional. The first `room` of its queues; *count: how many there are. Asks the manager, for a second at most. Not on a
+     * thread of the adapter's own. NULL: it has none. */
+    mf_status (*queues)(mf_adapter *self, mf_queue_numbers *out, size_t room, size_t *count, mf_error *err);
     /* Required. Everything it started has been stopped. */
     void (*destroy)(mf_adapter *self);
 } mf_adapter_ops;
@@ -277,6 +289,7 @@ mf_status mf_adapter_request_stop(mf_adapter *a, const mf_unit *unit);
 mf_status mf_adapter_observe(mf_adapter *a, const mf_unit *unit, mf_error *err);
 mf_status mf_adapter_bind(mf_adapter *a, mf_host *host, mf_store *store, mf_error *err);
 mf_status mf_adapter_help(mf_adapter *a, bool (*done)(void *arg), void *arg, int64_t deadline_ns);
+mf_status mf_adapter_queues(mf_adapter *a, mf_queue_numbers *out, size_t room, size_t *count, mf_error *err);
 void      mf_adapter_wake_helpers(mf_adapter *a);
 int64_t   mf_adapter_due(mf_adapter *a);
 mf_status mf_adapter_replace_thread(mf_adapter *a, void *thread_mark, bool replace);

@@ -81,6 +81,11 @@ typedef struct mf_health {
  * MF_OK, whatever the trouble; MF_E_INVALID: struct_size is 0; MF_E_FORKED. */
 mf_status mf_health_read(mf_client *client, mf_health *out);
 
+/** The task manager's queues: the first `room` of them in out; *count: how many there are, none where the manager has no queues
+ * of its own. Asks the manager, and waits for a second at most: not from a callback of the library's.
+ * MF_OK; MF_E_INVALID; MF_E_FORKED; MF_E_TIMEOUT or what else kept the manager from answering, told in err. */
+MF_NODISCARD mf_status mf_queues_read(mf_client *client, mf_queue_numbers *out, size_t room, size_t *count, mf_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,11 +6,14 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
-from fleet import QUEUE, PythonWorker, Tools, Worker, broker_of, kick, result_of, run_all, wait_for
+from fleet import QUEUE, PythonWorker, Tools, Worker, broker_of, kick, result_of, run_all, wait_for, wait_for_value
 
 LEASE = "&lease=1s"
 
@@ -268,17 +271,71 @@ def wrong_doors_are_one_clear_error(tools, server):
         assert says.lower() in done.stderr.lower(), (url, done.stderr)
         assert "secret" not in done.stderr and "hunter2" not in done.stderr, done.stderr
     server.redis.config_set("requirepass", "")
+    tls_port = certificate_of_nobody(server)
+    done = subprocess.run([tools.command, "worker", "--url", f"taskiq+rediss://:secret@127.0.0.1:{tls_port}", "--load", tools.tasks],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode in (1, 2) and "secret" not in done.stderr, done
+    errors = [line for line in done.stderr.splitlines() if "certificate" in line and "warning" not in line]
+    assert len(errors) == 1 and "not trusted here" in errors[0] and "ca=" in errors[0], done.stderr
     server.redis.lpush(QUEUE, "x")
     done = subprocess.run([tools.command, "worker", "--url", f"taskiq+{server.url}", "--load", tools.tasks], capture_output=True,
                           text=True, timeout=60)
     assert done.returncode == 1 and "list" in done.stderr, done
 
 
+def certificate_of_nobody(server):
+    """The server's TLS port, with a certificate that no CA known here has signed."""
+    key, pem = server.dir.name + "/own.key", server.dir.name + "/own.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-keyout", key, "-out", pem, "-subj", "/CN=nobody", "-addext", "subjectAltName=IP:127.0.0.1"],
+                   check=True, capture_output=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    for name, value in (("tls-cert-file", pem), ("tls-key-file", key), ("tls-ca-cert-file", pem), ("tls-auth-clients", "no"),
+                        ("tls-port", port)):
+        server.redis.config_set(name, value)
+    return port
+
+
+async def health_and_metrics_tell_of_the_queues_and_of_a_server_that_is_gone(tools, server):
+    broker = broker_of(server)
+    await broker.startup()
+    worker = Worker(tools, server, "", "--threads", "1", "--slots", "1", "--health", "0")
+    base = wait_for_value(lambda: next((line.split()[-1] for line in worker.text().decode().splitlines() if "health:" in line), None))
+
+    def ask(what):
+        try:
+            with urllib.request.urlopen(base.removesuffix("/health") + what, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metric(name):
+        lines = ask("/metrics")[1].splitlines()
+        return next((float(line.split()[-1]) for line in lines if line.startswith(f'mageflow_queue_{name}{{queue="{QUEUE}"}}')), None)
+
+    for _ in range(4):
+        await kick(broker, "slow", path=path_of(server), ms=60000)
+    wait_for(lambda: (metric("held"), metric("waiting")) == (1, 3), what="one held and three that wait")
+    assert (metric("delayed"), metric("dead")) == (0, 0)
+    assert ask("/health")[0] == 200, ask("/health")
+    server.stop(signal.SIGKILL)
+    wait_for(lambda: ask("/health")[0] == 503, what="a red health")
+    assert "not connected" in ask("/health")[1], ask("/health")
+    assert metric("waiting") is None
+    server.start()
+    wait_for(lambda: ask("/health")[0] == 200, what="a green health")
+    await broker.shutdown()
+    worker.kill()
+
+
 TESTS = [a_killed_workers_tasks_run_again, a_task_longer_than_its_lease_runs_once, a_quiet_queue_is_reclaimed_too,
          consumption_resumes_when_redis_was_restarted, consumption_resumes_when_redis_came_back_empty,
          a_payload_that_kills_its_worker_is_a_dead_letter, sigterm_lets_end_what_runs_and_gives_back_the_rest,
          a_worker_that_was_paused_takes_nothing_back, a_python_workers_entries_wait_for_its_idle_timeout,
-         workers_are_killed_under_load, a_flow_survives_a_killed_worker, wrong_doors_are_one_clear_error]
+         workers_are_killed_under_load, a_flow_survives_a_killed_worker, wrong_doors_are_one_clear_error,
+         health_and_metrics_tell_of_the_queues_and_of_a_server_that_is_gone]
 
 if __name__ == "__main__":
     sys.exit(run_all(TESTS, Tools(*sys.argv[1:5])))

@@ -29,6 +29,13 @@ def wait_for(condition, seconds=20, what="it"):
         time.sleep(0.01)
 
 
+def wait_for_value(look, seconds=20, what="it"):
+    """Until there is a value, and that."""
+    seen = []
+    wait_for(lambda: (seen.append(look()), seen[-1])[1], seconds, what)
+    return seen[-1]
+
+
 class Server:
     def __init__(self, *options):
         self.dir = tempfile.TemporaryDirectory(prefix="mageflow-taskiq-")
