@@ -118,8 +118,8 @@ class Python(Taskiq):
     def enqueue(self, redis, count, cpus, at_once=1):
         return numbers_of([*self.program, redis.url, "stream", 0, "enqueue", count, at_once], cpus)
 
-    def ping(self, redis, count, check_interval="0.2"):
-        return numbers_of([*self.program, redis.url, "stream", 1, "ping", count, check_interval])
+    def ping(self, redis, count, check_interval="0.2", *ready):
+        return numbers_of([*self.program, redis.url, "stream", 1, "ping", count, check_interval, *ready])
 
 
 class Asynq:

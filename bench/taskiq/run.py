@@ -182,7 +182,13 @@ class Bench:
             "taskiq (Python): worker and client, looking every 0.2 s as by default": (self.python, lambda: self.python.ping(self.redis, few)),
             "taskiq (Python): worker and client, looking every ms": (self.python, lambda: self.python.ping(self.redis, n, "0.001")),
             "taskiq (Python): worker alone": (self.python, lambda: self.bare.ping(self.redis, n)),
+            "bare hiredis loop: worker alone": (self.bare, lambda: self.bare.ping(self.redis, n)),
         }
+        if self.has(self.python):       # a fleet's client, whoever its worker is: looking every ms
+            turns["mageflow: worker, taskiq's client"] = (self.ours, lambda: self.python.ping(self.redis, n, "0.001"))
+            turns["bare hiredis loop: worker, taskiq's client"] = (self.bare, lambda: self.python.ping(self.redis, n, "0.001"))
+            turns["taskiq's client alone, the result already there"] = (
+                self.bare, lambda: self.python.ping(self.redis, n, "0.001", "ready"))
         for c in self.all:
             if isinstance(c, BullMQ):
                 turns["BullMQ (Node): worker and client"] = (c, lambda c=c: c.ping(self.redis, n))
@@ -211,6 +217,12 @@ class Bench:
               [[name, f"**{number(median(v))}**", f"{number(min(v))} – {number(max(v))}", number(pair_ratio(v, first))]
                for name, v in got.items()])
         self.figures["idle round trip, us"] = got
+        client = got.get("taskiq's client alone, the result already there")
+        if client:
+            name = "mageflow: worker, taskiq's client"
+            self.goal("idle round trip, taskiq's client with our worker: of Python's with its own so much is left, and so much with no "
+                      "worker at all", " and ".join(number(pair_ratio(v, got["taskiq (Python): worker and client, looking every ms"]))
+                                                  for v in (got[name], client)))
         for ours, name in (("worker and client", "worker and client, looking every 0.2 s as by default"),
                            ("worker and client", "worker and client, looking every ms"), ("worker alone", "worker alone")):
             if f"taskiq (Python): {name}" in got:
