@@ -298,10 +298,11 @@ static void look_at_results(taskiq *t, const mfi_teller *to)
 
 #define COMMANDS_MAX 40
 
-/* What scripts.c, source.c, dead.c, lease.c and workflow.c send, on this queue's own keys; Q stands for the queue. */
+/* What scripts.c, source.c, dead.c, lease.c, numbers.c, watch.c and workflow.c send, on this queue's own keys; Q stands for the
+ * queue. */
 static const char *const of_streams[] = {
     "XADD Q * data x", "XGROUP CREATE Q mageflow-doctor 0 MKSTREAM", "XREADGROUP GROUP g c COUNT 1 STREAMS Q >", "XACK Q g 0-1",
-    "XDEL Q 0-1", "XPENDING Q g 0-1 0-1 1", "XCLAIM Q g c 0 0-1", "XINFO GROUPS Q", "XINFO CONSUMERS Q g",
+    "XDEL Q 0-1", "XPENDING Q g 0-1 0-1 1", "XCLAIM Q g c 0 0-1", "XINFO GROUPS Q", "XINFO CONSUMERS Q g", "XLEN Q",
 };
 static const char *const of_lists[] = {
     "LPUSH Q x", "RPUSH Q x", "LLEN Q", "LRANGE Q 0 0", "LREM Q:mageflow:c 1 x", "LMOVE Q Q:mageflow:c RIGHT LEFT",
@@ -312,7 +313,8 @@ static const char *const of_lists[] = {
 static const char *const of_both[] = {
     "EVAL return 0", "EVALSHA 0000000000000000000000000000000000000000 0", "SCRIPT LOAD return", "TIME",
     "ZADD Q:mageflow:delayed 0 x", "ZRANGE Q:mageflow:delayed 0 0", "ZRANGEBYSCORE Q:mageflow:delayed 0 0", "ZREM Q:mageflow:delayed x",
-    "XADD Q:mageflow:dead * data x", "XRANGE Q:mageflow:dead - +", "XDEL Q:mageflow:dead 0-1",
+    "ZCARD Q:mageflow:delayed", "ZADD Q:mageflow:watched 0 x", "ZSCORE Q:mageflow:watched x", "ZREM Q:mageflow:watched x",
+    "XADD Q:mageflow:dead * data x", "XRANGE Q:mageflow:dead - +", "XLEN Q:mageflow:dead", "XDEL Q:mageflow:dead 0-1",
 };
 
 struct commands {
