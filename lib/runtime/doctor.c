@@ -57,7 +57,7 @@ static void look_at_durability(mf_client *client, struct visit *v)
         f.found = "flows end with this process: it keeps them in memory";
         f.level = here ? MF_FINDING_OK : MF_FINDING_WARN;
         f.advice = here ? "nothing, unless a flow must survive a restart: then name a store with ?store="
-                        : "name a store that lasts with ?store=: what other processes serve finds its flow in no memory but theirs";
+                        : "name a store that lasts with ?store=: a worker in another process cannot see a flow that is kept in the memory of this one";
     }
     tell_once(v, &f);
 }

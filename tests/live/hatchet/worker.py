@@ -1,11 +1,12 @@
 """Our worker and our client with the real engine, and Python's on the other side."""
 import asyncio
+import subprocess
 import sys
 import tempfile
 
 from fleet import PythonWorker, own_engine, python_call, run_all, wait_for, worker_listens
 from hatchet_sdk import EmptyModel
-from ours import Worker, call, lines
+from ours import COMMAND, Worker, call, lines
 
 VALUE = {"a": [1, -2, 2.5, None, True, "h\u00e9\U0001f600"], "m": {"x": {"y": []}}}
 
@@ -96,6 +97,17 @@ def what_cannot_be_reached_says_one_clear_thing(engine):
         "port without TLS" in call(engine, "c_add", "{}", HATCHET_CLIENT_TLS_STRATEGY="tls")
 
 
+def the_doctor_asks_the_engine_about_its_token(engine):
+    def doctor(**environment):
+        done = subprocess.run([COMMAND, "doctor", "--url", "hatchet:"], env=engine.environment(**environment), capture_output=True,
+                              text=True, timeout=60)
+        return done.returncode, done.stdout
+    code, text = doctor()
+    assert code == 0 and "ok    engine, " in text, text
+    code, text = doctor(HATCHET_CLIENT_TOKEN=engine.token[:-6] + "aaaaaa")
+    assert code == 1 and "error engine, " in text and "token is refused" in text, text
+
+
 def a_namespace_keeps_apart(engine):
     with Worker(engine, HATCHET_CLIENT_NAMESPACE="Mine"):
         assert call(engine, "c_add", '{"a":1}', HATCHET_CLIENT_NAMESPACE="Mine") == '{"sum":11}'
@@ -105,7 +117,7 @@ def a_namespace_keeps_apart(engine):
 TESTS = [a_python_client_gets_what_our_worker_returns, a_client_in_c_gets_what_workers_return, an_error_is_told_whole_and_a_timeout_is_one,
          a_cancel_reaches_a_running_task, a_stopped_worker_ends_what_runs_and_says_good_bye,
          an_engine_that_comes_back_is_served_again, an_engine_that_forgot_the_worker_is_registered_with_again,
-         what_cannot_be_reached_says_one_clear_thing, a_namespace_keeps_apart]
+         what_cannot_be_reached_says_one_clear_thing, the_doctor_asks_the_engine_about_its_token, a_namespace_keeps_apart]
 
 if __name__ == "__main__":
     sys.exit(run_all(TESTS))

@@ -352,6 +352,15 @@ static void permissions_of_the_readme(char *text, size_t size, const char **word
     cr_assert(gt(sz, n, 30));
 }
 
+static void count_commands(void *user, const mf_finding *f)
+{
+    int *asked = user;
+    if (strcmp(f->what, "commands") == 0) {
+        (*asked)++;
+        cr_assert(eq(int, f->level, MF_FINDING_OK), "%s", f->found);
+    }
+}
+
 Test(redis_store, the_permissions_in_the_readme_are_enough)
 {
     static char text[2048];
@@ -374,6 +383,9 @@ Test(redis_store, the_permissions_in_the_readme_are_enough)
     cr_assert(eq(int, mfi_redis_call(admin, rq, NULL, NULL, &err), MF_OK), "%s", err.text);
     mf_store *store = open_as("mageflow:p@");
     use_all(store);
+    int asked = 0;
+    mf_store_doctor(store, count_commands, &asked);     /* and what the doctor asks for is no more than that */
+    cr_assert(eq(int, asked, 1));
     mf_store_destroy(store);
     mfi_redis_destroy(admin, 0);
 }
