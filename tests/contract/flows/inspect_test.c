@@ -322,3 +322,56 @@ FLOW_TEST(flow_inspect, a_declared_task_tells_how_it_is_called)
     is_status(mf_inspect_task(f->mage, MF_STR_LIT("nobody"), &task, &f->err), MF_E_UNKNOWN_TASK);
     is_status(mf_inspect_task(f->mage, MF_STR_LIT(""), &task, &f->err), MF_E_UNKNOWN_TASK);
 }
+
+/* ---- without memory ------------------------------------------------------------------------------------------------------ */
+
+static mf_status look(fixture *f, const mf_key *key, int what)
+{
+    mf_record records[4] = {{0}};
+    mf_part parts[4] = {{0}};
+    mf_line lines[8];
+    mf_message *task = NULL;
+    mf_key after = {{0}};
+    size_t got = 0;
+    mf_status st = what == 0   ? mf_inspect(f->mage, key, &records[0], &f->err)
+                   : what == 1 ? mf_inspect_list(f->mage, NULL, &after, 4, records, &got, &f->err)
+                   : what == 2 ? mf_inspect_parts(f->mage, key, 0, 4, parts, &got, &f->err)
+                   : what == 3 ? mf_inspect_log(f->mage, key, 0, 8, lines, &got, &f->err)
+                               : mf_inspect_task(f->mage, MF_STR_LIT("path"), &task, &f->err);
+    cr_assert(st == MF_OK || got == 0, "call %d", what);
+    for (size_t i = 0; what == 3 && i < got; i++)
+        mf_text_free(f->mage, lines[i].text);
+    for (size_t i = 0; i < 4; i++) {
+        mf_part_release(&parts[i]);
+        mf_record_release(&records[i]);
+    }
+    mf_message_unref(task);
+    return st;
+}
+
+FLOW_TEST(flow_inspect, without_memory_nothing_is_handed_out_and_nothing_stays)
+{
+    if (f->maker->store != NULL || f->maker->quirks.outside)
+        return;     /* the allocations of a link's or a file's own threads would be refused, too */
+    is_status(mf_task(f->mage, MF_TASK_DEF(.name = "talker", .run = talker), &f->err), MF_OK);
+    mf_run *run = start(f, SWARM(f, NULL, sign(f, "talker", NULL), sign(f, "fail", NULL)), NULL);
+    mf_key key = mf_run_key(run);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_OK);
+    mf_run_destroy(run);
+    settle_down(f);
+    long refused = 0;
+    for (int what = 0; what < 5; what++) {
+        long n = 1;
+        for (bool reached = true; reached; n++) {
+            long at = atomic_load(&f->counting.calls) + n;
+            atomic_store(&f->counting.fail_at, at);
+            mf_status st = look(f, &key, what);
+            reached = atomic_load(&f->counting.calls) >= at;
+            atomic_store(&f->counting.fail_at, 0);
+            cr_assert(st == MF_OK || st == MF_E_NOMEM, "call %d, allocation %ld: %s", what, n, mf_status_name(st));
+            refused += st == MF_E_NOMEM;
+        }
+        is_status(look(f, &key, what), MF_OK);
+    }
+    cr_assert(ge(long, refused, 5));        /* each line of the log, at least */
+}
