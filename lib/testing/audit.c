@@ -159,6 +159,10 @@ static void add_sent(mfi_audit *audit, const mf_entry *entry)
 {
     static const char *const names[] = {[CALL] = "is called", [START] = "is started", [TELL] = "is told the end of an item"};
     enum what what = what_of(entry);
+    if (what == TELL && !mf_key_is_set(&entry->unit.key))
+        mfi_sim_break(audit->sim, "an end is told to nobody: \"%.*s\"", (int)entry->spec->name.len, entry->spec->name.at);
+    if (what == START && entry->error != NULL)
+        mfi_sim_break(audit->sim, "%s is started with an error that nobody reads", entry->unit.key.text);
     if (what == 0 || !mf_key_is_set(&entry->unit.key) || (what == TELL && !tells_outcome(entry)))
         return;
     struct sent_key of = key_of(&entry->unit, what);
