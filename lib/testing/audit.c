@@ -311,6 +311,13 @@ static unsigned add_seats(mfi_audit *audit, const mf_unit *unit, struct seat *se
     return n;
 }
 
+/* A copy of a message that the queue gave up still runs: its place is free. */
+static bool was_given_up(const mfi_sim *sim, const mfi_running *running)
+{
+    const mf_unit *unit = &running->call.delivery->unit;
+    return sim->dead != NULL && mfi_sim_is_dead_letter(sim, &unit->key, unit->index);
+}
+
 void mfi_audit_step(mfi_sim *sim)
 {
     mfi_audit *audit = sim->audit;
@@ -325,7 +332,7 @@ void mfi_audit_step(mfi_sim *sim)
             check_begin(audit, s, innermost);
         }
         for (const mfi_running *r = innermost; r != NULL; r = r->below)
-            if (r->begun && r->token != 0 && mfi_sim_claim_is_held(sim, r->token))
+            if (r->begun && r->token != 0 && mfi_sim_claim_is_held(sim, r->token) && !was_given_up(sim, r))
                 n = add_seats(audit, &r->call.delivery->unit, seats, n);
     }
     for (unsigned i = 0; i < n; i++) {
