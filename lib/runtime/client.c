@@ -135,6 +135,7 @@ mf_status mf_client_create(mf_adapter *adapter, mf_store *store, const mf_option
     mfi_registry_init(&client->registry, client->allocator);
     mfi_dispatcher_init(&client->dispatcher);
     mfi_control_init(&client->control);
+    client->storing_ms = MFI_STORING_MS;
     mfi_keeper_init(&client->keeper);
     mfi_outbox_init(&client->outbox);
     mfi_observers_init(&client->observers);

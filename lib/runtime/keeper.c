@@ -25,6 +25,8 @@ void mfi_keeper_init(mfi_keeper *k)
     k->delayed_ms = INT64_MAX;
     k->started = k->retry = k->elsewhere = k->stop = false;
     k->looked_ns = INT64_MIN;
+    atomic_init(&k->left_ms, 0);
+    k->left_known = false;
     atomic_init(&k->gathers, false);
     k->rounds = 0;
     k->gather_ns = INT64_MIN;
@@ -70,6 +72,8 @@ static int64_t tick_delayed(mf_client *client, int64_t now_ns)
         int64_t at_ms = mfi_dispatcher_tick(client, now_ms);
         next_ms = at_ms < next_ms ? at_ms : next_ms;
         at_ms = tick_expired(client, now_ms);
+        next_ms = at_ms < next_ms ? at_ms : next_ms;
+        at_ms = mfi_storing_tick(client, now_ms);
         next_ms = at_ms < next_ms ? at_ms : next_ms;
     }
     pthread_mutex_lock(&k->lock);

@@ -193,6 +193,8 @@ typedef struct mfi_keeper {
     bool             started;       /* L */
     bool             retry;         /* L  publishing failed: try again */
     bool             elsewhere;     /* L  somebody committed elsewhere: look at what is waited for and what runs */
+    _Atomic int64_t  left_ms;       /* A  store clock: when to look for what cut starts left; see storing.c */
+    bool             left_known;    /* keeper: there is something to look for then */
     int64_t          looked_ns;     /* keeper: when it looked last */
     bool             stop;          /* L */
     atomic_bool      gathers;       /* A  outcomes have waited for others lately */
@@ -207,6 +209,8 @@ void mfi_keeper_delayed(mf_client *client, int64_t due_ms);
 void mfi_keeper_retry(mf_client *client);
 void mfi_keeper_elsewhere(mf_client *client);
 void mfi_keeper_look(mf_client *client);
+/** Take away what starts left that were cut short. When there is more to look at; INT64_MAX: nothing is known of. */
+int64_t mfi_storing_tick(mf_client *client, int64_t now_ms);
 /** Have its thread now, so that the first to wait for something does not wait for that. */
 void mfi_keeper_begin(mf_client *client);
 /** Outcomes wait: see to it that they do not for long. Costs a look while it is known. */
@@ -344,6 +348,8 @@ bool mfi_definition_is_known(mf_client *client, mf_str name);
 
 /* ---- the client ------------------------------------------------------------------------------------------------ */
 
+#define MFI_STORING_MS (3600 * INT64_C(1000))
+
 struct mf_client {
     mf_host             host;           /* what the adapter calls; first, see client_of_host */
     const mf_allocator *allocator;
@@ -356,6 +362,7 @@ struct mf_client {
     mf_limits           limits;
     unsigned            threads;
     bool                fast_path;
+    int64_t             storing_ms;     /* I  within which a signature is stored, see storing.c */
     int64_t             ttl_ms[MF_KIND_SWARM + 1], keep_ms[MF_KIND_SWARM + 1];    /* by kind */
     _Atomic(mf_signature *) spare;      /* A  an ended one, for the next; NULL: none */
     _Atomic uint64_t    random;         /* A  counts up from a seed; see mfi_client_random */

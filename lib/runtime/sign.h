@@ -63,11 +63,38 @@ mf_status mfi_signature_need_spec(mf_signature *sig, mf_error *err);
 /** Make the spec complete: from here on it does not change. The lock is held. */
 mf_status mfi_signature_freeze(mf_signature *sig, mf_error *err);
 
-/** Store every record of it but its own, which is stored last, when it starts or is saved. MF_E_EXISTS: one is stored already. */
-mf_status mfi_store_below(mf_signature *sig, mf_error *err);
-/** Store one record with its items, which leave the draft, and with the last commit the entries and the notes. MF_E_EXISTS: it is there, or
- * a note's name is taken. */
-mf_status mfi_store_draft(mf_client *client, mfi_draft *draft, const mf_state *state, const mf_entry *entries,
+/* What says which records of a start are there before it is (storing.c). */
+#define MFI_STORING_PAGE 64         /* records that one note lists */
+typedef struct mfi_storing {
+    mf_client *client;
+    size_t     pages;
+    bool       root;                /* its own record takes several commits, too */
+    int64_t    until_ms;
+    char     (*names)[96];
+} mfi_storing;
+mf_status mfi_storing_begin(mf_signature *sig, mfi_storing *out, mf_error *err);
+void      mfi_storing_fini(mfi_storing *s);
+/** The note that goes with the record below[i], the first of its page; its value is the caller's. */
+mf_status mfi_storing_page(const mfi_storing *s, const mf_signature *sig, size_t i, mf_note *out, mf_error *err);
+/** The one that goes with its own. */
+mf_status mfi_storing_root(const mfi_storing *s, const mf_signature *sig, mf_note *out, mf_error *err);
+/** MF_E_TIMEOUT: it is too late for another commit. */
+mf_status mfi_storing_in_time(const mfi_storing *s, mf_error *err);
+/** The notes of the last commit: `with`, and those that go. *out is the caller's, count elements; NULL: none. MF_E_TIMEOUT: it
+ * is too late for it. */
+mf_status mfi_storing_end(const mfi_storing *s, const mf_note *with, size_t with_count, mf_note **out, size_t *count, mf_error *err);
+/** There will be no last commit: what is there is looked for in time. */
+void      mfi_storing_failed(const mfi_storing *s);
+
+/** Store every record of it but its own, which is stored last, when it starts or is saved. MF_E_EXISTS: one is stored already.
+ * storing NULL: nothing is noted of them. */
+mf_status mfi_store_below(mf_signature *sig, const mfi_storing *storing, mf_error *err);
+/** Store it, the records below first; with its own the entries and the notes. MF_E_EXISTS as mfi_store_draft. */
+mf_status mfi_store_own(mf_signature *sig, const mfi_storing *storing, const mf_state *state, const mf_entry *entries,
+                        size_t entry_count, const mf_note *notes, size_t note_count, mf_error *err);
+/** Store one record with its items, which leave the draft; `first` (NULL: none) with the first commit, the entries and the notes with the
+ * last. MF_E_EXISTS: it is there, or a note's name is taken. */
+mf_status mfi_store_draft(mf_client *client, mfi_draft *draft, const mf_state *state, const mf_note *first, const mf_entry *entries,
                           size_t entry_count, const mf_note *notes, size_t note_count, mf_error *err);
 /** The state that a record is stored with. sent: its beginning goes with it. */
 mf_state mfi_draft_state(mf_client *client, const mfi_draft *draft, bool sent);

@@ -118,13 +118,19 @@ static mf_status start_new(struct start *s, mf_error *err)
     st = prepare_unique(s, err);
     if (st != MF_OK || s->joined)
         return st;
+    mfi_storing storing;
+    if ((st = mfi_storing_begin(sig, &storing, err)) != MF_OK)
+        return st;
     /* From the first record on there is no second start: what is stored stands, and must not be changed any more. */
     sig->started = sig->stored = true;
-    st = mfi_store_below(sig, err);
+    st = mfi_store_below(sig, &storing, err);
     state = sent_state(s, sig->own.spec, state);
     if (st == MF_OK)
-        st = mfi_store_draft(sig->client, &sig->own, &state, s->plan.entries, s->plan.entry_count,
-                             s->note_count > 0 ? s->notes : s->unique.notes, s->note_count + s->unique.count, err);
+        st = mfi_store_own(sig, &storing, &state, s->plan.entries, s->plan.entry_count,
+                           s->note_count > 0 ? s->notes : s->unique.notes, s->note_count + s->unique.count, err);
+    if (st != MF_OK)
+        mfi_storing_failed(&storing);
+    mfi_storing_fini(&storing);
     if (st == MF_E_EXISTS && s->note_count > 0)         /* somebody else was faster */
         mfi_unstore(sig);
     if (st == MF_E_EXISTS && s->unique.count > 0) {

@@ -31,13 +31,13 @@ static mf_status refused(const mfi_draft *draft, const mf_refusal *refusal, mf_e
 
 /* A swarm's items are stored page by page, and each page leaves the draft: from the first commit on there is no second
  * start. */
-mf_status mfi_store_draft(mf_client *client, mfi_draft *draft, const mf_state *state, const mf_entry *entries,
+mf_status mfi_store_draft(mf_client *client, mfi_draft *draft, const mf_state *state, const mf_note *first, const mf_entry *entries,
                           size_t entry_count, const mf_note *notes, size_t note_count, mf_error *err)
 {
     bool swarm = draft->spec->kind == MF_KIND_SWARM;
     size_t count = swarm ? draft->item_count : 0;
     mf_put put = {.spec = draft->spec, .state = state};
-    mf_batch batch = {.puts = &put, .put_count = 1, .key = draft->spec->key};
+    mf_batch batch = {.puts = &put, .put_count = 1, .key = draft->spec->key, .notes = first, .note_count = first != NULL};
     mf_refusal refusal = {0};
     mf_status st;
     size_t page = 0;
@@ -47,25 +47,50 @@ mf_status mfi_store_draft(mf_client *client, mfi_draft *draft, const mf_state *s
         if (batch.items_from + batch.item_count == count) {
             batch.entries = entries;
             batch.entry_count = entry_count;
-            batch.notes = notes;
-            batch.note_count = note_count;
+            if (note_count > 0) {       /* with a first note there are several commits, or none of these */
+                batch.notes = notes;
+                batch.note_count = note_count;
+            }
         }
         st = mfi_commit(client, &batch, &refusal, err);
         if (swarm && st == MF_OK)
             mfi_draft_drop(client->allocator, draft, page);
-        batch.put_count = 0;
+        batch.put_count = batch.note_count = 0;
         page++;
     } while (st == MF_OK && batch.items_from + batch.item_count < count);
     return st == MF_E_CONFLICT ? refused(draft, &refusal, err) : st;
 }
 
-mf_status mfi_store_below(mf_signature *sig, mf_error *err)
+mf_status mfi_store_below(mf_signature *sig, const mfi_storing *storing, mf_error *err)
 {
     mf_status st = MF_OK;
     for (size_t i = 0; st == MF_OK && i < sig->below_count; i++) {
         mf_state state = mfi_draft_state(sig->client, &sig->below[i], false);
-        st = mfi_store_draft(sig->client, &sig->below[i], &state, NULL, 0, NULL, 0, err);
+        mf_note note = {.value = NULL};
+        if (storing != NULL)
+            st = mfi_storing_in_time(storing, err);
+        if (st == MF_OK && storing != NULL && i % MFI_STORING_PAGE == 0)
+            st = mfi_storing_page(storing, sig, i, &note, err);
+        if (st == MF_OK)
+            st = mfi_store_draft(sig->client, &sig->below[i], &state, note.value != NULL ? &note : NULL, NULL, 0, NULL, 0, err);
+        mf_message_unref(note.value);
     }
+    return st;
+}
+
+mf_status mfi_store_own(mf_signature *sig, const mfi_storing *storing, const mf_state *state, const mf_entry *entries,
+                        size_t entry_count, const mf_note *notes, size_t note_count, mf_error *err)
+{
+    mf_note first = {.value = NULL}, *last = NULL;
+    size_t last_count = 0;
+    mf_status st = mfi_storing_end(storing, notes, note_count, &last, &last_count, err);
+    if (st == MF_OK && storing->root)
+        st = mfi_storing_root(storing, sig, &first, err);
+    if (st == MF_OK)
+        st = mfi_store_draft(sig->client, &sig->own, state, storing->root ? &first : NULL, entries, entry_count, last, last_count, err);
+    mf_message_unref(first.value);
+    if (last != NULL)
+        mfi_release(sig->client->allocator, last, last_count * sizeof *last);
     return st;
 }
 
@@ -103,14 +128,19 @@ mf_status mf_signature_save(mf_signature *sig, mf_error *err)
         st = mf_fail(err, MF_E_STATE, "%s is stored already", sig->own.spec->key.text);
     else
         st = mfi_signature_freeze(sig, err);
+    mfi_storing storing = {.client = sig->client};
+    if (st == MF_OK)
+        st = mfi_storing_begin(sig, &storing, err);
     if (st == MF_OK) {
         sig->stored = true;
-        st = mfi_store_below(sig, err);
-    }
-    if (st == MF_OK) {
+        st = mfi_store_below(sig, &storing, err);
         mf_state state = mfi_draft_state(sig->client, &sig->own, false);
-        st = mfi_store_draft(sig->client, &sig->own, &state, NULL, 0, NULL, 0, err);
+        if (st == MF_OK)
+            st = mfi_store_own(sig, &storing, &state, NULL, 0, NULL, 0, err);
+        if (st != MF_OK)
+            mfi_storing_failed(&storing);
     }
+    mfi_storing_fini(&storing);
     pthread_mutex_unlock(&sig->lock);
     return st;
 }

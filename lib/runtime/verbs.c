@@ -125,7 +125,7 @@ static mf_status add_once(mf_client *client, const mf_key *swarm, mf_signature *
     if (st != MF_OK || !there)
         return st != MF_OK ? st : MF_E_NOT_FOUND;
     bool numbered = number_items(items, n, from);
-    st = mfi_store_below(shell, err);
+    st = mfi_store_below(shell, NULL, err);
     if (st == MF_OK) {
         mfi_flow_event event = {.kind = MFI_EV_ADD, .items = items, .item_count = n, .from = numbered ? from : UINT64_MAX};
         st = mfi_dispatch_wait(client, swarm, &event, false);

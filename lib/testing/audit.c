@@ -29,6 +29,7 @@ typedef struct audit_record {
     bool                 ended;
     bool                 removed;       /* by a commit; what stands below it went along */
     bool                 dead;          /* a note says so */
+    bool                 started_with;  /* stored by a start, not added to something later */
     bool                 asked;         /* … by a verb on itself; else as a branch that is not taken */
     uint64_t             end_step;      /* of the commit */
     mfi_process         *end_process;
@@ -93,6 +94,8 @@ static void add_record(mfi_audit *audit, const mf_put *put)
     r->key = put->spec->key;
     r->spec = mf_spec_ref(put->spec);
     r->status = put->state->status;
+    const char *strand = mfi_sim_strand_name();
+    r->started_with = strand != NULL && strcmp(strand, "start") == 0;
     HASH_ADD(hh, audit->records, key, sizeof r->key, r);
 }
 
@@ -453,7 +456,7 @@ void mfi_audit_has_end(mfi_sim *sim, const mf_unit *unit, const char *why)
         return;     /* removed since */
     bool ended = mf_signature_status_ended(record.state.status) || record.spec->numbered;
     if (record.spec->kind == MF_KIND_CHAIN)
-        ended = ended || unit->index < record.state.done;
+        ended = ended || unit->index < record.state.done + record.state.failed + record.state.canceled;
     if (!ended && record.spec->kind != MF_KIND_TASK && mf_store_outcomes(sim->store, &unit->key, unit->index, 1, &outcome, &got, NULL) == MF_OK &&
         got == 1) {
         ended = outcome.status != MF_STATUS_PENDING;
@@ -464,13 +467,13 @@ void mfi_audit_has_end(mfi_sim *sim, const mf_unit *unit, const char *why)
     mf_record_release(&record);
 }
 
-static size_t count_dead_notes(mfi_sim *sim)
+static size_t count_notes(mfi_sim *sim, mf_str space)
 {
     mf_note page[16];
-    char after[sizeof ((mf_key *)NULL)->text] = "";
+    char after[256] = "";
     size_t n = 0, got = 0;
     do {
-        if (mf_store_notes(sim->store, MF_STR_LIT("dead"), mf_cstr(after), 16, page, &got, NULL) != MF_OK)
+        if (mf_store_notes(sim->store, space, mf_cstr(after), 16, page, &got, NULL) != MF_OK)
             return SIZE_MAX;
         for (size_t i = 0; i < got; i++) {
             snprintf(after, sizeof after, "%.*s", (int)page[i].name.len, page[i].name.at);
@@ -484,11 +487,31 @@ static size_t count_dead_notes(mfi_sim *sim)
 static void check_dead_letters(mfi_audit *audit)
 {
     mfi_sim *sim = audit->sim;
-    size_t notes = count_dead_notes(sim);
+    size_t notes = count_notes(sim, MF_STR_LIT("dead"));
     if (notes != audit->dead)
         mfi_sim_break(sim, "%zu dead letters were written, and %zu are there", audit->dead, notes);
     for (const struct mfi_dead *d = sim->dead; d != NULL; d = d->next)
         mfi_audit_has_end(sim, &d->unit, "was given up by the queue");
+}
+
+static bool is_there(mfi_sim *sim, const mf_key *key)
+{
+    mf_record record = {0};
+    bool there = mf_store_load(sim->store, key, 1, &record, NULL) == MF_OK && record.spec != NULL;
+    mf_record_release(&record);
+    return there;
+}
+
+/* Nothing is left of a start that did not come to its end: what is there stands below what is there. */
+static void check_left(mfi_audit *audit)
+{
+    mfi_sim *sim = audit->sim;
+    size_t notes = count_notes(sim, MF_STR_LIT("storing"));
+    if (notes != 0)
+        mfi_sim_break(sim, "at the end %zu notes say that something is being stored", notes);
+    for (audit_record *r = audit->records; r != NULL && !sim->broken; r = r->hh.next)
+        if (r->started_with && mf_key_is_set(&r->spec->parent) && record_of(audit, &r->spec->parent) == NULL && is_there(sim, &r->key))
+            mfi_sim_break(sim, "%s is there, and what it stands in never was", r->key.text);
 }
 
 void mfi_audit_end(mfi_sim *sim)
@@ -498,6 +521,8 @@ void mfi_audit_end(mfi_sim *sim)
         check_record(audit, r);
     if (!sim->broken)
         check_dead_letters(audit);
+    if (!sim->broken)
+        check_left(audit);
     size_t waiting = 0, claimed = 0;
     mf_store_load_counts(sim->store, &waiting, &claimed);
     if (waiting != 0 || claimed != 0 || sim->parcels != NULL)

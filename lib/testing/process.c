@@ -4,6 +4,7 @@
 #define BOOT_MAX_MS 40      /* a new process is there after up to so long */
 #define AGAIN_MS    20      /* a program that asked to be called again waits so long */
 #define LEAVE_MS    50      /* it closes if its programs are between two calls within this */
+#define STORING_MS   60000  /* within which a signature is stored; several pauses are shorter */
 #define PAUSE_MAX_MS 3000   /* a process stands still for up to so long, or up to three leases */
 
 static void client_log(void *user, mf_log_level level, mf_str line)
@@ -134,6 +135,8 @@ static mf_status open_client(mfi_process *process, mf_client **out, mf_error *er
                                                      .log_user = sim->config.log != NULL ? sim->config.log_user : sim,
                                                      .threads = sim->config.workers,
                                                      .no_fast_path = sim->config.no_fast_path), &client, err);
+    if (st == MF_OK)
+        client->storing_ms = STORING_MS;
     if (st == MF_OK && sim->config.declare != NULL)
         st = sim->config.declare(client, sim->config.user, err);
     if (st == MF_OK && !sim->config.records)

@@ -13,6 +13,7 @@
 #define FIRST_NS     1000000000
 #define WALL_MS      INT64_C(1700000000000)
 #define STEP_NS      50000      /* a step takes up to so long */
+#define EARLY_MAX_NS INT64_C(10000000000)    /* nobody who could go on stands still for longer */
 #define QUIET_NS     INT64_C(4000000000)
 #define EARLY_TIMER  400        /* one step in so many jumps to the next deadline */
 
@@ -254,7 +255,7 @@ mf_status mfi_sim_settle_until(mfi_sim *sim, bool (*done)(void *arg), void *arg,
     uint64_t limit = sim->steps + (sim->config.step_limit != 0 ? sim->config.step_limit : STEP_LIMIT);
     while (!sim->broken && (done == NULL || !done(arg))) {
         if (!sim->config.in_order && mfi_prng_one_in(&sim->order, EARLY_TIMER))
-            jump(sim, until_ns);
+            jump(sim, until_ns < sim->now_ns + EARLY_MAX_NS ? until_ns : sim->now_ns + EARLY_MAX_NS);
         mfi_strand *s = choose(sim);
         if (s == NULL) {
             if (!jump(sim, until_ns))
@@ -277,6 +278,17 @@ mf_status mfi_sim_settle_until(mfi_sim *sim, bool (*done)(void *arg), void *arg,
     return sim->broken ? sim->why.status : MF_OK;
 }
 
+/* Something is being stored, or was, by a process that has died. */
+static bool is_storing(mfi_sim *sim)
+{
+    mf_note note;
+    size_t got = 0;
+    if (mf_store_notes(sim->store, MF_STR_LIT("storing"), MF_STR_LIT(""), 1, &note, &got, NULL) != MF_OK || got == 0)
+        return false;
+    mf_note_release(sim->store, &note);
+    return true;
+}
+
 /* Leases are renewed for ever: there, nothing left to do is not nothing that could go on. */
 static bool is_quiet(void *arg)
 {
@@ -286,7 +298,7 @@ static bool is_quiet(void *arg)
         if (!p->finished)
             return false;
     mf_store_load_counts(sim->store, &waiting, &claimed);
-    return sim->parcels == NULL && waiting == 0 && claimed == 0;
+    return sim->parcels == NULL && waiting == 0 && claimed == 0 && !is_storing(sim);
 }
 
 /* Quiet, and still so after a while, in which whatever waits for its time had it. */

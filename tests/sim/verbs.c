@@ -34,7 +34,7 @@ static bool run_flow(mf_client *client, void *arg)
         return true;
     }
     if (run == NULL) {
-        if (err.status != MF_E_IO && err.status != MF_E_NOMEM)
+        if (err.status != MF_E_IO && err.status != MF_E_NOMEM && err.status != MF_E_TIMEOUT)
             mfi_sim_break(sim, "the flow cannot be started: %s", err.text);
         return false;
     }
