@@ -15,6 +15,9 @@ MAGEFLOW, TASKS = sys.argv[1:3]
 PATIENCE = 60
 
 
+started = []        # none of them outlives its test, however that ends
+
+
 class Worker:
     """A worker on a file, which other processes can send to."""
 
@@ -25,6 +28,7 @@ class Worker:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="surrogateescape",
             start_new_session=start_new_session, env={**os.environ, **environment})
         self.base = None
+        started.append(self.process)
         for line in self.process.stdout:
             if line.startswith("health: "):
                 self.base = line.split()[1].removesuffix("/health")
@@ -73,7 +77,11 @@ def run_case(cases):
         print("\n".join(case.__name__ for case in cases))
         sys.exit(0)
     with tempfile.TemporaryDirectory() as made:
-        {case.__name__: case for case in cases}[sys.argv[3]](made)
+        try:
+            {case.__name__: case for case in cases}[sys.argv[3]](made)
+        finally:
+            for process in started:
+                process.kill()
 
 
 def skip(why):
