@@ -1,7 +1,8 @@
-"""Flows through the real engine: flows.py MAGEFLOW TASKS.so CLIENT FLOW [WORD...]"""
+"""Flows through the real engine: flows.py MAGEFLOW TASKS.so CLIENT FLOW DUPLICATES DUPLICATES.so [WORD...]"""
 import asyncio
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -10,8 +11,8 @@ from fleet import PythonWorker, run_all, wait_for
 from hatchet_sdk import EmptyModel
 from ours import TASKS, Worker, lines
 
-FLOW = sys.argv[1]     # the three before it are ours.py's
-del sys.argv[1]
+FLOW, DUPLICATES, DUPLICATES_TASKS = sys.argv[1:4]      # the three before them are ours.py's
+del sys.argv[1:4]
 
 
 # What JSON through Go and PostgreSQL would not bring back.
@@ -74,7 +75,29 @@ async def python_starts_and_cancels_a_flow(engine):
         await asyncio.to_thread(wait_for, lambda: [line.split()[0] for line in lines(file.name)] == ["begin", "stopped"], what="its stop")
 
 
-TESTS = [a_flow_of_ours_is_runs_of_the_engine, tasks_of_pythons_stand_in_chains_and_swarms, python_starts_and_cancels_a_flow]
+def report(text):
+    """What it prints, but for how long it took."""
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in text.splitlines()]
+
+
+def duplicates_reports_what_it_does_on_local_threads(engine):
+    with store() as url, tempfile.TemporaryDirectory() as folder:
+        tree, temporary = f"{folder}/tree", f"{folder}/tmp"
+        for path in [temporary] + [f"{tree}/{i}" for i in range(3)]:
+            os.makedirs(path)
+        for i in range(30):
+            with open(f"{tree}/{i % 3}/{i}", "w") as file:
+                file.write(str(i % 7) * (1 + i % 7))
+        here = subprocess.run([DUPLICATES, "--json", tree], env=os.environ | {"TMPDIR": temporary}, capture_output=True, text=True)
+        assert here.returncode == 0 and len(here.stdout.splitlines()) == 8, here
+        with Worker(engine, "--load", DUPLICATES_TASKS, url=url, TMPDIR=temporary):
+            there = subprocess.run([DUPLICATES, "--json", "--url", url, tree], env=engine.environment(TMPDIR=temporary),
+                                   capture_output=True, text=True, timeout=120)
+            assert there.returncode == 0 and report(there.stdout) == report(here.stdout), (here, there)
+
+
+TESTS = [a_flow_of_ours_is_runs_of_the_engine, tasks_of_pythons_stand_in_chains_and_swarms, python_starts_and_cancels_a_flow,
+         duplicates_reports_what_it_does_on_local_threads]
 
 if __name__ == "__main__":
     sys.exit(run_all(TESTS))
