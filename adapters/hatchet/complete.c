@@ -158,7 +158,7 @@ mf_status hatchet_settle(mf_adapter *base, const mf_settlement *settlements, siz
         else if (job->flow && s->status == MF_STATUS_PENDING)
             hatchet_tell(job, HATCHET_COMPLETED, false, MF_STR_LIT("{\"mageflow\":\"runs again later\"}"));
         else if (job->flow)
-            hatchet_hand_back(job);
+            hatchet_hand_back(job, false);
         /* Else nothing came of it because we close. The engine gives it to another once our heartbeat ends. */
     }
     return MF_OK;

@@ -289,8 +289,8 @@ mf_status hatchet_publish(mf_adapter *base, const mf_entry *entries, size_t n, m
 }
 
 /* ---- handing back ----------------------------------------------------------------------------------------------------- *
- * The engine gives a run to another worker only when ours is gone for 30 s. What was not run, because we stop, goes out as a new
- * run instead, and the old one is told as ended once that is there. */
+ * The engine gives a run to another worker only when ours is gone for 30 s, and not for ever. What was not run, because we stop, goes out
+ * as a new run instead, and the old one is told as ended once that is there. */
 
 typedef struct returned {
     hatchet      *owner;
@@ -333,24 +333,26 @@ static mf_status send_back(returned *r)
                          .within = mf_seconds(10), .ended = sent_back, .user = r}, NULL, NULL);
 }
 
-void hatchet_hand_back(hatchet_job *job)
+void hatchet_hand_back(hatchet_job *job, bool died)
 {
     hatchet *h = job->owner;
     HatchetPb__Trigger t = HATCHET_PB__TRIGGER__INIT;
     returned *r = mf_new(h->allocator, returned);
-    char *name = hatchet_workflow_name(h, mf_cstr(job->action->task_name)), *input = NULL;
-    size_t len = 0;
+    char *name = hatchet_workflow_name(h, mf_cstr(job->action->task_name)), *input = NULL, *metadata = NULL;
+    size_t len = 0, metadata_len = 0;
     mf_value value;
     if (r == NULL || name == NULL || !mf_value_get(mf_message_value(job->payload), MF_STR_LIT("input"), &value) ||
+        hatchet_meta_again(h, job->action->additional_metadata, job->returns + died, &metadata, &metadata_len, NULL) != MF_OK ||
         mf_value_to_json(value, h->allocator, &input, &len, NULL) != MF_OK) {
         mf_delete(h->allocator, r);
+        mf_json_free(h->allocator, metadata, metadata_len);
         hatchet_text_free(h, name);
         return;
     }
     r->owner = h;
     t.name = name;
     t.input = input;
-    t.additional_metadata = job->action->additional_metadata;
+    t.additional_metadata = metadata;
     t.has_priority = true;
     t.priority = job->action->priority >= 1 && job->action->priority <= 3 ? job->action->priority : 1;
     snprintf(r->run, sizeof r->run, "%s", job->action->task_run_external_id);
@@ -361,5 +363,6 @@ void hatchet_hand_back(hatchet_job *job)
     if (hatchet_pack(h, &t.base, &r->request, NULL) != MF_OK || send_back(r) != MF_OK)
         returned_end(r);
     mf_json_free(h->allocator, input, len);
+    mf_json_free(h->allocator, metadata, metadata_len);
     hatchet_text_free(h, name);
 }

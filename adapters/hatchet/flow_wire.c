@@ -13,6 +13,7 @@
 #include "memory.h"
 
 #define META "mageflow"
+#define RETURNS "mageflow_returns"
 #define PACKED "mageflow_msgpack"
 #define WRAP "hatchet_results"
 #define EXACT_MAX (INT64_C(1) << 53)
@@ -166,10 +167,30 @@ static void build_meta(mf_builder *b, const mf_entry *e, hatchet_form form, cons
     mf_build_end(b);
 }
 
+static mf_status write_meta(hatchet *h, mf_str text, unsigned returns, char **json, size_t *len, mf_error *err)
+{
+    mf_builder b;
+    mf_message *whole = NULL;
+    mf_builder_init(&b, h->allocator, &wide);
+    mf_build_map(&b, returns > 0 ? 2 : 1);
+    mf_build_key(&b, META);
+    mf_build_str(&b, text);
+    if (returns > 0) {
+        mf_build_key(&b, RETURNS);
+        mf_build_uint(&b, returns);
+    }
+    mf_status st = mf_builder_finish(&b, &whole, err);
+    mf_builder_fini(&b);
+    if (st == MF_OK)
+        st = mf_message_to_json(whole, h->allocator, json, len, err);
+    mf_message_unref(whole);
+    return st;
+}
+
 mf_status hatchet_meta_write(hatchet *h, const mf_entry *e, hatchet_form form, char **json, size_t *len, mf_error *err)
 {
     mf_builder b;
-    mf_message *inner = NULL, *whole = NULL;
+    mf_message *inner = NULL;
     char *text = NULL;
     size_t text_len = 0;
     mf_builder_init(&b, h->allocator, &wide);
@@ -178,18 +199,22 @@ mf_status hatchet_meta_write(hatchet *h, const mf_entry *e, hatchet_form form, c
     mf_builder_fini(&b);
     if (st == MF_OK)
         st = mf_message_to_json(inner, h->allocator, &text, &text_len, err);
-    if (st == MF_OK) {
-        mf_builder_init(&b, h->allocator, &wide);
-        mf_build_map(&b, 1);
-        mf_build_key(&b, META);
-        mf_build_str(&b, mf_str_of(text, text_len));
-        st = mf_builder_finish(&b, &whole, err);
-        mf_builder_fini(&b);
-    }
     if (st == MF_OK)
-        st = mf_message_to_json(whole, h->allocator, json, len, err);
+        st = write_meta(h, mf_str_of(text, text_len), 0, json, len, err);
     mf_json_free(h->allocator, text, text_len);
     mf_message_unref(inner);
+    return st;
+}
+
+mf_status hatchet_meta_again(hatchet *h, const char *metadata, unsigned returns, char **json, size_t *len, mf_error *err)
+{
+    mf_message *whole = NULL;
+    mf_str text;
+    mf_status st = mf_message_from_json(mf_cstr(metadata), &wide, h->allocator, &whole, err);
+    if (st == MF_OK)
+        st = mf_message_scan(whole, err, "{s:S}", META, &text);
+    if (st == MF_OK)
+        st = write_meta(h, text, returns, json, len, err);
     mf_message_unref(whole);
     return st;
 }
@@ -239,6 +264,9 @@ mf_status hatchet_meta_read(hatchet *h, const char *metadata, hatchet_meta *out,
         mf_fail(err, st, "metadata \"" META "\": expected text, got %s", mf_type_name(mf_value_type(value)));
     if (st == MF_OK)
         st = read_map(h, mf_message_value(inner), out, err);
+    uint64_t returns = 0;
+    if (st == MF_OK && mf_message_scan(whole, NULL, "{s?:U}", RETURNS, &returns) == MF_OK)
+        out->returns = returns < 1000 ? (unsigned)returns : 1000;
     mf_message_unref(inner);
     mf_message_unref(whole);
     return st == MF_OK || st == MF_E_NOMEM ? st : MF_E_MALFORMED;

@@ -78,6 +78,7 @@ typedef struct hatchet_job {
     bool                flow;           /* L  a message of a flow, as its metadata says: */
     mf_unit             unit;
     mf_message         *error;          /* for an error callback; else NULL */
+    unsigned            returns;        /* how often it went out again since workers died with it */
     bool                canceled;       /* L  the engine wants it no more: nothing is told of it */
     bool                running;        /* L */
     atomic_bool         settled;
@@ -224,6 +225,7 @@ typedef struct hatchet_meta {
     int32_t      priority;
     char         store[HATCHET_ID_MAX];
     hatchet_form form;
+    unsigned     returns;
     mf_message  *error;         /* the reader's to unref */
 } hatchet_meta;
 /* Free with mf_json_free. foreign: MF_E_INVALID, MF_E_UNSUPPORTED name what JSON has no form for. */
@@ -234,6 +236,8 @@ mf_status hatchet_input_read(hatchet *h, mf_value input, hatchet_form form, mf_m
 mf_status hatchet_payload_read(hatchet *h, const char *json, bool flow, mf_message **out, mf_error *err);
 /* The run's additional metadata for an entry. */
 mf_status hatchet_meta_write(hatchet *h, const mf_entry *e, hatchet_form form, char **json, size_t *len, mf_error *err);
+/* The same once more, with another count of returns. */
+mf_status hatchet_meta_again(hatchet *h, const char *metadata, unsigned returns, char **json, size_t *len, mf_error *err);
 /* MF_E_NOT_FOUND: it is nobody's flow. */
 mf_status hatchet_meta_read(hatchet *h, const char *metadata, hatchet_meta *out, mf_error *err);
 
@@ -241,8 +245,8 @@ mf_status hatchet_meta_read(hatchet *h, const char *metadata, hatchet_meta *out,
 mf_status hatchet_publish(mf_adapter *base, const mf_entry *entries, size_t n, mf_error *err);
 /* The store's id is read, or given to it. Waits for the store. */
 mf_status hatchet_store_known(hatchet *h, mf_error *err);
-/* A message of a flow that does not run here goes out again, for others. Does not wait. */
-void      hatchet_hand_back(hatchet_job *job);
+/* A message of a flow that does not run here goes out again, for others; died: since workers died with it. Does not wait. */
+void      hatchet_hand_back(hatchet_job *job, bool died);
 
 /* observe.c */
 /* The runs that n foreign entries were published as are watched from now on. */

@@ -50,8 +50,11 @@ static void end_job(hatchet_job *job)
 
 /* ---- the call --------------------------------------------------------------------------------------------------------- */
 
-/* A message of a flow whose worker died so often is told as lost, instead of taking the next one with it. */
-#define DEATHS_MAX 3
+/* The engine gives a run up, and tells nobody, after ten attempts that came to no end; and one worker's death may be five of them, since
+ * it goes on sending to who is gone for 5 s. So a flow's message goes out as a new run in time. Where that does not help, it is what its
+ * workers die of: it is told as lost, instead of taking the next one with it. */
+#define ATTEMPTS_MAX 3
+#define RETURNS_MAX 8
 
 static mf_status read_input(hatchet_job *job, const hatchet_meta *meta, mf_error *err)
 {
@@ -101,6 +104,7 @@ static bool prepare(hatchet_job *job)
         pthread_mutex_unlock(&h->lock);
         job->unit = meta.unit;
         job->error = meta.error;
+        job->returns = meta.returns;
     }
     if (st == MF_OK || st == MF_E_NOT_FOUND)
         st = read_input(job, &meta, &err);
@@ -151,10 +155,13 @@ static void job_run(void *arg)
     hatchet *h = job->owner;
     if (!may_run(job)) {
         if (!is_given_up(job) && prepare(job) && job->flow)     /* we stop: others have it at once, and not in 30 s */
-            hatchet_hand_back(job);
+            hatchet_hand_back(job, false);
     } else if (prepare(job)) {
-        if (job->flow && job->action->retry_count > DEATHS_MAX)
+        bool often = job->flow && job->action->retry_count >= ATTEMPTS_MAX;
+        if (often && job->returns >= RETURNS_MAX)
             h->host->ops->lost(h->host, &job->delivery, "the worker that ran it was gone each time");
+        else if (often)
+            hatchet_hand_back(job, true);
         else
             h->host->ops->deliver(h->host, &job->delivery);
     }

@@ -62,6 +62,7 @@ FLOW_TEST(flow_workflow, runs_by_name_and_gives_the_result)
 {
     mf_workflow *w = NULL;
     mf_message *result = NULL, *in = msg("{\"n\":4,\"by\":3}");
+    serve_fixture(f);
     is_status(mf_workflow_open(f->mage, "add", &w, &f->err), MF_OK);
     is_status(mf_workflow_run_and_wait(w, in, PATIENCE, &result, &f->err), MF_OK);
     is_json(result, "7");
@@ -76,6 +77,7 @@ FLOW_TEST(flow_workflow, a_failure_is_told_with_its_text)
 {
     mf_workflow *w = NULL;
     mf_message *result = NULL;
+    serve_fixture(f);
     is_status(mf_workflow_open(f->mage, "fail", &w, &f->err), MF_OK);
     is_status(mf_workflow_run_and_wait(w, NULL, PATIENCE, &result, &f->err), MF_E_TASK_FAILED);
     is_text(f->err.text, "Boom: it broke");
@@ -86,6 +88,7 @@ FLOW_TEST(flow_workflow, a_retry_is_waited_for)
 {
     mf_workflow *w = NULL;
     mf_message *result = NULL, *in = msg("{\"good\":3}");
+    serve_fixture(f);
     is_status(mf_workflow_open(f->mage, "flaky", &w, &f->err), MF_OK);
     is_status(mf_workflow_run_and_wait(w, in, PATIENCE, &result, &f->err), MF_OK);
     is_json(result, "3");
@@ -99,6 +102,7 @@ FLOW_TEST(flow_workflow, waiting_has_a_deadline_and_a_late_answer_harms_nobody)
 {
     mf_workflow *w = NULL;
     mf_message *result = NULL;
+    serve_fixture(f);
     is_status(mf_workflow_open(f->mage, "gate", &w, &f->err), MF_OK);
     is_status(mf_workflow_run_and_wait(w, NULL, mf_milliseconds(1), &result, &f->err), MF_E_TIMEOUT);
     open_gate(f);
@@ -111,6 +115,7 @@ FLOW_TEST(flow_workflow, many_are_sent_at_once)
     mf_workflow *w = NULL;
     mf_message *in = msg("{\"a\":1}");
     const mf_message *many[] = {in, NULL, in, in, NULL};
+    serve_fixture(f);
     is_status(mf_workflow_open(f->mage, "note", &w, &f->err), MF_OK);
     is_status(mf_workflow_run_many(w, many, 5, 0, &f->err), MF_OK);
     is_status(mf_workflow_run_many(w, NULL, 0, 0, &f->err), MF_OK);
@@ -128,6 +133,7 @@ FLOW_TEST(flow_workflow, many_are_sent_at_once)
 FLOW_TEST(flow_workflow, a_delayed_one_comes_when_it_is_due)
 {
     mf_workflow *w = NULL;
+    serve_fixture(f);
     is_status(mf_workflow_open(f->mage, "note", &w, &f->err), MF_OK);
     is_status(mf_workflow_run_many(w, (const mf_message *const[]){NULL}, 1, mf_milliseconds(50), &f->err), MF_OK);
     spy_sent sent;

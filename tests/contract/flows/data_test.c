@@ -6,6 +6,7 @@
 static mf_run *start_document(fixture *f, const char *json, const char *message)
 {
     mf_message *document = msg(json);
+    serve_fixture(f);
     mf_run *run = mf_flow_start(f->mage, document, message == NULL ? NULL : msg(message), &f->err);
     cr_assert(ne(ptr, run, NULL), "%s", f->err.text);
     mf_message_unref(document);
@@ -105,6 +106,7 @@ FLOW_TEST(flow_data, a_flow_is_drawn_as_it_runs_and_when_it_has_ended)
 static mf_workflow *run_flow_of(fixture *f)
 {
     mf_workflow *workflow = NULL;
+    serve_fixture(f);
     is_status(mf_workflow_open(f->mage, "mageflow.run_flow", &workflow, &f->err), MF_OK);
     return workflow;
 }

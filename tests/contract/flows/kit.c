@@ -54,6 +54,13 @@ void close_fixture(fixture *f)
 #endif
 }
 
+void serve_fixture(fixture *f)
+{
+    if (f->maker->serve != NULL && !f->serves)
+        cr_assert(eq(int, f->maker->serve(f->mage, &f->err), MF_OK), "%s: %s", f->maker->name, f->err.text);
+    f->serves = true;
+}
+
 bool fixture_can(fixture *f, mf_capability capability)
 {
     return mf_adapter_can(f->mage->adapter, capability);
@@ -72,6 +79,7 @@ mf_message *msg(const char *json)
 
 mf_signature *sign(fixture *f, const char *task, const char *json)
 {
+    serve_fixture(f);
     mf_signature *sig = mf_sign(f->mage, task, msg(json), &f->err);
     cr_assert(ne(ptr, sig, NULL), "%s", f->err.text);
     return sig;
@@ -112,6 +120,7 @@ mf_signature *on_error(fixture *f, mf_signature *sig, mf_signature *callback)
 
 mf_run *start(fixture *f, mf_signature *sig, const char *json)
 {
+    serve_fixture(f);
     mf_run *run = mf_start(sig, msg(json), &f->err);
     cr_assert(ne(ptr, run, NULL), "%s", f->err.text);
     mf_signature_destroy(sig);

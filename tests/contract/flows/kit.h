@@ -42,6 +42,7 @@ typedef struct fixture {
     size_t             call_count;          /* L  all of them */
     unsigned           inside, most;        /* L  calls of "gate" at once: now, and at most */
     bool               open;                /* L  the gate */
+    bool               serves;              /* the maker's serve was called */
     void              *more;                /* a scenario's own */
 } fixture;
 
@@ -63,6 +64,8 @@ typedef struct fixture {
 struct criterion_test_params flow_parameters(void);
 
 void open_fixture(fixture *f, size_t maker);
+/* Everything is declared. sign and start say so themselves. */
+void serve_fixture(fixture *f);
 /* Destroys the client, unless the scenario did, and tells whether anything is still out. */
 void close_fixture(fixture *f);
 /* The kit's tasks, declared in open_fixture:

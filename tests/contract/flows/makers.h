@@ -19,6 +19,9 @@ typedef struct flow_maker {
     /* The store of its flows, and the end of what that left behind; NULL: memory, which leaves nothing. */
     mf_status (*store)(const mf_allocator *allocator, mf_store **out, mf_error *err);
     void (*clean)(void);
+    /* Serve, where a manager is told of a worker's tasks when that starts, and so not before the scenario has declared all: called
+     * when the first of them is signed. NULL: served as soon as it is open, or started. */
+    mf_status (*serve)(mf_client *client, mf_error *err);
 } flow_maker;
 
 extern const flow_maker flow_makers[];

@@ -25,10 +25,12 @@ static mf_signature *chain(bool mixed)
     return mf_chain_add(c, task("c_echo", NULL), &err);
 }
 
-static mf_signature *swarm(int count, bool mixed)
+static mf_signature *swarm(int count, bool mixed, double seconds)
 {
     mf_signature *s = mf_swarm(client, "sums", MF_SWARM_OPTIONS(.max_concurrency = 20), &err);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count && seconds > 0; i++)
+        s = mf_swarm_add(s, task("c_slow", mf_msg("{s:f}", "seconds", seconds)), &err);
+    for (int i = 0; i < count && seconds == 0; i++)
         s = mf_swarm_add(s, task(mixed && i % 2 == 1 ? "py_add" : "c_add", mf_msg("{s:i, s:i}", "a", i, "b", 1)), &err);
     return mf_swarm_close(s, &err);
 }
@@ -51,7 +53,9 @@ static mf_signature *what(const char *name, int count)
     if (strcmp(name, "chain") == 0 || strcmp(name, "mixed-chain") == 0)
         return chain(name[0] == 'm');
     if (strcmp(name, "swarm") == 0 || strcmp(name, "mixed-swarm") == 0)
-        return swarm(count, name[0] == 'm');
+        return swarm(count, name[0] == 'm', 0);
+    if (strcmp(name, "slow-swarm") == 0)
+        return swarm(count, false, 0.1);
     if (strcmp(name, "exact") == 0)
         return exact();
     return failing(name);
