@@ -84,6 +84,29 @@ Test(codec_json, what_the_grammar_forbids_is_refused_with_its_place)
     }
 }
 
+/* Texts are looked at eight characters at a time: whatever ends a run may stand at any place of them. */
+Test(codec_json, what_is_not_plain_is_seen_at_every_place_of_a_text)
+{
+    static const struct { const char *part; mf_status st; } rows[] = {
+        {"\\n", MF_OK}, {"\\\\", MF_OK}, {"\\\"", MF_OK}, {"\xc3\xa9", MF_OK}, {"\x7f", MF_OK}, {" ", MF_OK}, {"!", MF_OK}, {"#", MF_OK},
+        {"[", MF_OK}, {"]", MF_OK}, {"\x01", MF_E_MALFORMED}, {"\x1f", MF_E_MALFORMED}, {"\xff", MF_E_MALFORMED}, {"\x80", MF_E_MALFORMED},
+        {"\xc3", MF_E_MALFORMED}, {"\"", MF_E_MALFORMED}, {"\\x", MF_E_MALFORMED},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (int before = 0; before < 20; before++)
+            for (int after = 0; after < 20; after++) {
+                char text[64];
+                snprintf(text, sizeof text, "\"%.*s%s%.*s\"", before, "aZ09~aZ09~aZ09~aZ09~", rows[i].part, after,
+                         "zA!#[]zA!#[]zA!#[]zA");
+                cr_assert(eq(int, read_json(mf_cstr(text), NULL), rows[i].st), "%s", text);
+                if (rows[i].st != MF_OK)
+                    continue;
+                mf_message *m = from_json(text);
+                cr_assert(eq(str, json_of(m), text));
+                mf_message_unref(m);
+            }
+}
+
 Test(codec_json, near_misses_of_json_are_refused)
 {
     static const char *const bad[] = {
