@@ -57,6 +57,8 @@ static int64_t tick(void *user, int64_t now_ns)
     when = io_results_tick(h, now_ns);
     next = when < next ? when : next;
     when = io_observe_tick(h, now_ns);
+    next = when < next ? when : next;
+    when = io_durable_tick(h, now_ns);
     return when < next ? when : next;
 }
 
@@ -79,12 +81,6 @@ static mf_status hatchet_bind(mf_adapter *base, mf_host *host, mf_store *store, 
     h->host = host;
     h->store = store;
     return MF_OK;
-}
-
-static mf_status refuse_durable(mf_adapter *base, const mf_task_def *def, mf_error *err)
-{
-    (void)base;
-    return mf_fail(err, MF_E_UNSUPPORTED, "durable task \"%s\": the bridge to Hatchet does not serve durable tasks yet", def->name);
 }
 
 static void wake_helpers(mf_adapter *base)
@@ -139,7 +135,7 @@ static const mf_adapter_ops hatchet_ops = {
     .name = "hatchet",
     .capabilities = MF_CAP_RETRIES_CALLS | MF_CAP_OBSERVES,
     .task = hatchet_task_declare,
-    .durable_task = refuse_durable,
+    .durable_task = hatchet_durable_declare,
     .worker = hatchet_worker,
     .workflow = hatchet_workflow,
     .extract_execution_info = hatchet_extract_execution_info,
@@ -184,7 +180,7 @@ mf_status mfi_hatchet_create(const mfi_hatchet_options *o, mf_adapter **out, mf_
     snprintf(h->what, sizeof h->what, "hatchet at %s:%u", o->host, o->port);
     sync_init(h);
     h->listen_retry = (mfi_retry){mf_milliseconds(100), mf_seconds(5), 0};
-    h->results_retry = h->listen_retry;
+    h->results_retry = h->durable_retry = h->listen_retry;
     mf_status st = mfi_rpc_create(&(mfi_rpc_options){
         .allocator = o->allocator, .clock = o->clock, .what = h->what, .host = o->host, .port = (uint16_t)o->port,
         .tls = o->tls != MFI_HATCHET_PLAIN, .ca = o->ca, .cert = o->cert, .key = o->key, .token = o->token,

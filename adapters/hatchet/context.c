@@ -42,6 +42,10 @@ static const mf_context_ops context_ops = {
     .struct_size = sizeof(mf_context_ops),
     .log = context_log,
     .progress = context_progress,
+    .recall = hatchet_recall,
+    .remember = hatchet_remember,
+    .sleep = hatchet_durable_sleep,
+    .wait_event = hatchet_durable_event,
 };
 
 void hatchet_extract_execution_info(mf_adapter *base, const mf_delivery *d, mf_execution_info *out)

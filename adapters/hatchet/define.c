@@ -56,7 +56,7 @@ void hatchet_tasks_free(hatchet *h)
     }
 }
 
-mf_status hatchet_task_declare(mf_adapter *base, const mf_task_def *def, mf_error *err)
+static mf_status declare(mf_adapter *base, const mf_task_def *def, bool durable, mf_error *err)
 {
     hatchet *h = hatchet_of(base);
     for (const char *c = def->name; *c != '\0'; c++)
@@ -69,6 +69,7 @@ mf_status hatchet_task_declare(mf_adapter *base, const mf_task_def *def, mf_erro
     task->in = def->in;
     task->retries = def->retries;
     task->backoff = def->backoff;
+    task->durable = durable;
     task->workflow = hatchet_workflow_name(h, mf_cstr(def->name));
     size_t len = task->workflow != NULL ? strlen(task->workflow) : 0;
     task->action = mfi_alloc(h->allocator, len + 1 + strlen(def->name) + 1);
@@ -98,6 +99,16 @@ mf_status hatchet_task_declare(mf_adapter *base, const mf_task_def *def, mf_erro
                    other->name);
 }
 
+mf_status hatchet_task_declare(mf_adapter *base, const mf_task_def *def, mf_error *err)
+{
+    return declare(base, def, false, err);
+}
+
+mf_status hatchet_durable_declare(mf_adapter *base, const mf_task_def *def, mf_error *err)
+{
+    return declare(base, def, true, err);
+}
+
 /* ---- PutWorkflow ------------------------------------------------------------------------------------------------------ */
 
 static mf_status schema_of(hatchet *h, const hatchet_task *task, char **json, size_t *len, mf_error *err)
@@ -116,9 +127,9 @@ static mf_status define_with(hatchet *h, const hatchet_task *task, const Hatchet
                              mf_error *err)
 {
     static const char method[] = "/v1.AdminService/PutWorkflow";
-    static char pool[] = "default", none[] = "{}", far[] = FOR_EVER;
+    static char pool[] = "default", durable_pool[] = "durable", none[] = "{}", far[] = FOR_EVER;
     HatchetPb__Count slots = HATCHET_PB__COUNT__INIT, *slot_list[] = {&slots};
-    slots.key = pool;
+    slots.key = task->durable ? durable_pool : pool;
     slots.has_value = true;
     slots.value = 1;
     HatchetPb__Task t = *given->tasks[0], *task_list[] = {&t};
@@ -128,6 +139,8 @@ static mf_status define_with(hatchet *h, const hatchet_task *task, const Hatchet
     if (t.schedule_timeout == NULL)
         t.schedule_timeout = far;
     t.inputs = none;
+    t.has_is_durable = task->durable;
+    t.is_durable = task->durable;
     t.has_retries = true;
     t.retries = (int32_t)(task->retries < 1000000 ? task->retries : 1000000);
     if (task->backoff >= mf_milliseconds(500)) {        /* 2, 4, 8 … s up to a minute: the engine counts whole factors */
@@ -211,25 +224,28 @@ mf_status io_define_again(hatchet *h, mfi_rpc_ended_fn *ended, mf_error *err)
 
 mf_status hatchet_register_pack(hatchet *h, hatchet_bytes *out, mf_error *err)
 {
-    static char service[] = "default", version[] = MF_VERSION, language[] = "C11";
+    static char service[] = "default", durable[] = "durable", version[] = MF_VERSION, language[] = "C11";
     struct utsname machine;
     char *services[] = {service};
     pthread_mutex_lock(&h->lock);
     const hatchet_task *first = h->tasks;
     pthread_mutex_unlock(&h->lock);
     size_t n = 0;
-    for (const hatchet_task *task = first; task != NULL; task = task->next)
-        n++;
+    bool any_durable = false;
+    for (const hatchet_task *task = first; task != NULL; task = task->next, n++)
+        any_durable = any_durable || task->durable;
     char **actions = mfi_alloc(h->allocator, (n + 1) * sizeof *actions);
     if (actions == NULL)
         return mf_fail(err, MF_E_NOMEM, "%s: no memory", h->what);
     size_t i = 0;
     for (const hatchet_task *task = first; task != NULL; task = task->next)
         actions[i++] = task->action;
-    HatchetPb__Count slots = HATCHET_PB__COUNT__INIT, *slot_list[] = {&slots};
+    HatchetPb__Count slots = HATCHET_PB__COUNT__INIT, durable_slots, *slot_list[] = {&slots, &durable_slots};
     slots.key = service;
     slots.has_value = true;
     slots.value = (int32_t)(h->serving_options.slots != 0 ? h->serving_options.slots : HATCHET_SLOTS);
+    durable_slots = slots;
+    durable_slots.key = durable;
     HatchetPb__RuntimeInfo info = HATCHET_PB__RUNTIME_INFO__INIT;
     info.sdk_version = version;
     info.language_version = language;
@@ -248,7 +264,7 @@ mf_status hatchet_register_pack(hatchet *h, hatchet_bytes *out, mf_error *err)
         r.n_labels = labels->n_labels;
         r.labels = labels->labels;
     }
-    r.n_slot_config = 1;
+    r.n_slot_config = any_durable ? 2 : 1;
     r.slot_config = slot_list;
     mf_status st = hatchet_pack(h, &r.base, out, err);
     hatchet_pb__register__free_unpacked(labels, NULL);

@@ -6,6 +6,7 @@
  *   worker.c      starting, draining and stopping to serve
  *   listen.c      the stream of actions, and the heartbeat
  *   health.c      whether it hears
+ *   durable.c     what the bodies of durable tasks ask the engine
  *   invoker.c     from an action to a call, on the pool
  *   complete.c    from an outcome to an event for the engine, in batches
  *   workflow.c    sending by name;   results.c  results that somebody here waits for
@@ -79,6 +80,7 @@ typedef struct hatchet_job {
     mf_unit             unit;
     mf_message         *error;          /* for an error callback; else NULL */
     unsigned            returns;        /* how often it went out again since workers died with it */
+    int64_t             memo_branch, memo_node;         /* of the step that its call is in */
     bool                canceled;       /* L  the engine wants it no more: nothing is told of it */
     bool                running;        /* L */
     atomic_bool         settled;
@@ -115,6 +117,15 @@ typedef struct hatchet_waiter {
     char                  *text;        /* the output, or the error; of `allocator` */
     size_t                 len;
 } hatchet_waiter;
+
+/* What an invocation waited for when it was evicted. See durable.c. */
+#define HATCHET_EVICTED 64
+typedef struct hatchet_evicted {
+    char    run[HATCHET_ID_MAX];
+    int32_t invocation;
+    int64_t branch, node;
+    bool    acked, came;
+} hatchet_evicted;
 
 /* L all of it. See health.c. */
 typedef struct hatchet_hearing {
@@ -183,6 +194,13 @@ struct hatchet {
     int64_t             round_ns;       /* L  when they are the next time */
     char                forgotten[HATCHET_FORGET_MAX][HATCHET_ID_MAX];      /* the observers' */
     size_t              forgotten_count;
+
+    struct hatchet_ask *asks;           /* L  questions of durable tasks */
+    hatchet_evicted     evicted[HATCHET_EVICTED];       /* L  the last ones */
+    size_t              evicted_next;   /* L */
+    mfi_rpc_call       *durable;        /* O  NULL: none is open */
+    int64_t             durable_ns;     /* O  open one then */
+    mfi_retry           durable_retry;  /* O */
 
     hatchet_waiter     *waiters;        /* L */
     mfi_rpc_call       *results;        /* O  NULL: none is open */
@@ -269,6 +287,7 @@ mf_status hatchet_create_framework_tasks(mf_adapter *base, const mf_task_def *de
 /* define.c */
 mf_status hatchet_define(hatchet *h, const hatchet_task *task, mf_error *err);
 mf_status hatchet_task_declare(mf_adapter *base, const mf_task_def *def, mf_error *err);
+mf_status hatchet_durable_declare(mf_adapter *base, const mf_task_def *def, mf_error *err);
 mf_status hatchet_define_all(hatchet *h, mf_error *err);
 /* The same, begun on the I/O thread: ended, with h as its user, for each definition. */
 mf_status io_define_again(hatchet *h, mfi_rpc_ended_fn *ended, mf_error *err);
@@ -287,6 +306,13 @@ mf_status hatchet_help(mf_adapter *base, bool (*done)(void *arg), void *arg, int
 
 /* listen.c */
 int64_t   io_listen_tick(hatchet *h, int64_t now_ns);
+
+/* durable.c: see mf_context_ops */
+mf_status hatchet_recall(mf_context *ctx, const char *key, mf_message **known);
+mf_status hatchet_remember(mf_context *ctx, const char *key, const mf_message *value);
+mf_status hatchet_durable_sleep(mf_context *ctx, mf_duration span);
+mf_status hatchet_durable_event(mf_context *ctx, const char *name, mf_duration timeout, mf_message **out);
+int64_t   io_durable_tick(hatchet *h, int64_t now_ns);
 
 /* health.c */
 void      hatchet_health(mf_adapter *base, mf_adapter_health *out);

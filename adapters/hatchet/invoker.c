@@ -193,7 +193,9 @@ static bool displace(hatchet *h, const HatchetPb__Action *a)
     for (hatchet_job *job = h->jobs; job != NULL; job = job->next) {
         if (strcmp(job->action->task_run_external_id, a->task_run_external_id) != 0)
             continue;
-        if (job->retry_count >= a->retry_count && !job->canceled) {
+        bool newer = job->retry_count < a->retry_count || (job->retry_count == a->retry_count &&
+            job->action->durable_task_invocation_count < a->durable_task_invocation_count);
+        if (!newer && !job->canceled) {
             here = true;
         } else if (job->flow && job->running && !job->canceled) {
             job->retry_count = a->retry_count;      /* the claim is this one's: it goes on, and its end is told for the newest */

@@ -143,6 +143,41 @@ static mf_status give_value(mf_client *client, const mf_message *memo, mf_messag
     return mf_message_of_value(value, client->allocator, out, NULL);
 }
 
+/* ---- without a signature ----------------------------------------------------------------------------------------- */
+
+/* The manager remembers, where it can. */
+static bool manager_keeps(const mf_context *ctx)
+{
+    const mfi_running *running = (const mfi_running *)(const void *)ctx->call;
+    return running->task->durable && running->token == 0 && !mf_key_is_set(&ctx->call->delivery->unit.key) &&
+           ctx->ops->struct_size > offsetof(mf_context_ops, wait_event) && ctx->ops->recall != NULL;
+}
+
+static mf_status told_by_manager(mf_context *ctx, mf_status st)
+{
+    if (st == MF_E_WAIT || st == MF_E_STALE)
+        running_of(ctx)->durable.wait = MFI_WAIT_MANAGER;
+    return st;
+}
+
+static mf_status manager_step(mf_context *ctx, const char *key, mf_step_fn *fn, void *user, mf_message **out)
+{
+    mf_message *value = NULL;
+    mf_status st = told_by_manager(ctx, ctx->ops->recall(ctx, key, &value));
+    if (st == MF_E_NOT_FOUND) {
+        st = fn(ctx, &value, user);
+        if (st == MF_OK)
+            st = value != NULL ? mf_message_status(value) : MF_OK;
+        if (st == MF_OK)
+            st = told_by_manager(ctx, ctx->ops->remember(ctx, key, value != NULL ? value : mf_message_nil()));
+    }
+    if (st == MF_OK && out != NULL)
+        *out = value != NULL ? value : mf_message_nil();
+    else
+        mf_message_unref(value);
+    return st;
+}
+
 /* ---- the verbs --------------------------------------------------------------------------------------------------- */
 
 static mf_status check_name(mf_context *ctx, const char *verb, const char *name, size_t most)
@@ -158,9 +193,12 @@ mf_status mf_step(mf_context *ctx, const char *key, mf_step_fn *fn, void *user, 
     mfi_durable *d;
     mf_client *client = ctx->call->client;
     const mf_message *memo = NULL;
-    mf_status st = begin(ctx, &d);
+    bool by_manager = manager_keeps(ctx);
+    mf_status st = by_manager ? MF_OK : begin(ctx, &d);
     if (st == MF_OK)
         st = check_name(ctx, "mf_step", key, 255);
+    if (st == MF_OK && by_manager)
+        return manager_step(ctx, key, fn, user, out);
     if (st == MF_OK)
         st = next_memo(ctx, d, "step", key, &memo);
     if (st != MF_OK)
@@ -203,9 +241,12 @@ mf_status mf_sleep(mf_context *ctx, mf_duration span)
     mfi_durable *d;
     mf_client *client = ctx->call->client;
     const mf_message *memo = NULL;
-    mf_status st = begin(ctx, &d);
+    bool by_manager = manager_keeps(ctx);
+    mf_status st = by_manager ? MF_OK : begin(ctx, &d);
     if (st == MF_OK && span < 0)
         st = mf_task_fail(ctx, MF_FINAL, "InvalidSpan", "mf_sleep: expected a span of 0 or more, got %lld ns", (long long)span);
+    if (st == MF_OK && by_manager)
+        return told_by_manager(ctx, ctx->ops->sleep(ctx, span));
     if (st == MF_OK)
         st = next_memo(ctx, d, "sleep", "", &memo);
     if (st != MF_OK)
@@ -238,12 +279,22 @@ mf_status mf_wait_event(mf_context *ctx, const char *name, mf_duration timeout, 
     mfi_durable *d;
     mf_client *client = ctx->call->client;
     const mf_message *memo = NULL;
-    mf_status st = begin(ctx, &d);
+    bool by_manager = manager_keeps(ctx);
+    mf_status st = by_manager ? MF_OK : begin(ctx, &d);
     if (st == MF_OK)
         st = check_name(ctx, "mf_wait_event", name, sizeof d->event - 1);
     if (st == MF_OK && timeout < 0)
         st = mf_task_fail(ctx, MF_FINAL, "InvalidSpan", "mf_wait_event: expected a timeout of 0 or more, got %lld ns",
                           (long long)timeout);
+    if (st == MF_OK && by_manager) {
+        mf_message *came = NULL;
+        st = told_by_manager(ctx, ctx->ops->wait_event(ctx, name, timeout, &came));
+        if (st == MF_OK && out != NULL)
+            *out = came;
+        else
+            mf_message_unref(came);
+        return st;
+    }
     if (st == MF_OK)
         st = next_memo(ctx, d, "event", name, &memo);
     if (st != MF_OK)

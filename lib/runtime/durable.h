@@ -7,7 +7,7 @@
 struct mfi_running;
 struct mf_client;
 
-typedef enum mfi_wait { MFI_WAIT_NOT, MFI_WAIT_SLEEP, MFI_WAIT_EVENT } mfi_wait;
+typedef enum mfi_wait { MFI_WAIT_NOT, MFI_WAIT_SLEEP, MFI_WAIT_EVENT, MFI_WAIT_MANAGER /* who calls again by itself */ } mfi_wait;
 
 /* All of it belongs to the thread that runs the call. */
 typedef struct mfi_durable {

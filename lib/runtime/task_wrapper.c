@@ -270,7 +270,10 @@ static void finish(mf_client *client, const mf_delivery *d, uint64_t token, mfi_
 {
     mfi_flow_event event = {.index = d->unit.index};
     mfi_call *call = &running->call;
-    if (r->st == MF_E_WAIT && running->durable.wait != MFI_WAIT_NOT && (r->stop & (MFI_STOP_SELF | MFI_STOP_CANCEL)) == 0) {
+    if (running->durable.wait == MFI_WAIT_MANAGER) {
+        mfi_stats_count_call(running, MFI_TALLY_PUT_BACK);
+        settle_with_manager(client, d, MF_STATUS_ACTIVE, NULL);
+    } else if (r->st == MF_E_WAIT && running->durable.wait != MFI_WAIT_NOT && (r->stop & (MFI_STOP_SELF | MFI_STOP_CANCEL)) == 0) {
         mfi_stats_count_call(running, MFI_TALLY_PUT_BACK);
         settle_claimed(client, d, mfi_durable_wait(client, running), MF_STATUS_PENDING, NULL);
     } else if (r->st == MF_E_STALE && task->durable) {

@@ -86,6 +86,16 @@ typedef struct mf_context_ops {
     mf_status (*refresh_timeout)(mf_context *ctx, mf_duration more);
     /* Required. Show how far the task is. */
     mf_status (*progress)(mf_context *ctx, const mf_message *progress);
+    /* Optional, all four or none: the verbs of durable tasks, for calls without a signature (those of signatures are kept in the
+     * store), where the manager remembers what a body did. Each may block. MF_E_WAIT: the manager calls the task again when it is
+     * over, and this call's settlement is "active"; MF_E_STALE: it has called it again. NULL: such calls have no such verbs. */
+    /* The result of the step that the body comes to now. MF_E_NOT_FOUND: it is not done yet, and remember follows with the same
+     * key once it is. */
+    mf_status (*recall)(mf_context *ctx, const char *key, mf_message **known);
+    mf_status (*remember)(mf_context *ctx, const char *key, const mf_message *value);
+    mf_status (*sleep)(mf_context *ctx, mf_duration span);
+    /* *out is the event's message. MF_E_TIMEOUT: it did not come. */
+    mf_status (*wait_event)(mf_context *ctx, const char *name, mf_duration timeout, mf_message **out);
 } mf_context_ops;
 
 struct mfi_call;     /* lib/adapter/call.h */

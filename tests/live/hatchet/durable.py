@@ -1,0 +1,79 @@
+"""Durable tasks of ours that are kept by the real engine: durable.py MAGEFLOW DURABLE_TASKS.so CLIENT [WORD…]"""
+import json
+import tempfile
+
+from fleet import PythonWorker, own_engine, python_call, run_all, wait_for
+from ours import Worker, call, lines
+from wire_client import Wire
+
+
+def sent(engine, task, **message):
+    """A run that our client waits for: its result, or what went wrong."""
+    answer = call(engine, task, json.dumps(message), "100s")
+    return answer if answer.startswith("!") else json.loads(answer)
+
+
+def steps(path):
+    """What was done, without the invocation it was done in."""
+    return [line.split()[0] for line in lines(path)]
+
+
+def steps_and_sleeps_are_remembered(engine):
+    """A short sleep ends while its call waits, a long one is evicted; both ways each step is done once."""
+    with Worker(engine), tempfile.NamedTemporaryFile() as short, tempfile.NamedTemporaryFile() as long:
+        got = sent(engine, "d_nap", path=short.name)
+        assert got == {"sum": 3}, got
+        assert [s for s in steps(short.name) if s != "begin"] == ["first", "second"], lines(short.name)
+        assert python_call(engine, "d_nap", {"path": long.name, "ms": 2000}) == {"sum": 3}
+        assert lines(long.name) == ["begin 1", "first 1", "begin 2", "second 2"], lines(long.name)
+
+
+def an_event_is_waited_for(engine):
+    """Python's client sends it, after the eviction; and one that does not come in time."""
+    with Worker(engine), Wire(engine) as wire, tempfile.NamedTemporaryFile() as file:
+        client = engine.client()
+        run = wire.run("d_event", {"path": file.name, "event": "d-comes"})
+        wait_for(lambda: engine.query("""SELECT 1 FROM v1_task_runtime WHERE evicted_at IS NOT NULL"""), what="its eviction")
+        client.event.push("d-comes", {"n": 7})
+        state, task = wire.ended(run, 75)
+        assert state == "COMPLETED" and json.loads(task.output) == {"came": {"n": 7}}, (state, task)
+        assert lines(file.name) == ["begin 1", "begin 2"]
+        assert sent(engine, "d_event", event="d-never", ms=100) == {"came": None}
+        assert sent(engine, "d_event", event="d-never", ms=1500) == {"came": None}
+
+
+def a_child_is_started_once(engine):
+    with Worker(engine), PythonWorker(engine), tempfile.NamedTemporaryFile() as file:
+        assert sent(engine, "d_parent", path=file.name, a=5) == {"child": {"sum": 15}}
+        children = [step for step in steps(file.name) if step != "begin"]
+        assert len(children) >= 2 and len(set(children)) == 1, lines(file.name)
+
+
+def a_body_that_goes_another_way_fails_for_good(engine):
+    with Worker(engine), tempfile.NamedTemporaryFile() as file:
+        answer = sent(engine, "d_wanders", path=file.name)
+        assert answer.startswith("! MF_E_TASK_FAILED") and "ReplayDiffers" in answer, answer
+        assert steps(file.name) == ["begin", "left", "begin"]
+
+
+@own_engine
+def what_a_killed_worker_did_is_not_done_again(engine):
+    """The engine gives its tasks to another when its heartbeat has been away for 30 s."""
+    with Wire(engine) as wire, tempfile.NamedTemporaryFile() as file:
+        first = Worker(engine)
+        run = wire.run("d_dies", {"path": file.name})
+        wait_for(lambda: "second 1" in lines(file.name), what="its steps")
+        wait_for(lambda: engine.query("SELECT count(*) FROM v1_durable_event_log_entry WHERE satisfied_at IS NOT NULL") == [["2"]],
+                 what="that both are remembered")
+        first.kill()
+        with Worker(engine):
+            state, task = wire.ended(run, 200)
+            assert state == "COMPLETED" and json.loads(task.output) == {"sum": 3}, (state, task)
+            assert steps(file.name) == ["begin", "first", "second", "begin"], lines(file.name)
+
+
+TESTS = [steps_and_sleeps_are_remembered, an_event_is_waited_for, a_child_is_started_once, a_body_that_goes_another_way_fails_for_good,
+         what_a_killed_worker_did_is_not_done_again]
+
+if __name__ == "__main__":
+    raise SystemExit(run_all(TESTS))

@@ -1,0 +1,157 @@
+/* Durable tasks for the tests against a real engine: a module for `mageflow worker --load`. */
+#include <mageflow/hatchet.h>
+#include <mageflow/mageflow.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static mf_client *mine;
+
+/* A line in a file outside: what ran, and in which invocation. */
+static void note(mf_context *ctx, const mf_message *in, const char *what)
+{
+    char path[512];
+    mf_str text = {"", 0};
+    const mf_hatchet_action *a = mf_context_execution_info(ctx)->raw_context;
+    (void)!mf_message_scan(in, NULL, "{s?:S}", "path", &text);
+    snprintf(path, sizeof path, "%.*s", (int)text.len, text.at);
+    FILE *file = fopen(path, "a");
+    if (file == NULL)
+        return;
+    fprintf(file, "%s %d\n", what, a->invocation);
+    fclose(file);
+}
+
+struct step {
+    const mf_message *in;
+    const char       *what;
+    int               value;
+};
+
+static mf_status step(mf_context *ctx, mf_message **out, void *user)
+{
+    const struct step *s = user;
+    note(ctx, s->in, s->what);
+    *out = mf_msg("i", s->value);
+    return MF_OK;
+}
+
+static mf_status do_step(mf_context *ctx, const mf_message *in, const char *what, int value, int *result)
+{
+    struct step s = {in, what, value};
+    mf_message *out = NULL;
+    int64_t got = 0;
+    mf_status st = mf_step(ctx, what, step, &s, &out);
+    if (st == MF_OK)
+        st = mf_value_int(mf_message_value(out), &got);
+    *result = (int)got;
+    mf_message_unref(out);
+    return st;
+}
+
+/* A step, a sleep of so many ms, a step. */
+static mf_status d_nap(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    int64_t ms = 10;
+    int first, second;
+    (void)user;
+    (void)!mf_message_scan(in, NULL, "{s?:I}", "ms", &ms);
+    note(ctx, in, "begin");
+    mf_status st = do_step(ctx, in, "first", 1, &first);
+    if (st == MF_OK)
+        st = mf_sleep(ctx, mf_milliseconds(ms));
+    if (st == MF_OK)
+        st = do_step(ctx, in, "second", first + 1, &second);
+    if (st == MF_OK)
+        *out = mf_msg("{s:i}", "sum", first + second);
+    return st;
+}
+
+static mf_status d_event(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    int64_t ms = 0;
+    mf_str name = {"", 0};
+    char event[201];
+    mf_message *came = NULL;
+    (void)user;
+    (void)!mf_message_scan(in, NULL, "{s?:I, s?:S}", "ms", &ms, "event", &name);
+    snprintf(event, sizeof event, "%.*s", (int)name.len, name.at);
+    note(ctx, in, "begin");
+    mf_status st = mf_wait_event(ctx, event, ms > 0 ? mf_milliseconds(ms) : MF_FOREVER, &came);
+    if (st == MF_OK)
+        *out = mf_msg("{s:m}", "came", came);
+    else if (st == MF_E_TIMEOUT) {
+        *out = mf_msg("{s:n}", "came");
+        st = MF_OK;
+    }
+    mf_message_unref(came);
+    return st;
+}
+
+/* A child, a wait without a thread, and the child again, whose result is there by then. */
+static mf_status d_parent(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    mf_hatchet_id child;
+    mf_message *result = NULL;
+    mf_error err = {0};
+    (void)user;
+    note(ctx, in, "begin");
+    mf_status st = mf_hatchet_run(mine, "py_add", in, MF_HATCHET_RUN(.parent = ctx), &child, &err);
+    if (st != MF_OK)
+        return mf_task_fail(ctx, MF_FINAL, "Child", "%s", err.text);
+    note(ctx, in, child.text);
+    st = mf_sleep(ctx, mf_seconds(1));
+    if (st != MF_OK)
+        return st;
+    st = mf_hatchet_wait(mine, "py_add", &child, mf_seconds(60), &result, &err);
+    if (st != MF_OK)
+        return mf_task_fail(ctx, MF_FINAL, "Child", "%s", err.text);
+    *out = mf_msg("{s:m}", "child", result);
+    mf_message_unref(result);
+    return MF_OK;
+}
+
+/* Another way in each invocation: what a durable body must not do. */
+static mf_status d_wanders(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    const mf_hatchet_action *a = mf_context_execution_info(ctx)->raw_context;
+    int value;
+    (void)out, (void)user;
+    note(ctx, in, "begin");
+    mf_status st = do_step(ctx, in, a->invocation == 1 ? "left" : "right", 1, &value);
+    return st == MF_OK ? mf_sleep(ctx, mf_seconds(1)) : st;
+}
+
+/* The worker dies between two steps, once. */
+static mf_status d_dies(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    const mf_hatchet_action *a = mf_context_execution_info(ctx)->raw_context;
+    int first, second;
+    (void)user;
+    note(ctx, in, "begin");
+    mf_status st = do_step(ctx, in, "first", 1, &first);
+    if (st == MF_OK)
+        st = do_step(ctx, in, "second", 2, &second);
+    if (st == MF_OK && a->invocation == 1)
+        return mf_context_sleep(ctx, mf_minutes(10));       /* until somebody kills it */
+    if (st == MF_OK)
+        *out = mf_msg("{s:i}", "sum", first + second);
+    return st;
+}
+
+MF_MODULE
+{
+    const mf_task_def tasks[] = {
+        {.name = "d_nap", .run = d_nap},         {.name = "d_event", .run = d_event}, {.name = "d_parent", .run = d_parent},
+        {.name = "d_wanders", .run = d_wanders}, {.name = "d_dies", .run = d_dies},
+    };
+    mf_status st = MF_OK;
+    mine = client;
+    for (size_t i = 0; st == MF_OK && i < sizeof tasks / sizeof *tasks; i++) {
+        mf_task_def def = tasks[i];
+        def.struct_size = sizeof def;
+        st = mf_durable_task(client, &def, err);
+    }
+    return st;
+}
