@@ -1,9 +1,10 @@
 """Durable tasks of ours that are kept by the real engine: durable.py MAGEFLOW DURABLE_TASKS.so CLIENT [WORD…]"""
 import json
+import subprocess
 import tempfile
 
-from fleet import PythonWorker, own_engine, python_call, run_all, wait_for
-from ours import Worker, call, lines
+from fleet import own_engine, python_call, run_all, wait_for
+from ours import COMMAND, TASKS, Worker, call, lines
 from wire_client import Wire
 
 
@@ -43,8 +44,8 @@ def an_event_is_waited_for(engine):
 
 
 def a_child_is_started_once(engine):
-    with Worker(engine), PythonWorker(engine), tempfile.NamedTemporaryFile() as file:
-        assert sent(engine, "d_parent", path=file.name, a=5) == {"child": {"sum": 15}}
+    with Worker(engine), tempfile.NamedTemporaryFile() as file:
+        assert sent(engine, "d_parent", path=file.name, a=5) == {"child": {"got": 5}}
         children = [step for step in steps(file.name) if step != "begin"]
         assert len(children) >= 2 and len(set(children)) == 1, lines(file.name)
 
@@ -54,6 +55,18 @@ def a_body_that_goes_another_way_fails_for_good(engine):
         answer = sent(engine, "d_wanders", path=file.name)
         assert answer.startswith("! MF_E_TASK_FAILED") and "ReplayDiffers" in answer, answer
         assert steps(file.name) == ["begin", "left", "begin"]
+
+
+def a_flow_s_durable_task_is_kept_by_the_store(engine):
+    """As on every manager; the engine carries its calls, each as a run of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        url, path = f"hatchet:?store=sqlite:{folder}/flows.db", f"{folder}/done"
+        with Worker(engine, url=url):
+            flow = json.dumps({"task": "d_nap", "kwargs": {"path": path, "ms": 500}})
+            done = subprocess.run([COMMAND, "run", "--url", url, "--load", TASKS, "--wait", "--timeout", "100s", "-"], input=flow,
+                                  env=engine.environment(), capture_output=True, text=True, timeout=120)
+            assert json.loads(done.stdout or "null") == {"sum": 3}, done
+        assert [step for step in steps(path) if step != "begin"] == ["first", "second"] and len(steps(path)) == 4, lines(path)
 
 
 @own_engine
@@ -73,6 +86,7 @@ def what_a_killed_worker_did_is_not_done_again(engine):
 
 
 TESTS = [steps_and_sleeps_are_remembered, an_event_is_waited_for, a_child_is_started_once, a_body_that_goes_another_way_fails_for_good,
+         a_flow_s_durable_task_is_kept_by_the_store,
          what_a_killed_worker_did_is_not_done_again]
 
 if __name__ == "__main__":

@@ -89,6 +89,14 @@ static mf_status d_event(mf_context *ctx, const mf_message *in, mf_message **out
     return st;
 }
 
+static mf_status d_child(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    mf_value value;
+    (void)ctx, (void)user;
+    *out = mf_msg("{s:v}", "got", mf_value_get(mf_message_value(in), MF_STR_LIT("a"), &value) ? value : (mf_value){NULL, 0});
+    return MF_OK;
+}
+
 /* A child, a wait without a thread, and the child again, whose result is there by then. */
 static mf_status d_parent(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
 {
@@ -97,14 +105,14 @@ static mf_status d_parent(mf_context *ctx, const mf_message *in, mf_message **ou
     mf_error err = {0};
     (void)user;
     note(ctx, in, "begin");
-    mf_status st = mf_hatchet_run(mine, "py_add", in, MF_HATCHET_RUN(.parent = ctx), &child, &err);
+    mf_status st = mf_hatchet_run(mine, "d_child", in, MF_HATCHET_RUN(.parent = ctx), &child, &err);
     if (st != MF_OK)
         return mf_task_fail(ctx, MF_FINAL, "Child", "%s", err.text);
     note(ctx, in, child.text);
     st = mf_sleep(ctx, mf_seconds(1));
     if (st != MF_OK)
         return st;
-    st = mf_hatchet_wait(mine, "py_add", &child, mf_seconds(60), &result, &err);
+    st = mf_hatchet_wait(mine, "d_child", &child, mf_seconds(60), &result, &err);
     if (st != MF_OK)
         return mf_task_fail(ctx, MF_FINAL, "Child", "%s", err.text);
     *out = mf_msg("{s:m}", "child", result);
@@ -148,6 +156,7 @@ MF_MODULE
     };
     mf_status st = MF_OK;
     mine = client;
+    st = mf_task(client, MF_TASK_DEF(.name = "d_child", .run = d_child), err);
     for (size_t i = 0; st == MF_OK && i < sizeof tasks / sizeof *tasks; i++) {
         mf_task_def def = tasks[i];
         def.struct_size = sizeof def;
