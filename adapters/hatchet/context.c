@@ -1,4 +1,4 @@
-/* A running call: its log goes to the engine, where people look for it, and so do the chunks of its stream. */
+/* A running call: its log goes to the engine, where people look for it, a signature's to the store, too; and so do the chunks of its stream. */
 #include "hatchet.h"
 
 #include <stddef.h>
@@ -28,14 +28,17 @@ static mf_status context_log(mf_context *ctx, mf_str line)
     l.metadata = none;
     l.has_task_retry_count = true;
     l.task_retry_count = job->action->retry_count;
-    return hatchet_begin(h, "/EventsService/PutLog", &l.base, WITHIN, NULL, NULL, NULL, NULL, NULL);
+    const mf_key *key = &ctx->info.task_data.signature;
+    mf_status kept = mf_key_is_set(key) ? mf_store_log(h->store, key, line) : MF_OK;
+    mf_status st = hatchet_begin(h, "/EventsService/PutLog", &l.base, WITHIN, NULL, NULL, NULL, NULL, NULL);
+    return kept != MF_OK ? kept : st;
 }
 
-/* The engine shows none. */
+/* The engine shows none: a signature's is in the store. */
 static mf_status context_progress(mf_context *ctx, const mf_message *progress)
 {
-    (void)ctx, (void)progress;
-    return MF_E_UNSUPPORTED;
+    const mf_key *key = &ctx->info.task_data.signature;
+    return mf_key_is_set(key) ? mf_store_progress(hatchet_of(ctx->adapter)->store, key, progress) : MF_E_UNSUPPORTED;
 }
 
 static const mf_context_ops context_ops = {
