@@ -47,6 +47,7 @@ static void take_options(mf_pool *pool, const mf_pool_options *o)
     pool->on_worker_start = o->on_worker_start;
     pool->on_worker_stop = o->on_worker_stop;
     pool->user = o->user;
+    pool->pin_workers = o->pin_workers;
     /* Spinning on a single CPU keeps away the very thread it waits for. */
     pool->spinning = online_cpus() > 1 ? SEARCH_LOOKS : 0;
     const char *name = o->thread_name != NULL ? o->thread_name : "mf-pool";
@@ -133,6 +134,7 @@ static void pool_free(mf_pool *pool)
     }
     if (pool->lanes_made)
         mfi_lanes_fini(&pool->lanes);
+    mfi_ranks_free(pool);
     mfi_ring_fini(&pool->ring);
     mf_delete(pool->allocator, pool);
 }

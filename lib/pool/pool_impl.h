@@ -9,6 +9,7 @@
  *         worker.c  the loop of a worker          idle.c    who is busy: drain and stop
  *         group.c   waiting for some jobs         help.c    a worker that waits runs other jobs
  *         spare.c   a stand-in for a blocked one  fork.c    a pool does not cross a fork
+ *         rank.c    jobs ahead of others and behind them
  *         fork_join.c  recursive calls: each worker has its own, others take some
  *
  * Rejected, for now: a deque for what a worker's jobs submit. A worker has a lane as everybody has, so that its jobs start in
@@ -37,6 +38,9 @@ enum mfi_spare_state {
     MFI_SPARE_LEAVING       /* no longer needed; rests when its job is over */
 };
 
+/* The queues of rank.c. */
+typedef enum mfi_rank { MFI_RANK_HIGH, MFI_RANK_LOW, MFI_RANKS } mfi_rank;
+
 /* I set at init · O the thread itself only · A atomic · S under pool->spares_lock */
 struct mf_pool_worker {
     mf_pool         *pool;           /* I */
@@ -44,6 +48,7 @@ struct mf_pool_worker {
     pthread_t        thread;         /* I  once started */
     mfi_guard       *guard;          /* I  growing queue only, as are lane and run: */
     mfi_lane        *lane;           /* O  the one that it took from last */
+    struct { mfi_guard *guard; mfi_lane *lane; } ranks[MFI_RANKS];     /* O  the same for those queues; NULL: not yet */
     mfi_sleeper      sleeper;        /* A */
     mfi_parker       rest;           /* A  where a resting spare sleeps */
     _Atomic uint32_t spare;          /* A  enum mfi_spare_state */
@@ -74,10 +79,12 @@ struct mf_pool {
     mf_worker_hook_fn  *on_worker_start;  /* I */
     mf_worker_hook_fn  *on_worker_stop;   /* I */
     void               *user;             /* I */
+    bool                pin_workers;      /* I */
     uint32_t            fork_generation;  /* I */
     unsigned            spinning;         /* I  looks of a searching worker before it sleeps */
     mf_pool_worker     *threads;          /* I  workers + max_spares of them */
     _Atomic uint32_t    forking;          /* A  1, for good: somebody has called a spawnable function */
+    _Atomic(struct mfi_ranks *) ranks;    /* A  rank.c; NULL: no such job has come yet. Read before each job, written once */
 
     mfi_ring            ring;             /* A  FAIL and WAIT; else without a block */
     mfi_lanes           lanes;            /* A  GROW */
@@ -104,6 +111,18 @@ bool mfi_pool_nothing_queued(mf_pool *pool);
 size_t mfi_pool_queued(mf_pool *pool);
 /** Take a job. */
 bool mfi_pool_take(mf_pool_worker *self, mfi_item *job);
+
+/* rank.c ------------------------------------------------------------------------------------------------------------ */
+bool mfi_rank_take_from(struct mfi_ranks *ranks, mf_pool_worker *self, mfi_rank rank, mfi_item *job);
+static inline bool mfi_rank_take(mf_pool_worker *self, mfi_rank rank, mfi_item *job)
+{
+    struct mfi_ranks *ranks = atomic_load_explicit(&self->pool->ranks, memory_order_seq_cst);
+    return ranks != NULL && mfi_rank_take_from(ranks, self, rank, job);
+}
+bool mfi_ranks_empty(mf_pool *pool);
+size_t mfi_ranks_size(mf_pool *pool);
+/** When no thread is left. */
+void mfi_ranks_free(mf_pool *pool);
 
 /* worker.c ---------------------------------------------------------------------------------------------------------- */
 mf_pool_worker *mfi_worker_current(void);

@@ -77,12 +77,14 @@ static size_t in_runs(mf_pool *pool)
 
 bool mfi_pool_nothing_queued(mf_pool *pool)
 {
+    if (!mfi_ranks_empty(pool))
+        return false;
     return grows(pool) ? mfi_lanes_empty(&pool->lanes) && in_runs(pool) == 0 : mfi_ring_empty(&pool->ring);
 }
 
 size_t mfi_pool_queued(mf_pool *pool)
 {
-    return grows(pool) ? mfi_lanes_size(&pool->lanes) + in_runs(pool) : mfi_ring_size(&pool->ring);
+    return mfi_ranks_size(pool) + (grows(pool) ? mfi_lanes_size(&pool->lanes) + in_runs(pool) : mfi_ring_size(&pool->ring));
 }
 
 /* ---- when it is full ------------------------------------------------------------------------------------------ */

@@ -2,6 +2,7 @@
 #include "fork_join.h"
 #include "pool_impl.h"
 
+#include <sched.h>
 #include <stdio.h>
 
 enum { PAUSES_PER_LOOK = 32 };
@@ -49,7 +50,8 @@ void mfi_worker_run(mf_pool_worker *worker, const mfi_item *job)
 
 bool mfi_worker_take(mf_pool_worker *worker, mfi_item *job)
 {
-    return mfi_pool_take(worker, job) || mfi_fork_take(worker, job);
+    return mfi_rank_take(worker, MFI_RANK_HIGH, job) || mfi_pool_take(worker, job) || mfi_fork_take(worker, job) ||
+           mfi_rank_take(worker, MFI_RANK_LOW, job);
 }
 
 bool mfi_worker_finds_nothing(mf_pool_worker *worker)
@@ -125,12 +127,28 @@ static void name_thread(const mf_pool_worker *worker)
     pthread_setname_np(pthread_self(), name);
 }
 
+/* The CPUs are those that the worker inherited. Where the system refuses, it runs where it likes. */
+static void pin_thread(const mf_pool_worker *worker)
+{
+    cpu_set_t may, one;
+    if (worker->index >= worker->pool->workers || pthread_getaffinity_np(pthread_self(), sizeof may, &may) != 0)
+        return;
+    int left = (int)worker->index % CPU_COUNT(&may), cpu = 0;
+    while (!CPU_ISSET(cpu, &may) || left-- > 0)
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    (void)!pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+}
+
 void *mfi_worker_main(void *arg)
 {
     mf_pool_worker *worker = arg;
     mf_pool *pool = worker->pool;
     current = worker;
     name_thread(worker);
+    if (pool->pin_workers)
+        pin_thread(worker);
     if (pool->on_worker_start != NULL)
         pool->on_worker_start(pool->user, worker->index);
 

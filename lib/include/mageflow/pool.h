@@ -46,6 +46,9 @@ typedef struct mf_pool_options {
     mf_worker_hook_fn  *on_worker_start;   /* called on each new thread before its first job, and */
     mf_worker_hook_fn  *on_worker_stop;    /* after its last one; spares too, with indices from `workers` on */
     void               *user;              /* handed to both */
+    bool                pin_workers;       /* worker i stays on the i-th of the CPUs that this process may use, by turns; spares do
+                                            * not. For a machine of one's own: beside other work a pinned worker waits for its CPU.
+                                            * Other wishes: pthread_setaffinity_np in on_worker_start */
 } mf_pool_options;
 #define MF_POOL_OPTIONS(...) (&(const mf_pool_options){ .struct_size = sizeof(mf_pool_options), __VA_ARGS__ })
 
@@ -78,6 +81,18 @@ MF_NODISCARD mf_status mf_pool_submit(mf_pool *pool, mf_job_fn *fn, void *arg);
  * Other submitters' jobs may come in between. *queued (NULL allowed) tells how many of them, the first ones, were queued
  * and will run: all with MF_OK, fewer with any other status, which are those of mf_pool_submit. */
 MF_NODISCARD mf_status mf_pool_submit_batch(mf_pool *pool, const mf_job *jobs, size_t count, size_t *queued);
+
+typedef enum mf_pool_priority {
+    MF_POOL_NORMAL = 0,
+    MF_POOL_HIGH,           /* before everything that is queued and not HIGH */
+    MF_POOL_LOW             /* when nothing else is queued, and for as long as other jobs keep coming: never */
+} mf_pool_priority;
+
+/** As mf_pool_submit, with a priority. What runs is not interrupted. HIGH and LOW jobs are queued as with GROW whatever the pool does
+ * when it is full: they neither count in `capacity` nor wait for room. Those of one thread and priority begin in their order.
+ * MF_OK; MF_E_CLOSED, MF_E_NOMEM, MF_E_FORKED, and for NORMAL MF_E_FULL: nothing was queued; MF_E_INVALID: fn is NULL, or no such
+ * priority. */
+MF_NODISCARD mf_status mf_pool_submit_priority(mf_pool *pool, mf_pool_priority priority, mf_job_fn *fn, void *arg);
 
 /** A line: what is submitted to it is taken in that order, whichever threads submit, as one thread's own jobs are. *out is the
  * pool's, and ends with it.

@@ -48,6 +48,30 @@ Test(pool_create, a_newer_header_is_served_unless_it_asks_for_more)
     cr_assert(eq(int, mf_pool_destroy(pool), MF_OK));
 }
 
+static void note_cpus(void *user, unsigned index)
+{
+    cpu_set_t *sets = user;
+    pthread_getaffinity_np(pthread_self(), sizeof sets[index], &sets[index]);
+}
+
+Test(pool_create, pinned_workers_have_a_cpu_each_by_turns)
+{
+    cpu_set_t may, sets[3], both;
+    mf_pool *pool;
+    pthread_getaffinity_np(pthread_self(), sizeof may, &may);
+    cr_assert(eq(int, mf_pool_create(MF_POOL_OPTIONS(.workers = 3, .pin_workers = true, .on_worker_start = note_cpus, .user = sets), &pool,
+                                     NULL), MF_OK));
+    cr_assert(eq(int, mf_pool_destroy(pool), MF_OK));
+    for (int i = 0; i < 3; i++) {
+        cr_assert(eq(int, CPU_COUNT(&sets[i]), 1));
+        CPU_AND(&both, &sets[i], &may);
+        bool allowed = CPU_EQUAL(&both, &sets[i]);
+        cr_assert(allowed, "one that the process may use");
+    }
+    bool same = CPU_EQUAL(&sets[0], &sets[1]);
+    cr_assert(eq(int, same, CPU_COUNT(&may) == 1));
+}
+
 Test(pool_create, each_allocation_may_fail)
 {
     for (size_t m = 0; m < MODES; m++) {
