@@ -121,7 +121,7 @@ static void entry_of(const struct mfi_slot *slot, mf_entry *out)
     out->spec = slot->spec;
     out->unit = slot->unit;
     out->attempt = slot->attempt;
-    out->due_ms = slot->node.due_ms;
+    out->due_ms = slot->node.due;
     out->message = slot->message;
     out->error = slot->error;
     out->priority = slot->priority;
@@ -138,10 +138,10 @@ static bool take_one(struct mfi_memory *m, struct mfi_slot *slot, mf_taken *out,
     uint64_t held = claim_look(m, &out->claim, origin);
     if (out->claim.status == MF_E_AGAIN) {
         int64_t until = mfi_head_find(m, &slot->unit.key)->rare->lock_until_ms, soon = m->now_ms + MFI_LOCKED_WAIT_MS;
-        slot->node.due_ms = until < soon ? until : soon;
+        slot->node.due = until < soon ? until : soon;
         mfi_queue_place(&m->queue, slot, m->now_ms);
-        if (slot->node.due_ms < *put_off_ms)
-            *put_off_ms = slot->node.due_ms;
+        if (slot->node.due < *put_off_ms)
+            *put_off_ms = slot->node.due;
         return false;
     }
     entry_of(slot, &out->entry);
@@ -196,7 +196,7 @@ static void hand_out(struct mfi_memory *m, struct mfi_slot *slot, mf_entry *out)
     mf_spec_ref(out->spec);
     mf_message_ref(out->message);
     mf_message_ref(out->error);
-    slot->node.due_ms = m->now_ms + MFI_OUTBOX_LEASE_MS;
+    slot->node.due = m->now_ms + MFI_OUTBOX_LEASE_MS;
     mfi_queue_place(&m->queue, slot, m->now_ms);
 }
 

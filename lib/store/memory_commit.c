@@ -148,7 +148,7 @@ static void write_entries(struct mfi_step *s)
 static int64_t first_deadline(const struct mfi_memory *m)
 {
     const struct mfi_node *top = mfi_heap_top(&m->deadlines);
-    return top == NULL ? INT64_MAX : top->due_ms;
+    return top == NULL ? INT64_MAX : top->due;
 }
 
 /* first_before: the first deadline of all before the batch. */

@@ -44,9 +44,9 @@ static void sides_leave(struct mfi_memory *m, struct mfi_head *head)
 {
     if (head->rare == NULL)
         return;
-    if (head->rare->deadline.due_ms != 0)
+    if (head->rare->deadline.due != 0)
         mfi_heap_remove(&m->deadlines, &head->rare->deadline);
-    head->rare->deadline.due_ms = 0;
+    head->rare->deadline.due = 0;
     m->rares--;
 }
 
@@ -154,7 +154,7 @@ void mfi_head_state(const struct mfi_head *head, mf_state *out)
     out->created_ms = head->created_ms;
     out->started_ms = s->started_ms;
     out->ended_ms = s->ended_ms;
-    out->deadline_ms = head->rare != NULL ? head->rare->deadline.due_ms : 0;
+    out->deadline_ms = head->rare != NULL ? head->rare->deadline.due : 0;
     out->lock = head->rare != NULL ? head->rare->lock : 0;
     out->lock_until_ms = head->rare != NULL ? head->rare->lock_until_ms : 0;
     out->kwargs = s->kwargs;
@@ -195,11 +195,11 @@ static void rare_write(struct mfi_memory *m, struct mfi_rare *rare, const mf_sta
 {
     rare->lock = state->lock;
     rare->lock_until_ms = state->lock_until_ms;
-    if (rare->deadline.due_ms == state->deadline_ms)
+    if (rare->deadline.due == state->deadline_ms)
         return;
-    if (rare->deadline.due_ms != 0)
+    if (rare->deadline.due != 0)
         mfi_heap_remove(&m->deadlines, &rare->deadline);
-    rare->deadline.due_ms = state->deadline_ms;
+    rare->deadline.due = state->deadline_ms;
     if (state->deadline_ms != 0)
         mfi_heap_push(&m->deadlines, &rare->deadline);
 }

@@ -8,7 +8,7 @@
 #include "memory_store.h"
 
 struct mfi_note {
-    struct mfi_node  expires;         /* in the heap while due_ms is not 0. First: a node there is one of these */
+    struct mfi_node  expires;         /* in the heap while due is not 0. First: a node there is one of these */
     struct mfi_note *left, *right;    /* out of the tree: right is the next of a list */
     uint64_t         weight;
     mf_message      *value;
@@ -43,7 +43,7 @@ static int note_order(const struct mfi_note *note, mf_str space, mf_str name)
 
 static bool expired(const struct mfi_note *note, int64_t now_ms)
 {
-    return note->expires.due_ms != 0 && note->expires.due_ms <= now_ms;
+    return note->expires.due != 0 && note->expires.due <= now_ms;
 }
 
 /* ---- the tree ---------------------------------------------------------------------------------------------------- */
@@ -111,7 +111,7 @@ static void take_out(struct mfi_memory *m, struct mfi_note **link, struct mfi_no
 {
     struct mfi_note *note = *link;
     *link = join(note->left, note->right);
-    if (note->expires.due_ms != 0)
+    if (note->expires.due != 0)
         mfi_heap_remove(&m->expiring, &note->expires);
     note->right = *gone;
     *gone = note;
@@ -127,7 +127,7 @@ static void put_in(struct mfi_memory *m, struct mfi_note *note)
         link = note_order(*link, space_of(note), name_of(note)) < 0 ? &(*link)->right : &(*link)->left;
     cut(*link, note);
     *link = note;
-    if (note->expires.due_ms != 0)
+    if (note->expires.due != 0)
         mfi_heap_push(&m->expiring, &note->expires);
 }
 
@@ -143,7 +143,7 @@ static struct mfi_note *note_make(const mf_allocator *a, const mf_note *from)
     memcpy(note->texts, from->space.at, from->space.len);
     memcpy(note->texts + from->space.len, from->name.at, from->name.len);
     note->value = mf_message_ref(from->value);
-    note->expires.due_ms = from->expires_ms;
+    note->expires.due = from->expires_ms;
     return note;
 }
 
@@ -215,7 +215,7 @@ void mfi_notes_write(struct mfi_memory *m, const mf_batch *batch, struct mfi_not
 void mfi_notes_sweep(struct mfi_memory *m, size_t most, struct mfi_note **gone, int64_t now_ms)
 {
     struct mfi_node *top;
-    for (size_t i = 0; i < most && (top = mfi_heap_top(&m->expiring)) != NULL && top->due_ms <= now_ms; i++) {
+    for (size_t i = 0; i < most && (top = mfi_heap_top(&m->expiring)) != NULL && top->due <= now_ms; i++) {
         const struct mfi_note *note = (struct mfi_note *)(void *)top;    /* its first member */
         take_out(m, find_link(&m->notes, space_of(note), name_of(note)), gone);
     }
@@ -251,7 +251,7 @@ static bool copy_out(const struct mfi_memory *m, const struct mfi_note *note, mf
 {
     char *space = mfi_copy_text(m->allocator, space_of(note)), *name = mfi_copy_text(m->allocator, name_of(note));
     *out = (mf_note){.space = mf_str_of(space, note->space_len), .name = mf_str_of(name, note->name_len),
-                     .value = mf_message_ref(note->value), .expires_ms = note->expires.due_ms};
+                     .value = mf_message_ref(note->value), .expires_ms = note->expires.due};
     return space != NULL && name != NULL;
 }
 

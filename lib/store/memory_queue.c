@@ -34,7 +34,7 @@ void mfi_queue_place(struct mfi_queue *q, struct mfi_slot *slot, int64_t now_ms)
     q->waiting++;
     if (slot->priority != 0)
         push(&q->ranked_later, slot, MFI_SLOT_RANKED_LATER, 0);
-    else if (slot->node.due_ms <= now_ms && (q->ready.last == NULL || mfi_node_before(&q->ready.last->node, &slot->node)))
+    else if (slot->node.due <= now_ms && (q->ready.last == NULL || mfi_node_before(&q->ready.last->node, &slot->node)))
         append(q, slot);
     else
         push(&q->later, slot, MFI_SLOT_LATER, 0);
@@ -82,7 +82,7 @@ void mfi_queue_add(struct mfi_queue *q, const mf_entry *entry, struct mfi_list *
     copy_entry(slot, entry);
     slot->node.id = ++q->last_id;
     slot->node.rank = 0;
-    slot->node.due_ms = entry->due_ms != 0 ? entry->due_ms : now_ms;
+    slot->node.due = entry->due_ms != 0 ? entry->due_ms : now_ms;
     mfi_id_insert(q, slot);
     q->ranked_rows += entry->priority != 0;
     if (parked != NULL) {
@@ -103,7 +103,7 @@ size_t mfi_queue_unpark(struct mfi_queue *q, struct mfi_list *parked, int64_t no
     size_t n = 0;
     for (struct mfi_slot *slot; (slot = parked->first) != NULL; n++) {
         detach(q, slot);
-        slot->node.due_ms = now_ms;
+        slot->node.due = now_ms;
         mfi_queue_place(q, slot, now_ms);
     }
     return n;
@@ -132,7 +132,7 @@ static struct mfi_slot *plain_first(const struct mfi_queue *q)
 static struct mfi_slot *ranked_first(struct mfi_queue *q, int64_t now_ms)
 {
     struct mfi_node *top;
-    while ((top = mfi_heap_top(&q->ranked_later)) != NULL && top->due_ms <= now_ms) {
+    while ((top = mfi_heap_top(&q->ranked_later)) != NULL && top->due <= now_ms) {
         mfi_heap_remove(&q->ranked_later, top);
         push(&q->ranked, slot_of(top), MFI_SLOT_RANKED, slot_of(top)->priority);
     }
@@ -143,7 +143,7 @@ static struct mfi_slot *ranked_first(struct mfi_queue *q, int64_t now_ms)
 struct mfi_slot *mfi_queue_due(struct mfi_queue *q, int64_t now_ms)
 {
     struct mfi_slot *slot = plain_first(q);
-    if (slot != NULL && slot->node.due_ms > now_ms)
+    if (slot != NULL && slot->node.due > now_ms)
         slot = NULL;
     if (q->ranked_rows > 0) {
         struct mfi_slot *ranked = ranked_first(q, now_ms);
@@ -157,13 +157,13 @@ struct mfi_slot *mfi_queue_due(struct mfi_queue *q, int64_t now_ms)
 
 static int64_t sooner(int64_t ms, const struct mfi_node *node)
 {
-    return node != NULL && node->due_ms < ms ? node->due_ms : ms;
+    return node != NULL && node->due < ms ? node->due : ms;
 }
 
 int64_t mfi_queue_next_due(const struct mfi_queue *q)
 {
     const struct mfi_slot *slot = plain_first(q);
-    int64_t ms = slot == NULL ? INT64_MAX : slot->node.due_ms;
+    int64_t ms = slot == NULL ? INT64_MAX : slot->node.due;
     if (q->ranked_rows > 0) {
         ms = sooner(ms, mfi_heap_top(&q->ranked));
         ms = sooner(ms, mfi_heap_top(&q->ranked_later));

@@ -21,7 +21,7 @@
 
 #include <mageflow/store.h>
 
-#include "memory_heap.h"
+#include "heap.h"
 #include "memory_pages.h"
 
 enum mfi_slot_state {
@@ -42,7 +42,7 @@ struct mfi_list {
 
 /* A message that waits, and later the claim on it: the same slot, so that taking allocates nothing. */
 struct mfi_slot {
-    struct mfi_node  node;         /* due_ms and the entry's id; 0: a claim without a message of ours. First: see slot_of */
+    struct mfi_node  node;         /* due and the entry's id; 0: a claim without a message of ours. First: see slot_of */
     mf_spec         *spec;         /* the entry, as far as it is kept */
     mf_unit          unit;
     mf_message      *message, *error;
@@ -115,7 +115,7 @@ struct mfi_slot *mfi_queue_due(struct mfi_queue *q, int64_t now_ms);
 /** When the first one is due; INT64_MAX: none waits. */
 int64_t mfi_queue_next_due(const struct mfi_queue *q);
 struct mfi_slot *mfi_queue_find(const struct mfi_queue *q, uint64_t id);
-/** Put a slot that is in nobody's list where its priority and due_ms belong. */
+/** Put a slot that is in nobody's list where its priority and due belong. */
 void mfi_queue_place(struct mfi_queue *q, struct mfi_slot *slot, int64_t now_ms);
 void mfi_queue_detach(struct mfi_queue *q, struct mfi_slot *slot);
 /** Everything in the list is due now. Gives how many that were. */

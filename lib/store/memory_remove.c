@@ -115,7 +115,7 @@ static void look(struct mfi_memory *m, size_t max, struct overdue *found, int64_
 {
     struct mfi_node *top;
     found->last_alive = &found->alive;
-    while ((top = mfi_heap_top(&m->deadlines)) != NULL && top->due_ms <= now_ms) {
+    while ((top = mfi_heap_top(&m->deadlines)) != NULL && top->due <= now_ms) {
         struct mfi_rare *rare = (struct mfi_rare *)(void *)top;    /* its first member */
         bool ended = mf_signature_status_ended(mfi_head_status(rare->head));
         if (ended ? found->ended_count == MFI_FORGET_MAX : found->alive_count == max)
@@ -132,7 +132,7 @@ static void look(struct mfi_memory *m, size_t max, struct overdue *found, int64_
             found->alive_count++;
         }
     }
-    found->next_ms = top == NULL ? INT64_MAX : top->due_ms <= now_ms ? now_ms : top->due_ms;
+    found->next_ms = top == NULL ? INT64_MAX : top->due <= now_ms ? now_ms : top->due;
     put_back(m, found->alive);
     put_back(m, found->ended);
 }
@@ -142,7 +142,7 @@ static void forget(struct removal *r, struct overdue *found)
 {
     struct mfi_rare *rare = found->ended;
     for (; rare != NULL && r->count < MFI_FORGET_MAX; rare = rare->overdue)
-        if (rare->deadline.due_ms != 0)
+        if (rare->deadline.due != 0)
             remove_all(r, rare->head, false, false);
     if (rare != NULL)
         found->next_ms = r->now_ms;
@@ -161,7 +161,7 @@ mf_status mfi_memory_expired(mf_store *base, size_t max, mf_key *out, size_t *go
     look(m, max, &found, now);
     forget(&r, &found);
     for (struct mfi_rare *rare = found.alive; rare != NULL; rare = rare->overdue)
-        if (rare->deadline.due_ms != 0)
+        if (rare->deadline.due != 0)
             out[(*got)++] = rare->head->spec->key;
     mfi_notes_sweep(m, MFI_FORGET_MAX, &notes, now);
     mfi_mutex_unlock(&m->lock);

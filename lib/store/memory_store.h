@@ -26,7 +26,7 @@
 
 #include "event.h"
 #include "memory.h"
-#include "memory_heap.h"
+#include "heap.h"
 #include "memory_lease.h"
 #include "memory_pages.h"
 #include "memory_queue.h"
@@ -61,7 +61,7 @@ struct mfi_head;
 
 /* What few records have. Once there, it stays as long as its head. */
 struct mfi_rare {
-    struct mfi_node  deadline;       /* in the heap of deadlines while due_ms is not 0. First: a node there is one of these */
+    struct mfi_node  deadline;       /* in the heap of deadlines while due is not 0. First: a node there is one of these */
     struct mfi_rare *overdue;        /* during one call: the next such one */
     struct mfi_head *head;
     uint64_t         lock;

@@ -1,15 +1,15 @@
-/* store/memory_heap.h: what is next, of things that each have a time: messages, records with a deadline, notes that expire.
+/* base/heap.h: what is next, of things that each have a time: messages, records with a deadline, notes that expire, timers.
  *
  * A binary heap of pointers to nodes, which stand inside the things they order and know their place, so that one is taken
- * out from anywhere. Room is reserved ahead: pushing cannot fail. */
-#ifndef MFI_MEMORY_HEAP_H
-#define MFI_MEMORY_HEAP_H
+ * out from anywhere. Room is reserved ahead: pushing cannot fail. The unit of `due` is its user's. */
+#ifndef MFI_HEAP_H
+#define MFI_HEAP_H
 
 #include <mageflow/base.h>
 
 /* 24 bytes, the fields that are compared first. */
 struct mfi_node {
-    int64_t  due_ms;
+    int64_t  due;
     uint64_t id;       /* unique in its heap */
     int32_t  rank;     /* greater goes first, before time is looked at; 0 where only time counts */
     uint32_t place;    /* while it is in a heap: where */
@@ -24,8 +24,8 @@ static inline bool mfi_node_before(const struct mfi_node *a, const struct mfi_no
 {
     if (a->rank != b->rank)
         return a->rank > b->rank;
-    if (a->due_ms != b->due_ms)
-        return a->due_ms < b->due_ms;
+    if (a->due != b->due)
+        return a->due < b->due;
     return a->id < b->id;
 }
 

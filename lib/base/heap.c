@@ -1,4 +1,4 @@
-#include "memory_heap.h"
+#include "heap.h"
 
 #include "memory.h"
 
