@@ -135,6 +135,7 @@ static void pool_free(mf_pool *pool)
     if (pool->lanes_made)
         mfi_lanes_fini(&pool->lanes);
     mfi_ranks_free(pool);
+    mfi_timers_free(pool);
     mfi_ring_fini(&pool->ring);
     mf_delete(pool->allocator, pool);
 }
@@ -172,6 +173,7 @@ mf_status mf_pool_destroy(mf_pool *pool)
         if (mfi_worker_of(pool) != NULL)
             return MF_E_STATE;
         mf_pool_stop(pool);
+        mfi_timers_end(pool);
         mf_status st = mf_pool_drain(pool);
         if (st != MF_OK)
             return st;

@@ -10,6 +10,7 @@
  *         group.c   waiting for some jobs         help.c    a worker that waits runs other jobs
  *         spare.c   a stand-in for a blocked one  fork.c    a pool does not cross a fork
  *         rank.c    jobs ahead of others and behind them
+ *         timer.c   jobs for later
  *         fork_join.c  recursive calls: each worker has its own, others take some
  *
  * Rejected, for now: a deque for what a worker's jobs submit. A worker has a lane as everybody has, so that its jobs start in
@@ -88,6 +89,7 @@ struct mf_pool {
 
     mfi_ring            ring;             /* A  FAIL and WAIT; else without a block */
     mfi_lanes           lanes;            /* A  GROW */
+    _Atomic(struct mfi_timers *) timers;  /* A  timer.c; NULL: no timer was started yet */
     mfi_event           room;             /* A  submitters that wait for room; WAIT only */
     mfi_event           drained;          /* A  threads in mf_pool_drain */
     mfi_doorbell        bell;             /* A */
@@ -123,6 +125,12 @@ bool mfi_ranks_empty(mf_pool *pool);
 size_t mfi_ranks_size(mf_pool *pool);
 /** When no thread is left. */
 void mfi_ranks_free(mf_pool *pool);
+
+/* timer.c ----------------------------------------------------------------------------------------------------------- */
+/** No timer is queued any more. Not in a forked child. */
+void mfi_timers_end(mf_pool *pool);
+/** After that, or in a forked child. */
+void mfi_timers_free(mf_pool *pool);
 
 /* worker.c ---------------------------------------------------------------------------------------------------------- */
 mf_pool_worker *mfi_worker_current(void);

@@ -94,6 +94,22 @@ typedef enum mf_pool_priority {
  * priority. */
 MF_NODISCARD mf_status mf_pool_submit_priority(mf_pool *pool, mf_pool_priority priority, mf_job_fn *fn, void *arg);
 
+/** A timer lies wherever the caller likes and owns nothing. Its memory must stay until its job has begun, it was canceled, or its
+ * pool is gone. */
+typedef struct mf_pool_timer {
+    uint64_t word[8];      /* private */
+} mf_pool_timer;
+
+/** Queue fn(arg) as a HIGH job when delay has passed (0: as soon as possible). timer is written, whatever was in it, so it must not be
+ * waiting: one that ran or was canceled may be started again, in its own job, too. arg is borrowed until fn returns. The first timer
+ * of a pool starts a thread, which sleeps until one is due. mf_pool_drain does not wait for timers; from mf_pool_stop on none is
+ * queued any more.
+ * MF_OK; MF_E_INVALID: fn is NULL or delay negative; MF_E_CLOSED, MF_E_NOMEM, MF_E_FORKED; MF_E_IO: no thread could be started. */
+MF_NODISCARD mf_status mf_pool_timer_start(mf_pool_timer *timer, mf_pool *pool, mf_duration delay, mf_job_fn *fn, void *arg);
+/** Take back a timer that was started; from any thread, its own job included. True: its job will not run. False: it is queued, runs or
+ * has run, the pool was closed before it was due, or this is a child of fork. After either the pool knows nothing of the timer. */
+bool mf_pool_timer_cancel(mf_pool_timer *timer);
+
 /** A line: what is submitted to it is taken in that order, whichever threads submit, as one thread's own jobs are. *out is the
  * pool's, and ends with it.
  * MF_OK; MF_E_NOMEM; MF_E_FORKED. */
