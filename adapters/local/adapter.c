@@ -86,11 +86,25 @@ static mf_status local_help(mf_adapter *base, bool (*done)(void *arg), void *arg
     return st;
 }
 
+/* seq_cst, as is what worker_stop does: either it sees the visitor, or the visitor sees no pool. */
+mf_pool *local_pool_enter(local *l)
+{
+    atomic_fetch_add(&l->visitors, 1);
+    return atomic_load(&l->pool);
+}
+
+void local_pool_leave(local *l)
+{
+    atomic_fetch_sub(&l->visitors, 1);
+}
+
 static void local_wake_helpers(mf_adapter *base)
 {
     local *l = local_of(base);
-    if (l->pool != NULL)
-        mf_pool_wake_helpers(l->pool);
+    mf_pool *pool = local_pool_enter(l);
+    if (pool != NULL)
+        mf_pool_wake_helpers(pool);
+    local_pool_leave(l);
 }
 
 static void *local_thread_mark(mf_adapter *base)

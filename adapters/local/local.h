@@ -39,7 +39,8 @@ typedef struct local {
     mf_worker_options   options;        /* of that worker */
     mfi_mutex           lock;
     mfi_event           changed;        /* in_flight or handing fell to 0, a pump ended, a waiter's call ended; told under the lock */
-    mf_pool            *pool;           /* set by start, before `serving`, as is */
+    _Atomic(mf_pool *)  pool;           /* A  set by start, before `serving`, as is */
+    atomic_uint         visitors;       /* A  threads between local_pool_enter and leave */
     mf_pool_line       *line;           /* what the pump submits */
     bool                has_worker;     /* L */
     atomic_bool         serving;        /* A  changes under the lock */
@@ -64,6 +65,9 @@ typedef struct local {
 } local;
 
 local    *local_of(mf_adapter *base);
+/* The pool, or NULL, for any thread at any time: worker_stop waits until it is left. A pool's own workers, and who pumps, need not ask. */
+mf_pool  *local_pool_enter(local *l);
+void      local_pool_leave(local *l);
 
 /* invoker.c: from the store's ready queue to the pool. */
 void      local_pump(local *l);

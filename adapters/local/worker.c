@@ -1,7 +1,7 @@
 /* The one worker of this process: a pool, and slots. */
 #include "local.h"
 
-#include <unistd.h>
+#include <sched.h>
 
 #include "clock.h"
 #include "memory.h"
@@ -52,19 +52,20 @@ static void thread_begins(void *user, unsigned index)
 static mf_status worker_start(mf_worker *worker, mf_error *err)
 {
     local *l = local_of_worker(worker);
+    mf_pool *pool;
     mf_status st = mf_pool_create(MF_POOL_OPTIONS(.allocator = l->allocator, .workers = l->options.threads,
                                                   .when_full = MF_POOL_FULL_GROW, .thread_name = "mageflow",
                                                   .on_worker_start = thread_begins, .user = l),
-                                  &l->pool, err);
+                                  &pool, err);
     if (st != MF_OK)
         return st;
-    if ((st = mf_pool_line_open(l->pool, &l->line)) != MF_OK) {
-        (void)mf_pool_destroy(l->pool);
-        l->pool = NULL;
+    if ((st = mf_pool_line_open(pool, &l->line)) != MF_OK) {
+        (void)mf_pool_destroy(pool);
         return mf_fail(err, st, "local: no memory for the worker");
     }
     mf_pool_counts counts;
-    (void)mf_pool_stats(l->pool, &counts);
+    (void)mf_pool_stats(pool, &counts);
+    atomic_store(&l->pool, pool);
     mfi_mutex_lock(&l->lock);
     l->threads = counts.workers;
     l->stocks = l->options.slots == 0;
@@ -106,6 +107,19 @@ static mf_status worker_drain(mf_worker *worker, mf_duration timeout)
     }
 }
 
+/* The pool is there until its jobs have ended, for they wake each other; and until nobody looks at it. */
+static void pool_end(local *l)
+{
+    mf_pool *pool = atomic_load(&l->pool);
+    mf_pool_wake_helpers(pool);
+    bool forked = mf_pool_stop(pool) == MF_E_FORKED;
+    (void)mf_pool_drain(pool);      /* runs what is queued: each job sees that nothing is served any more */
+    atomic_store(&l->pool, NULL);
+    while (!forked && atomic_load(&l->visitors) > 0)
+        sched_yield();              /* a visit is a few instructions; after a fork nobody would end it */
+    (void)mf_pool_destroy(pool);
+}
+
 static void worker_stop(mf_worker *worker)
 {
     local *l = local_of_worker(worker);
@@ -115,9 +129,7 @@ static void worker_stop(mf_worker *worker)
     while (l->pumping || l->handing > 0)
         (void)local_wait(l, INT64_MAX);
     mfi_mutex_unlock(&l->lock);
-    mf_pool_wake_helpers(l->pool);
-    (void)mf_pool_destroy(l->pool);     /* runs what is queued: each job sees that nothing is served any more */
-    l->pool = NULL;
+    pool_end(l);
     if (was_serving && l->options.on_stop != NULL)
         l->options.on_stop(l->options.user);
 }

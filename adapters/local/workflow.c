@@ -34,10 +34,13 @@ static mf_status send(local_trigger *t, const mf_message *const *messages, size_
     return st;
 }
 
-static mf_status check_fork(const local *l, mf_error *err)
+static mf_status check_fork(local *l, mf_error *err)
 {
     mf_pool_counts counts;
-    if (l->pool != NULL && mf_pool_stats(l->pool, &counts) == MF_E_FORKED)
+    mf_pool *pool = local_pool_enter(l);
+    bool forked = pool != NULL && mf_pool_stats(pool, &counts) == MF_E_FORKED;
+    local_pool_leave(l);
+    if (forked)
         return mf_fail(err, MF_E_FORKED, "the workflow was made before a fork; open a new client in the child");
     return MF_OK;
 }

@@ -92,3 +92,33 @@ Test(flow_local, the_recording_adapter_sees_each_delivery, .timeout = 60)
     is_word(line.status, MF_STATUS_DONE);
     close_fixture(&f);
 }
+
+struct stopper {
+    mf_client  *mage;
+    atomic_bool over;
+};
+
+static void *stops_calls(void *arg)
+{
+    struct stopper *s = arg;
+    while (!atomic_load(&s->over))
+        mf_stop_calls(s->mage);     /* wakes who waits inside of the pool */
+    return NULL;
+}
+
+Test(flow_local, a_pool_goes_while_others_look_for_it, .timeout = 60)
+{
+    fixture f;
+    open_fixture(&f, 0);
+    struct stopper s = {.mage = one_thread(&f)};
+    pthread_t thread;
+    cr_assert(zero(int, pthread_create(&thread, NULL, stops_calls, &s)));
+    for (int i = 0; i < 20; i++) {
+        is_status(mf_serve(s.mage, MF_WORKER_OPTIONS(.threads = 2), &f.err), MF_OK);
+        is_status(mf_unserve(s.mage), MF_OK);
+    }
+    atomic_store(&s.over, true);
+    pthread_join(thread, NULL);
+    mf_client_destroy(s.mage);
+    close_fixture(&f);
+}
