@@ -5,17 +5,13 @@
  * be. So that watching does not end with a process, each run has a note in the store that names who watches it, and who watches
  * keeps a note of its own alive, every third of a lease. A worker that finds runs whose watcher has no such note any more takes
  * them over. Two may watch the same run for a while: an outcome counts once.
- *
  * The I/O thread hears of ends. They are told, and notes are read and written, on a thread of their own, since a store may take
  * its time; on that thread alone runs `h->forgotten`. */
 #define HASH_NONFATAL_OOM 1
 #include "registry.h"       /* uthash, with our allocator */
-
 #include "hatchet.h"
-
 #include <ctype.h>
 #include <stdio.h>
-
 #include "clock.h"
 #include "memory.h"
 #include "random.h"
@@ -27,12 +23,9 @@
 #define SLACK_MS 60000                      /* a timeout may be seen late */
 #define ASK_FIRST mf_seconds(5)
 #define ASK_LAST mf_seconds(60)
-#define ASKING_MAX 8
 #define MISSING_MAX 6                       /* in a row, half a minute: shortly after a trigger it is normal, */
 #define MISSING mf_seconds(2)               /* and on a busy engine later than that; the pause doubles twice */
-#define PAGE 64
-#define FAILED 3                            /* statuses of a run */
-#define CANCELLED 4
+enum { ASKING_MAX = 8, PAGE = 64, FAILED = 3, CANCELLED = 4 };     /* the last two: statuses of a run */
 
 /* L all of it */
 struct hatchet_observed {
@@ -41,9 +34,7 @@ struct hatchet_observed {
     char                run[HATCHET_ID_MAX];
     mf_unit             unit;
     char               *task;
-    bool                noted;              /* the store has a note of it */
-    bool                asked;              /* the stream was told of it */
-    bool                asking;             /* a GetRunDetails is under way */
+    bool                noted, asked, asking;   /* in the store; of the stream; by a GetRunDetails under way */
     unsigned            asks, missing;
     int64_t             ask_ns;
     /* Once it has ended, and is out of the table. */
