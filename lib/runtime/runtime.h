@@ -383,6 +383,7 @@ struct mf_client {
     uint64_t            announced_as;   /* L  serve_lock; 0: not yet. Then it and the next do not change */
     int64_t             announced_since_ms;
     atomic_bool         closing;
+    atomic_bool         up;             /* A  the adapter is bound: what the store tells may reach it */
     void              **modules;        /* L  serve_lock: dlopen handles */
     size_t              module_count, module_capacity;
 };

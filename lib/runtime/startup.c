@@ -23,15 +23,24 @@ static mf_status register_framework_tasks(mf_client *client, mf_error *err)
     return mf_adapter_create_framework_tasks(client->adapter, defs, MFI_FRAMEWORK_TASKS, err);
 }
 
+/* A store may tell of others' commits from its first moment on, on a thread of its own, when the adapter does not know the store yet.
+ * What is passed over then is looked at when the client is up. */
+static bool is_up(const mf_client *client)
+{
+    return atomic_load_explicit(&client->up, memory_order_acquire);
+}
+
 static void store_ready(void *user, size_t n)
 {
     (void)n;
-    mfi_outbox_publish(user);
+    if (is_up(user))
+        mfi_outbox_publish(user);
 }
 
 static void store_delayed(void *user, int64_t due_ms)
 {
-    mfi_keeper_delayed(user, due_ms);
+    if (is_up(user))
+        mfi_keeper_delayed(user, due_ms);
 }
 
 static void store_ended(void *user, const mf_key *key)
@@ -44,6 +53,8 @@ static void store_ended(void *user, const mf_key *key)
 static void store_elsewhere(void *user)
 {
     mf_client *client = user;
+    if (!is_up(client))
+        return;
     mfi_outbox_publish(client);
     mfi_keeper_elsewhere(client);
 }
@@ -61,6 +72,8 @@ mf_status mfi_startup(mf_client *client, mf_error *err)
     st = mf_adapter_bind(client->adapter, &client->host, client->store, err);
     if (st == MF_OK)
         st = register_framework_tasks(client, err);
+    if (st == MF_OK)
+        atomic_store_explicit(&client->up, true, memory_order_release);
     if (st == MF_OK && mf_client_durable(client))
         mfi_keeper_delayed(client, mf_store_now_ms(client->store));     /* what an earlier process left */
     return st;
