@@ -180,7 +180,7 @@ struct hatchet {
     char                store_id[HATCHET_ID_MAX];       /* L until it is set; "": not read yet */
     size_t              returning;      /* L  messages of flows that are being handed back */
 
-    /* observe.c: tasks of others. */
+    /* observe.c, observe_io.c: tasks of others. */
     struct hatchet_observed *observed;  /* L  runs that are watched, by their ids */
     mf_pool            *observers;      /* L  one thread that tells their ends; NULL: not needed yet */
     char                watcher[40];    /* L until it is set; our name in notes of the store */
@@ -266,7 +266,7 @@ mf_status hatchet_store_known(hatchet *h, mf_error *err);
 /* A message of a flow that does not run here goes out again, for others; died: since workers died with it. Does not wait. */
 void      hatchet_hand_back(hatchet_job *job, bool died);
 
-/* observe.c */
+/* observe.c, observe_io.c */
 /* The runs that n foreign entries were published as are watched from now on. */
 mf_status hatchet_observe_runs(hatchet *h, const mf_entry *const *entries, char *const *runs, size_t n, mf_error *err);
 mf_status hatchet_observe(mf_adapter *base, const mf_unit *unit, mf_error *err);

@@ -5,13 +5,14 @@
  * be. So that watching does not end with a process, each run has a note in the store that names who watches it, and who watches
  * keeps a note of its own alive, every third of a lease. A worker that finds runs whose watcher has no such note any more takes
  * them over. Two may watch the same run for a while: an outcome counts once.
+ *
  * The I/O thread hears of ends. They are told, and notes are read and written, on a thread of their own, since a store may take
  * its time; on that thread alone runs `h->forgotten`. */
-#define HASH_NONFATAL_OOM 1
-#include "registry.h"       /* uthash, with our allocator */
-#include "hatchet.h"
+#include "observed.h"
+
 #include <ctype.h>
 #include <stdio.h>
+
 #include "clock.h"
 #include "memory.h"
 #include "random.h"
@@ -19,31 +20,8 @@
 #define RUNS MF_STR_LIT("hatchet.run")
 #define WATCHERS MF_STR_LIT("hatchet.watcher")
 #define LEASE_MS 30000
-#define LOOK_ROUND mf_seconds(10)           /* at notes */
 #define SLACK_MS 60000                      /* a timeout may be seen late */
-#define ASK_FIRST mf_seconds(5)
-#define ASK_LAST mf_seconds(60)
-#define MISSING_MAX 6                       /* in a row, half a minute: shortly after a trigger it is normal, */
-#define MISSING mf_seconds(2)               /* and on a busy engine later than that; the pause doubles twice */
-enum { ASKING_MAX = 8, PAGE = 64, FAILED = 3, CANCELLED = 4 };     /* the last two: statuses of a run */
-
-/* L all of it */
-struct hatchet_observed {
-    UT_hash_handle      hh;                 /* by run */
-    hatchet            *owner;
-    char                run[HATCHET_ID_MAX];
-    mf_unit             unit;
-    char               *task;
-    bool                noted, asked, asking;   /* in the store; of the stream; by a GetRunDetails under way */
-    unsigned            asks, missing;
-    int64_t             ask_ns;
-    /* Once it has ended, and is out of the table. */
-    mf_signature_status status;
-    mf_status           st;                 /* failed: MF_E_NOT_FOUND where there never was a run */
-    char               *text;               /* an output, or an error; NULL: neither */
-    size_t              len;
-};
-typedef struct hatchet_observed observed;
+#define PAGE 64
 
 static void observed_free(observed *o)
 {
@@ -54,7 +32,7 @@ static void observed_free(observed *o)
     mf_delete(h->allocator, o);
 }
 
-static mf_pool *thread_of(hatchet *h)
+mf_pool *hatchet_observers(hatchet *h)
 {
     pthread_mutex_lock(&h->lock);
     if (h->observers == NULL &&
@@ -137,10 +115,10 @@ static void tell_end(void *arg)
 }
 
 /* It is out of the table, and told soon. */
-static void hand_over(observed *o)
+void hatchet_observed_tell(observed *o)
 {
     hatchet *h = o->owner;
-    mf_pool *pool = thread_of(h);
+    mf_pool *pool = hatchet_observers(h);
     pthread_mutex_lock(&h->lock);
     h->ends++;
     pthread_mutex_unlock(&h->lock);
@@ -168,7 +146,7 @@ void hatchet_refuse_unit(hatchet *h, const mf_entry *e, const char *type, const 
     o->text = mfi_copy_text(h->allocator, mf_cstr(line));
     o->len = o->text == NULL ? 0 : len < (int)sizeof line ? (size_t)len : sizeof line - 1;
     if (o->task != NULL)
-        hand_over(o);
+        hatchet_observed_tell(o);
     else
         observed_free(o);
 }
@@ -176,7 +154,7 @@ void hatchet_refuse_unit(hatchet *h, const mf_entry *e, const char *type, const 
 /* ---- the table -------------------------------------------------------------------------------------------------------- */
 
 /* The lock is held. NULL: it is not watched here. */
-static observed *find(hatchet *h, const char *run)
+observed *hatchet_observed_find(hatchet *h, const char *run)
 {
     observed *o;
     HASH_FIND_STR(h->observed, run, o);
@@ -184,7 +162,7 @@ static observed *find(hatchet *h, const char *run)
 }
 
 /* An end that is known: status, and a copy of the text (NULL: none). The lock is held; what it returns is to be handed over. */
-static observed *end(hatchet *h, observed *o, mf_signature_status status, mf_status st, mf_str text)
+observed *hatchet_observed_end(hatchet *h, observed *o, mf_signature_status status, mf_status st, mf_str text)
 {
     if (text.at != NULL) {
         o->text = mfi_copy_text(h->allocator, text);
@@ -212,7 +190,7 @@ static bool add(hatchet *h, const char *run, const mf_unit *unit, mf_str task, b
     o->task = mfi_copy_text(h->allocator, task);
     bool added = o->task != NULL;
     pthread_mutex_lock(&h->lock);
-    there = added ? find(h, run) : NULL;
+    there = added ? hatchet_observed_find(h, run) : NULL;
     if (added && there == NULL) {
         HASH_ADD_STR(h->observed, run, o);
         added = o->hh.tbl != NULL;
@@ -312,7 +290,7 @@ static bool take_over(hatchet *h, mf_note *note)
     mf_unit unit;
     pthread_mutex_lock(&h->lock);
     snprintf(run, sizeof run, "%.*s", (int)note->name.len, note->name.at);
-    bool ours = find(h, run) != NULL;
+    bool ours = hatchet_observed_find(h, run) != NULL;
     pthread_mutex_unlock(&h->lock);
     if (ours || mf_message_scan(note->value, NULL, "{s:S, s:U, s:U, s:S, s:S}", "key", &key, "index", &index, "epoch", &epoch, "task", &task,
                                 "watcher", &watcher) != MF_OK ||
@@ -351,7 +329,7 @@ static void look_for_orphans(hatchet *h)
         hatchet_log(h, MF_LOG_INFO, "the ends of %zu tasks of others are watched for here now: who did is gone", total);
 }
 
-static void round_of_notes(void *arg)
+void hatchet_observe_notes(void *arg)
 {
     hatchet *h = arg;
     mf_refusal refusal;
@@ -374,199 +352,6 @@ static void round_of_notes(void *arg)
     if (!h->closing)
         mfi_rpc_poke(h->rpc);
     pthread_mutex_unlock(&h->lock);
-}
-
-/* ---- on the I/O thread ------------------------------------------------------------------------------------------------ */
-
-static bool is_given(const char *text)
-{
-    return text != NULL && text[0] != '\0';
-}
-
-void io_observed_result(hatchet *h, const HatchetPb__RunEvent *e)
-{
-    observed *ended = NULL;
-    pthread_mutex_lock(&h->lock);
-    observed *o = find(h, e->workflow_run_id);
-    if (o != NULL) {
-        const HatchetPb__RunResult *mine = e->n_results > 0 ? e->results[0] : NULL;
-        for (size_t i = 0; i < e->n_results; i++)
-            if (e->results[i]->task_name != NULL && strcmp(e->results[i]->task_name, o->task) == 0)
-                mine = e->results[i];
-        if (mine != NULL && is_given(mine->error))
-            ended = end(h, o, MF_STATUS_FAILED, MF_E_TASK_FAILED, mf_cstr(mine->error));
-        else if (mine != NULL && is_given(mine->output))
-            ended = end(h, o, MF_STATUS_DONE, MF_OK, mf_cstr(mine->output));
-        if (ended == NULL) {        /* canceled, or too large for a stream: it is asked for by itself */
-            o->ask_ns = 0;
-            h->observe_soon = true;
-            mfi_rpc_poke(h->rpc);
-        }
-    }
-    pthread_mutex_unlock(&h->lock);
-    if (ended != NULL)
-        hand_over(ended);
-}
-
-bool io_observed_unasked(hatchet *h, bool again)
-{
-    pthread_mutex_lock(&h->lock);
-    for (observed *o = again ? h->observed : NULL; o != NULL; o = o->hh.next)
-        o->asked = false;
-    h->observe_unasked = h->observe_unasked || (again && h->observed != NULL);
-    bool any = h->observe_unasked;
-    pthread_mutex_unlock(&h->lock);
-    return any;
-}
-
-void io_observed_ask(hatchet *h)
-{
-    pthread_mutex_lock(&h->lock);
-    bool all = true;
-    for (observed *o = h->observe_unasked ? h->observed : NULL; o != NULL; o = o->hh.next) {
-        HatchetPb__RunRef ref = HATCHET_PB__RUN_REF__INIT;
-        hatchet_bytes bytes = {NULL, NULL, 0};
-        if (o->asked)
-            continue;
-        ref.id = o->run;
-        o->asked = hatchet_pack(h, &ref.base, &bytes, NULL) == MF_OK && mfi_rpc_send(h->results, hatchet_str(&bytes)) == MF_OK;
-        all = all && o->asked;
-        hatchet_bytes_free(&bytes);
-    }
-    h->observe_unasked = !all;
-    pthread_mutex_unlock(&h->lock);
-}
-
-/* What is asked for by itself. */
-typedef struct question {
-    hatchet *owner;
-    char     run[HATCHET_ID_MAX];
-} question;
-
-static void answered(void *user, mf_str message)
-{
-    question *q = user;
-    hatchet *h = q->owner;
-    observed *ended = NULL;
-    HatchetPb__RunDetails *d = hatchet_pb__run_details__unpack(NULL, message.len, (const uint8_t *)message.at);
-    pthread_mutex_lock(&h->lock);
-    observed *o = find(h, q->run);
-    if (o != NULL && d != NULL) {
-        const HatchetPb__TaskDetails *mine = NULL;
-        for (size_t i = 0; i < d->n_task_runs; i++)
-            if (mine == NULL || (d->task_runs[i]->key != NULL && strcmp(d->task_runs[i]->key, o->task) == 0))
-                mine = d->task_runs[i]->value;
-        o->missing = 0;
-        mf_str none = {NULL, 0};
-        if (d->done && d->status == CANCELLED)
-            ended = end(h, o, MF_STATUS_CANCELED, MF_E_CANCELED, none);
-        else if (d->done && d->status == FAILED)
-            ended = end(h, o, MF_STATUS_FAILED, MF_E_TASK_FAILED, mine != NULL && is_given(mine->error) ? mf_cstr(mine->error) : none);
-        else if (d->done)
-            ended = end(h, o, MF_STATUS_DONE, MF_OK, mine != NULL && mine->output.len > 0 ?
-                        mf_str_of((const char *)mine->output.data, mine->output.len) : none);
-    }
-    pthread_mutex_unlock(&h->lock);
-    hatchet_pb__run_details__free_unpacked(d, NULL);
-    if (ended != NULL)
-        hand_over(ended);
-}
-
-static void question_ended(void *user, const mfi_rpc_end *e)
-{
-    question *q = user;
-    hatchet *h = q->owner;
-    observed *ended = NULL;
-    pthread_mutex_lock(&h->lock);
-    h->asking--;
-    observed *o = find(h, q->run);
-    if (o != NULL) {
-        o->asking = false;
-        if (e->code == MFI_RPC_NOT_FOUND && ++o->missing >= MISSING_MAX)
-            ended = end(h, o, MF_STATUS_FAILED, MF_E_NOT_FOUND,
-                        MF_STR_LIT("the engine has no such run: is a workflow of this name known to it?"));
-    }
-    h->observe_soon = true;
-    pthread_mutex_unlock(&h->lock);
-    if (ended != NULL)
-        hand_over(ended);
-    mf_delete(h->allocator, q);
-    mfi_rpc_poke(h->rpc);
-}
-
-static bool ask(hatchet *h, const char *run)
-{
-    HatchetPb__RunRef ref = HATCHET_PB__RUN_REF__INIT;
-    question *q = mf_new(h->allocator, question);
-    if (q == NULL)
-        return false;
-    q->owner = h;
-    snprintf(q->run, sizeof q->run, "%s", run);
-    ref.id = q->run;
-    if (hatchet_begin(h, "/v1.AdminService/GetRunDetails", &ref.base, mf_seconds(5), answered, question_ended, q, NULL, NULL) == MF_OK)
-        return true;
-    mf_delete(h->allocator, q);
-    return false;
-}
-
-/* The lock is held. When the next one is due, and those that are: up to as many as may be under way. */
-static int64_t due(hatchet *h, int64_t now, char runs[ASKING_MAX][HATCHET_ID_MAX], size_t *n)
-{
-    int64_t next = INT64_MAX;
-    for (observed *o = h->observed; o != NULL; o = o->hh.next) {
-        if (o->asking)
-            continue;
-        if (o->ask_ns <= now && h->asking < ASKING_MAX) {
-            int64_t pause = o->missing > 0 ? MISSING << (o->missing < 3 ? o->missing - 1 : 2) : ASK_FIRST << (o->asks < 4 ? o->asks : 4);
-            o->asking = true;
-            o->asks++;
-            o->ask_ns = now + (pause < ASK_LAST ? pause : ASK_LAST);
-            h->asking++;
-            memcpy(runs[(*n)++], o->run, HATCHET_ID_MAX);
-        } else if (o->ask_ns > now) {       /* one that has to wait for others is looked at behind them */
-            next = o->ask_ns < next ? o->ask_ns : next;
-        }
-    }
-    return next;
-}
-
-int64_t io_observe_tick(hatchet *h, int64_t now)
-{
-    char runs[ASKING_MAX][HATCHET_ID_MAX];
-    size_t n = 0;
-    pthread_mutex_lock(&h->lock);
-    if (h->observe_soon || now >= h->observe_ns) {
-        h->observe_soon = false;
-        h->observe_ns = due(h, now, runs, &n);
-    }
-    int64_t next = h->observe_ns;
-    bool notes = h->store != NULL && h->store->ops->shared && (h->serving || h->observed != NULL);
-    bool round = notes && !h->in_round && now >= h->round_ns;
-    h->in_round = h->in_round || round;
-    if (notes && !h->in_round && h->round_ns < next)
-        next = h->round_ns;
-    pthread_mutex_unlock(&h->lock);
-    for (size_t i = 0; i < n; i++) {
-        if (ask(h, runs[i]))
-            continue;
-        pthread_mutex_lock(&h->lock);
-        observed *o = find(h, runs[i]);
-        if (o != NULL)
-            o->asking = false;
-        h->asking--;
-        h->observe_soon = true;
-        pthread_mutex_unlock(&h->lock);
-    }
-    if (round) {
-        mf_pool *pool = thread_of(h);
-        if (pool == NULL || mf_pool_submit(pool, round_of_notes, h) != MF_OK) {
-            pthread_mutex_lock(&h->lock);
-            h->in_round = false;
-            h->round_ns = now + LOOK_ROUND;
-            pthread_mutex_unlock(&h->lock);
-        }
-    }
-    return next;
 }
 
 /* ---- stopping --------------------------------------------------------------------------------------------------------- */
