@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 
 from fleet import own_engine, run_all, wait_for, worker_listens
-from ours import Worker, call, lines
+from ours import Worker, call, lines, words
 from wire_client import Wire
 
 
@@ -59,13 +59,13 @@ def a_frozen_engine_is_waited_for(engine):
     with Worker(engine), tempfile.NamedTemporaryFile() as file:
         assert works(engine)
         call(engine, "c_slow", json.dumps({"path": file.name, "seconds": 1}), "0s")
-        wait_for(lambda: lines(file.name) == ["begin 1"], what="its begin")
+        wait_for(lambda: words(file.name) == ["begin"], what="its begin")
         os.kill(engine.engine, signal.SIGSTOP)
-        wait_for(lambda: lines(file.name) == ["begin 1", "end 1"], what="its end, which nobody hears of")
+        wait_for(lambda: words(file.name) == ["begin", "end"], what="its end, which nobody hears of")
         assert call(engine, "c_add", '{"a":1}', "2s").startswith("! MF_E_")
         os.kill(engine.engine, signal.SIGCONT)
         wait_for(lambda: works(engine), 60, "serving again")
-        assert lines(file.name) == ["begin 1", "end 1"]
+        assert words(file.name) == ["begin", "end"]
 
 
 def a_wrong_port_is_named(engine):

@@ -8,7 +8,7 @@ import tempfile
 
 from fleet import PythonWorker, run_all, wait_for
 from hatchet_sdk import EmptyModel
-from ours import Worker, lines
+from ours import Worker, lines, words
 from wire_client import Wire
 
 RUNS = sys.argv.pop(1)
@@ -45,10 +45,10 @@ def a_run_is_canceled_and_replayed(engine):
     """Python's worker and ours; a run that waits never runs."""
     with PythonWorker(engine), Worker(engine), Client(engine) as client, Wire(engine) as wire, tempfile.NamedTemporaryFile() as file:
         run = client("run", "py_slow", {"path": file.name, "seconds": 60})
-        wait_for(lambda: lines(file.name) == ["begin 1"], what="its begin")
+        wait_for(lambda: words(file.name) == ["begin"], what="its begin")
         waiting = client("run", "nobody_serves_this_name", {})      # what is not there is not canceled, and no error
         assert client("cancel", run, *([] if waiting.startswith("!") else [waiting])) == "ok"
-        wait_for(lambda: lines(file.name) == ["begin 1", "stopped"], what="its stop")
+        wait_for(lambda: words(file.name) == ["begin", "stopped"], what="its stop")
         assert client("wait", "py_slow", run, "60s").startswith("! MF_E_CANCELED")
         own = client("run", "r_raw", {"path": file.name})
         assert client.result("r_raw", own)["run"] == own

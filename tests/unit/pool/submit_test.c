@@ -264,8 +264,9 @@ static void line_keeps_order(mf_pool_full when_full)
     sem_t turn[2];
     pthread_t threads[2];
     struct turns turns[2];
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         sem_init(&turn[i], 0, i == 0);
+    for (int i = 0; i < 2; i++) {
         turns[i] = (struct turns){line, 3 * i, &turn[i], &turn[1 - i]};
         cr_assert(zero(int, pthread_create(&threads[i], NULL, submit_turns, &turns[i])));
     }
