@@ -4,7 +4,14 @@
 source "$(dirname "$0")/kit.sh"
 
 url='' worker='' server=''
-trap 'for pid in $worker $server; do kill "$pid" 2> /dev/null; done; wait; rm -rf "$work"' EXIT
+# The worker first, which has something to say to its server; -KILL: one that is still to write its first AOF stays on SIGTERM.
+leave() {
+    [ -z "$worker" ] || { kill "$worker" && wait "$worker"; } 2> /dev/null
+    [ -z "$server" ] || kill -KILL "$server" 2> /dev/null
+    wait
+    rm -rf "$work"
+}
+trap leave EXIT
 skip() { echo "skipped: $*"; exit 77; }
 
 # ---- where it happens ----------------------------------------------------------------------------------------------------
