@@ -78,8 +78,10 @@ static mf_status hatchet_bind(mf_adapter *base, mf_host *host, mf_store *store, 
 {
     hatchet *h = hatchet_of(base);
     (void)err;
+    pthread_mutex_lock(&h->lock);       /* the I/O thread is there already, and looks for a store */
     h->host = host;
     h->store = store;
+    pthread_mutex_unlock(&h->lock);
     return MF_OK;
 }
 
