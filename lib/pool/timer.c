@@ -130,13 +130,15 @@ mf_status mf_pool_timer_start(mf_pool_timer *at, mf_pool *pool, mf_duration dela
     mf_status st = timers_of(pool, &t);
     if (st != MF_OK)
         return st;
-    *mine = (timer){.node.due = mfi_deadline_ns(mfi_now_ns(NULL), delay), .pool = pool, .fn = fn, .arg = arg, .waits = 1};
+    *mine = (timer){.node.due = mfi_deadline_ns(mfi_now_ns(NULL), delay), .pool = pool, .fn = fn, .arg = arg};
     pthread_mutex_lock(&t->lock);
     mine->node.id = ++t->last_id;
-    if (mfi_heap_reserve(&t->heap, pool->allocator, t->heap.count + 1))
+    if (mfi_heap_reserve(&t->heap, pool->allocator, t->heap.count + 1)) {
         mfi_heap_push(&t->heap, &mine->node);
-    else
+        mine->waits = 1;
+    } else {
         st = MF_E_NOMEM;
+    }
     bool first = mfi_heap_top(&t->heap) == &mine->node;
     pthread_mutex_unlock(&t->lock);
     if (first)

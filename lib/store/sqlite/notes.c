@@ -251,8 +251,8 @@ mf_status mfi_sqlite_read_lines(mf_store *base, const mf_key *key, uint64_t from
         return st;
     st = mfi_sq_record_number(db, key, &rec, err);
     if (st == MF_OK && rec == 0)
-        st = mf_fail(err, MF_E_NOT_FOUND, "store: no record %s", key->text);
-    if (st == MF_OK && from <= UINT32_MAX)
+        st = mfi_sq_record_missing(key, err);
+    else if (st == MF_OK && from <= UINT32_MAX)
         st = read_lines(db, rec, from, n, allocator, out, got, err);
     mfi_sq_reader_return(s, db);
     while (st != MF_OK && *got > 0) {

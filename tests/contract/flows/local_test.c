@@ -113,7 +113,7 @@ Test(flow_local, a_pool_goes_while_others_look_for_it, .timeout = 60)
     struct stopper s = {.mage = one_thread(&f)};
     pthread_t thread;
     cr_assert(zero(int, pthread_create(&thread, NULL, stops_calls, &s)));
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 100; i++) {
         is_status(mf_serve(s.mage, MF_WORKER_OPTIONS(.threads = 2), &f.err), MF_OK);
         is_status(mf_unserve(s.mage), MF_OK);
     }

@@ -152,6 +152,27 @@ Test(pool_timer, each_allocation_may_fail)
     }
 }
 
+Test(pool_timer, one_that_could_not_be_started_is_nothing_to_cancel)
+{
+    enum { ENOUGH = 1000 };
+    static mf_pool_timer timers[ENOUGH];
+    counting_allocator counter;
+    int n = 0;
+    counting_init(&counter);
+    cr_assert(eq(int, mf_pool_create(MF_POOL_OPTIONS(.allocator = &counter.allocator, .workers = 1, .when_full = MF_POOL_FULL_GROW), &pool,
+                                     NULL), MF_OK));
+    start(&timers[n++], 3600000, note, "a");
+    atomic_store(&counter.fail_all, true);
+    atomic_store(&counter.fail_at, atomic_load(&counter.calls) + 1);
+    while (n < ENOUGH && mf_pool_timer_start(&timers[n], pool, mf_seconds(3600), note, NULL) == MF_OK)
+        n++;
+    cr_assert(lt(int, n, ENOUGH));
+    cr_assert(not(mf_pool_timer_cancel(&timers[n])));
+    for (int i = 0; i < n; i++)
+        cr_assert(mf_pool_timer_cancel(&timers[i]), "%d", i);
+    cr_assert(eq(int, mf_pool_destroy(pool), MF_OK));
+}
+
 /* The thread of the timers has nothing to queue it with, and tries again. */
 Test(pool_timer, one_that_cannot_be_queued_waits_for_memory)
 {
