@@ -192,7 +192,7 @@ static mf_status configure(struct mfi_sq_db *db, bool create, mf_error *err)
     sqlite3_extended_result_codes(db->at, 1);
     sqlite3_busy_handler(db->at, wait_for_others, db);
     mf_status st = create ? open_new(db, err) : MF_OK;
-    /* The log is copied into the database every 16 MiB: four times what SQLite does, for fewer of those pauses. */
+    /* The log is copied into the database every 16 MiB (LOG_FULL): four times what SQLite does, for fewer of those pauses. */
     if (st == MF_OK)
         st = plain(db, "PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=4000;"
                        "PRAGMA journal_size_limit=33554432; PRAGMA cache_size=-16384; PRAGMA foreign_keys=OFF", err);
@@ -233,6 +233,34 @@ mf_status mfi_sq_db_sync(struct mfi_sq_db *db, bool full, mf_error *err)
         return mfi_sq_db_fail(db, err);
     db->full_sync = full;
     return MF_OK;
+}
+
+/* ---- room in the log ---------------------------------------------------------------------------------------------- */
+
+#define LOG_FULL    (4000 * 4096)    /* then it is written from its beginning again, over what is there */
+#define RESERVE_MAX (1 << 20)
+#define RESERVE_MIN (1 << 16)
+
+/* A commit that makes the log longer has the file system allocate blocks and commit its own journal, for a few pages each
+ * time; one that writes over what is there waits for its bytes alone. SQLite reads a log up to the first frame that is not
+ * of its salt, as after each of its restarts, so zeros behind the last one mean nothing to it. Nobody else writes to the log
+ * while we hold the write lock, and we write behind its end alone. */
+void mfi_sq_db_reserve(struct mfi_sq_db *db)
+{
+    static const char zeros[RESERVE_MIN];
+    sqlite3_file *log = NULL;
+    sqlite3_int64 size, before = db->log_size;
+    if (sqlite3_file_control(db->at, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || log == NULL
+        || log->pMethods == NULL || log->pMethods->xFileSize(log, &size) != SQLITE_OK)
+        return;
+    db->log_size = size;
+    if (before == 0 || size <= before || size >= LOG_FULL)
+        return;
+    sqlite3_int64 more = size / 2 < RESERVE_MIN ? RESERVE_MIN : size / 2 > RESERVE_MAX ? RESERVE_MAX : size / 2;
+    for (sqlite3_int64 end = size + more; size < end; size += RESERVE_MIN)
+        if (log->pMethods->xWrite(log, zeros, RESERVE_MIN, size) != SQLITE_OK)
+            return;
+    db->log_size = size;
 }
 
 /* ---- statements --------------------------------------------------------------------------------------------------- */

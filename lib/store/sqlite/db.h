@@ -17,6 +17,7 @@ struct mfi_sq_db {
     sqlite3_stmt *stmts[MFI_SQL_STATEMENTS];
     const char   *path;                          /* borrowed; for error texts */
     int64_t       busy_ms, busy_since_ms;
+    int64_t       log_size;                      /* bytes, when this connection last looked; 0: never */
     bool          full_sync;
 };
 
@@ -30,6 +31,9 @@ void mfi_sq_db_close(struct mfi_sq_db *db);
 mf_status mfi_sq_db_fail(struct mfi_sq_db *db, mf_error *err);
 /** Whether a transaction is open. SQLite itself ends one on some errors. */
 bool mfi_sq_db_in_transaction(const struct mfi_sq_db *db);
+/** In a transaction that holds the write lock: where the log has outgrown what it had, give it room ahead, so that the next
+ * commits write over bytes that are there. What cannot be had is done without. */
+void mfi_sq_db_reserve(struct mfi_sq_db *db);
 /** Whether a commit waits for the disk, from the next transaction on. */
 MF_NODISCARD mf_status mfi_sq_db_sync(struct mfi_sq_db *db, bool full, mf_error *err);
 

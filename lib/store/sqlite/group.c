@@ -89,6 +89,7 @@ static mf_status commit(struct mfi_sqlite *s, bool wrote, mf_error *err)
     struct mfi_sq_meta *m = &s->meta;
     if (!wrote)
         return plain(&s->writer, MFI_SQL_COMMIT, err);
+    mfi_sq_db_reserve(&s->writer);
     m->commits++;
     mf_status st = mfi_sq_exec(&s->writer, MFI_SQL_META_WRITE, err, m->last_entry, m->last_id, m->last_record, m->clock_ms,
                                 m->commits, m->sweeps);

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 TestSuite(sqlite_disk, .init = shim_install, .fini = temp_store_clean);
@@ -75,6 +76,54 @@ Test(sqlite_disk, a_commit_waits_for_the_disk_once_and_nothing_else_does)
     cr_assert(eq(long, syncs_of(take_nothing, s), 0));
     cr_assert(eq(long, syncs_of(be_refused, s), 0));
     cr_assert(eq(long, atomic_load(&shim.writes), writes), "what changes nothing writes nothing");
+    mf_store_destroy(s);
+}
+
+/* ---- room in the log ---------------------------------------------------------------------------------------------- */
+
+enum { COMMITS = 200 };
+
+static void copy_file(const char *from, const char *to)
+{
+    char bytes[4096];
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    KIT_MUST(in != NULL && out != NULL);
+    for (size_t n; (n = fread(bytes, 1, sizeof bytes, in)) > 0;)
+        KIT_MUST(fwrite(bytes, 1, n, out) == n);
+    KIT_MUST(fclose(out) == 0 && fclose(in) == 0);
+}
+
+static off_t size_of(const char *path)
+{
+    struct stat file;
+    KIT_MUST(stat(path, &file) == 0);
+    return file.st_size;
+}
+
+Test(sqlite_disk, the_log_grows_ahead_of_what_is_written_to_it)
+{
+    char path[512], log[520], copy[520], copy_log[528];
+    snprintf(path, sizeof path, "%s", temp_store_new());
+    snprintf(log, sizeof log, "%s-wal", path);
+    mf_store *s = kit_open(path);
+    size_t growths = 0;
+    for (size_t i = 0; i < COMMITS; i++) {
+        off_t before = size_of(log);
+        commit_one(s);
+        growths += size_of(log) != before;
+    }
+    cr_assert(lt(sz, growths, COMMITS / 10), "%zu of %d commits had to make it longer", growths, COMMITS);
+
+    /* As after a power failure: what is in the file and its log, and no index of the log. */
+    snprintf(copy, sizeof copy, "%s-copy", path);
+    snprintf(copy_log, sizeof copy_log, "%s-wal", copy);
+    copy_file(path, copy);
+    copy_file(log, copy_log);
+    mf_store *again = kit_open(copy);
+    cr_assert(eq(sz, kit_entries(again), COMMITS), "the room behind the last commit is nothing to read");
+    commit_one(again);
+    mf_store_destroy(again);
+    cr_assert(kit_is_whole(copy));
     mf_store_destroy(s);
 }
 
