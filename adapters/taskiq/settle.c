@@ -235,34 +235,31 @@ static mf_str ttl_of(const taskiq *t, char out[24])
     return mf_str_of(out, (size_t)snprintf(out, 24, "%lld", (long long)((t->options.result_ttl + 999999) / 1000000)));
 }
 
-/* Of two entries' ids, "milliseconds-number" without leading zeros: the shorter part is the lesser one. */
-static bool entry_before(const char *one, const char *other)
+/* The least entry first. They are almost in order, which is what this way of sorting likes. */
+static void sort_by_entry(told *batch)
 {
-    size_t ms = strcspn(one, "-"), other_ms = strcspn(other, "-");
-    int order = ms != other_ms ? (ms < other_ms ? -1 : 1) : memcmp(one, other, ms);
-    if (order != 0)
-        return order < 0;
-    size_t len = strlen(one + ms), other_len = strlen(other + other_ms);
-    return len != other_len ? len < other_len : strcmp(one + ms, other + other_ms) < 0;
+    for (size_t i = 1; i < batch->count; i++) {
+        taskiq_job *job = batch->jobs[i];
+        size_t k = i;
+        for (; k > 0 && (batch->jobs[k - 1]->entry_ms > job->entry_ms ||
+                         (batch->jobs[k - 1]->entry_ms == job->entry_ms && batch->jobs[k - 1]->entry_seq > job->entry_seq)); k--)
+            batch->jobs[k] = batch->jobs[k - 1];
+        batch->jobs[k] = job;
+    }
 }
 
 /* The script's arguments for a batch of plain outcomes: all of one queue. */
 static void add_acks(taskiq *t, mfi_redis_request *rq, told *batch)
 {
     taskiq_queue *q = batch->jobs[0]->queue;
-    mf_str argv[8 + 3 * TELL_MAX];
+    mf_str argv[6 + 3 * TELL_MAX];
     size_t n = 0, count = batch->count;
     bool results = false;
     char ttl[24], how_many[24];
-    const char *first = batch->jobs[0]->entry, *last = first;
-    for (size_t i = 0; i < count; i++) {
-        taskiq_job *job = batch->jobs[i];
-        results = results || (job->result.at != NULL && job->result_key != NULL);
-        if (!q->list && entry_before(last, job->entry))
-            last = job->entry;
-        else if (!q->list && entry_before(job->entry, first))
-            first = job->entry;
-    }
+    if (!q->list)
+        sort_by_entry(batch);
+    for (size_t i = 0; i < count; i++)
+        results = results || (batch->jobs[i]->result.at != NULL && batch->jobs[i]->result_key != NULL);
     argv[n++] = mf_cstr(q->list ? q->inflight : q->name);
     for (size_t i = 0; results && i < count; i++) {
         taskiq_job *job = batch->jobs[i];
@@ -274,11 +271,8 @@ static void add_acks(taskiq *t, mfi_redis_request *rq, told *batch)
         argv[n++] = mf_cstr(t->consumer);
     }
     argv[n++] = ttl_of(t, ttl);
-    if (!q->list) {
+    if (!q->list)
         argv[n++] = atomic_load(&q->alone) ? MF_STR_LIT("1") : MF_STR_LIT("0");
-        argv[n++] = mf_cstr(first);
-        argv[n++] = mf_cstr(last);
-    }
     argv[n++] = mf_str_of(how_many, (size_t)snprintf(how_many, sizeof how_many, "%zu", count));
     for (size_t i = 0; i < count; i++)
         argv[n++] = q->list ? batch->jobs[i]->payload : mf_cstr(batch->jobs[i]->entry);

@@ -58,12 +58,26 @@ void taskiq_group_create(taskiq *t, taskiq_queue *q)
 
 /* ---- answers ------------------------------------------------------------------------------------------------------ */
 
+/* "milliseconds-number" */
+static void note_entry(taskiq_job *job, mf_str id)
+{
+    uint64_t part[2] = {0, 0};
+    for (size_t i = 0, k = 0; i < id.len; i++)
+        if (id.at[i] == '-' && k == 0)
+            k = 1;
+        else
+            part[k] = part[k] * 10 + (uint64_t)(id.at[i] - '0');
+    memcpy(job->entry, id.at, id.len + 1);
+    job->entry_ms = part[0];
+    job->entry_seq = part[1];
+}
+
 static bool entry_of(const mfi_redis_reply *reply, taskiq_job *job)
 {
     if (reply->type != MFI_REDIS_ARRAY || reply->count < 2 || reply->items[0].type != MFI_REDIS_STRING ||
         reply->items[0].text.len >= sizeof job->entry)
         return false;
-    memcpy(job->entry, reply->items[0].text.at, reply->items[0].text.len + 1);
+    note_entry(job, reply->items[0].text);
     const mfi_redis_reply *fields = &reply->items[1];
     for (size_t i = 0; fields->type == MFI_REDIS_ARRAY && i + 1 < fields->count; i += 2)
         if (fields->items[i].type != MFI_REDIS_STRING || fields->items[i + 1].type != MFI_REDIS_STRING) {

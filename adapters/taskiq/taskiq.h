@@ -104,7 +104,8 @@ struct taskiq_job {
     taskiq_batch *batch;
     taskiq_job   *next;                     /* L  free, at a gate, suspect, or settling */
     taskiq_job   *left, *right;             /* L  held */
-    char          entry[TASKIQ_ENTRY_MAX];  /* stream: its id */
+    char          entry[TASKIQ_ENTRY_MAX];  /* stream: its id, */
+    uint64_t      entry_ms, entry_seq;      /* which is these two */
     mf_str        payload;                  /* in the batch */
     bool          has_data;                 /* false: an entry without the field "data" */
     bool          is_note;                  /* in our own stream: something was put off, by somebody who does not serve */

@@ -47,10 +47,10 @@ static void steal(int i)
     live_do(redis, text);
 }
 
-/* Acknowledge those entries, with results r0, r1, …; the answer as text: "1", or "[1 0 1]". */
+/* Acknowledge those entries, the least first, with results r0, r1, …; the answer as text: "1", or "[1 0 1]". */
 static void acknowledge(const int *which, int count, bool results, const char *ttl, char out[256])
 {
-    mf_str argv[8 + 3 * MOST];
+    mf_str argv[6 + 3 * MOST];
     char keys[MOST][8], how_many[8];
     size_t n = 0;
     argv[n++] = MF_STR_LIT("q");
@@ -60,8 +60,7 @@ static void acknowledge(const int *which, int count, bool results, const char *t
     }
     size_t key_count = n;
     snprintf(how_many, sizeof how_many, "%d", count);
-    const mf_str fixed[] = {MF_STR_LIT("g"), MF_STR_LIT("me"), mf_cstr(ttl), MF_STR_LIT("1"), mf_cstr(ids[which[0]]),
-                            mf_cstr(ids[which[count - 1]]), mf_cstr(how_many)};
+    const mf_str fixed[] = {MF_STR_LIT("g"), MF_STR_LIT("me"), mf_cstr(ttl), MF_STR_LIT("1"), mf_cstr(how_many)};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         argv[n++] = fixed[i];
     for (int i = 0; i < count; i++)
@@ -138,6 +137,95 @@ Test(taskiq_scripts, an_entry_beyond_a_long_stretch_of_ours_is_asked_for)
     cr_assert(eq(str, told, "[1 0]"));
     expect("EXISTS r1 r99", "1");
     expect("XLEN q", "97");
+}
+
+/* The calls of a command since the statistics were emptied; 0 also where there were none. */
+static int calls_of(const char *command)
+{
+    mfi_redis_request *rq = mfi_redis_request_create(redis);
+    mfi_redis_replies *replies = NULL;
+    char name[48];
+    int calls = 0;
+    mfi_redis_add(rq, MF_STR_LIT("INFO"), MF_STR_LIT("commandstats"));
+    cr_assert(eq(int, mfi_redis_call(redis, rq, NULL, &replies, NULL), MF_OK));
+    snprintf(name, sizeof name, "cmdstat_%s:calls=", command);
+    const char *at = strstr(replies->at[0].text.at, name);
+    if (at != NULL)
+        calls = atoi(at + strlen(name));
+    mfi_redis_replies_destroy(replies);
+    return calls;
+}
+
+static void acknowledge_range(int from, int count)
+{
+    int which[MOST];
+    char told[256];
+    for (int i = 0; i < count; i++)
+        which[i] = from + i;
+    acknowledge(which, count, false, "0", told);
+    cr_assert(eq(str, told, "1"));
+}
+
+static void expect_first(const char *want)
+{
+    mfi_redis_request *rq = mfi_redis_request_create(redis);
+    mfi_redis_replies *replies = NULL;
+    mfi_redis_add(rq, MF_STR_LIT("XRANGE"), MF_STR_LIT("q"), MF_STR_LIT("-"), MF_STR_LIT("+"), MF_STR_LIT("COUNT"), MF_STR_LIT("1"));
+    cr_assert(eq(int, mfi_redis_call(redis, rq, NULL, &replies, NULL), MF_OK));
+    cr_assert(eq(int, (int)replies->at[0].count, 1));
+    cr_assert(eq(str, (char *)replies->at[0].items[0].items[0].text.at, (char *)want));
+    mfi_redis_replies_destroy(replies);
+}
+
+Test(taskiq_scripts, a_beginning_of_the_stream_that_is_all_acknowledged_is_cut_off)
+{
+    hold(60);
+    live_do(redis, "XADD q 30-1 data undelivered");
+    acknowledge_range(0, 20);
+    expect("XLEN q", "41");
+    expect_first(ids[20]);
+    acknowledge_range(30, 10);              /* what is before them still runs */
+    expect("XLEN q", "31");
+    expect_first(ids[20]);
+    acknowledge_range(20, 10);
+    acknowledge_range(40, 20);              /* nothing is pending any more */
+    expect("XLEN q", "1");
+    expect_first("30-1");
+    cr_assert(eq(int, calls_of("xtrim"), 4));
+    cr_assert(eq(int, calls_of("xdel"), 2), "those behind what still ran, and the last that was delivered");
+}
+
+Test(taskiq_scripts, what_somebody_left_in_the_stream_stays_there)
+{
+    hold(60);
+    live_do(redis, "XACK q g 1-1");         /* as Python's workers do */
+    acknowledge_range(1, 30);
+    expect("XLEN q", "30");
+    expect_first("1-1");
+    cr_assert(eq(int, calls_of("xtrim"), 0));
+}
+
+Test(taskiq_scripts, what_another_group_has_not_read_stays_there)
+{
+    hold(60);
+    live_do(redis, "XGROUP CREATE q another 0");
+    acknowledge_range(0, 30);               /* although we believe that ours is the only one */
+    expect("XLEN q", "60");
+}
+
+/* Somebody set the group back, to have all of it once more: what is to be read again lies before what is pending. */
+Test(taskiq_scripts, what_is_to_be_read_again_stays_there)
+{
+    hold(60);
+    live_do(redis, "XACK q g 1-1 1-2 1-3");
+    live_do(redis, "XGROUP SETID q g 0");
+    acknowledge_range(20, 20);
+    expect("XLEN q", "40");
+    expect_first("1-1");
+    live_do(redis, "XGROUP SETID q g 1-1");
+    acknowledge_range(40, 20);
+    expect("XLEN q", "20");
+    expect_first("1-1");
 }
 
 Test(taskiq_scripts, without_results_and_without_a_group)
