@@ -25,23 +25,22 @@ static void lanes_destroy(void *queue)
 }
 
 typedef struct popper {
-    mfi_lanes  *queue;
-    mfi_guard  *guard;
-    mfi_lane   *cursor;
+    mfi_lanes *queue;
+    mfi_popper own;
 } popper;
 
 static void *lanes_consumer(void *queue)
 {
     popper *p = calloc(1, sizeof *p);
-    if (p == NULL)
+    if (p == NULL || !mfi_popper_init(&p->own, queue))
         abort();
-    *p = (popper){queue, mfi_lanes_guard(queue), NULL};
+    p->queue = queue;
     return p;
 }
 
 static void lanes_consumer_end(void *consumer)
 {
-    mfi_guard_release(((popper *)consumer)->guard);
+    mfi_popper_fini(&((popper *)consumer)->own);
     free(consumer);
 }
 
@@ -54,7 +53,7 @@ static void lanes_push(void *queue, const queue_item *item)
 static size_t lanes_pop(void *consumer, queue_item *out, size_t most)
 {
     popper *p = consumer;
-    return mfi_lanes_pop(p->queue, p->guard, &p->cursor, (mfi_item *)(void *)out, most, 1);
+    return mfi_lanes_pop(p->queue, &p->own, (mfi_item *)(void *)out, most, 1);
 }
 
 const queue_contestant queue_lanes = {

@@ -93,7 +93,8 @@ static mf_status threads_init(mf_pool *pool, mf_error *err)
         mfi_parker_init(&w->fork_bed);
         mfi_run_init(&w->run);
         /* Among those made at init, so there is one. */
-        w->guard = pool->when_full == MF_POOL_FULL_GROW ? mfi_lanes_guard(&pool->lanes) : NULL;
+        if (pool->lanes_made)
+            mfi_popper_init(&w->popper, &pool->lanes);
     }
     mf_status st = MF_OK;
     while (st == MF_OK && pool->started < pool->workers)

@@ -47,9 +47,8 @@ struct mf_pool_worker {
     mf_pool         *pool;           /* I */
     unsigned         index;          /* I  0 … workers - 1, spares from there on */
     pthread_t        thread;         /* I  once started */
-    mfi_guard       *guard;          /* I  growing queue only, as are lane and run: */
-    mfi_lane        *lane;           /* O  the one that it took from last */
-    struct { mfi_guard *guard; mfi_lane *lane; } ranks[MFI_RANKS];     /* O  the same for those queues; NULL: not yet */
+    mfi_popper       popper;         /* O  growing queue only, as is run */
+    mfi_popper       ranks[MFI_RANKS];     /* O  the same for those queues; made when first needed */
     mfi_sleeper      sleeper;        /* A */
     mfi_parker       rest;           /* A  where a resting spare sleeps */
     _Atomic uint32_t spare;          /* A  enum mfi_spare_state */

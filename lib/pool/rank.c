@@ -51,9 +51,10 @@ static struct mfi_ranks *ranks_make(mf_pool *pool)
 bool mfi_rank_take_from(struct mfi_ranks *ranks, mf_pool_worker *self, mfi_rank rank, mfi_item *job)
 {
     mfi_lanes *lanes = &ranks->lanes[rank];
-    if (self->ranks[rank].guard == NULL)
-        self->ranks[rank].guard = mfi_lanes_guard(lanes);      /* one of those made with the queue: there is one for each thread */
-    return mfi_lanes_pop(lanes, self->ranks[rank].guard, &self->ranks[rank].lane, job, 1, 1) == 1;
+    mfi_popper *popper = &self->ranks[rank];
+    if (popper->guard == NULL)
+        mfi_popper_init(popper, lanes);      /* with one of the guards made with the queue: there is one for each thread */
+    return mfi_lanes_pop(lanes, popper, job, 1, 1) == 1;
 }
 
 bool mfi_ranks_empty(mf_pool *pool)

@@ -42,7 +42,7 @@ static bool take_run(mf_pool_worker *self, mfi_item *job)
     if (mfi_run_take(&self->run, job))
         return true;
     /* Half of its share: where there are few jobs each is taken alone, and they begin in their order. */
-    size_t n = mfi_lanes_pop(&pool->lanes, self->guard, &self->lane, jobs, MFI_RUN_MAX, 2 * pool->workers);
+    size_t n = mfi_lanes_pop(&pool->lanes, &self->popper, jobs, MFI_RUN_MAX, 2 * pool->workers);
     if (n == 0 && (n = steal(self, jobs)) == 0)
         return false;
     *job = jobs[0];

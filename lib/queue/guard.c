@@ -90,7 +90,7 @@ void mfi_guard_release(mfi_guard *guard)
     atomic_store_explicit(&guard->claimed, 0, memory_order_release);
 }
 
-uintptr_t mfi_guard_protect(mfi_guard *guard, const _Atomic uintptr_t *from)
+uintptr_t mfi_guard_protect_anew(mfi_guard *guard, const _Atomic uintptr_t *from)
 {
     uintptr_t block = atomic_load_explicit(from, memory_order_relaxed);
     for (;;) {

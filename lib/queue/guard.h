@@ -45,8 +45,14 @@ void mfi_guards_fini(mfi_guards *g);
 mfi_guard *mfi_guard_claim(mfi_guards *g);
 void mfi_guard_release(mfi_guard *guard);
 
-/** G1 to G3: the block that *from leads to; it stays until the next protect or clear. */
-uintptr_t mfi_guard_protect(mfi_guard *guard, const _Atomic uintptr_t *from);
+uintptr_t mfi_guard_protect_anew(mfi_guard *guard, const _Atomic uintptr_t *from);
+/** G1 to G3: the block that *from leads to; it stays until the next protect or clear. Free when it is the block that the guard
+ * has held since: that one was not reused, so the pointer never led elsewhere meanwhile and back. */
+static inline uintptr_t mfi_guard_protect(mfi_guard *guard, const _Atomic uintptr_t *from)
+{
+    uintptr_t block = atomic_load_explicit(&guard->block, memory_order_relaxed);
+    return block != 0 && atomic_load_explicit(from, memory_order_seq_cst) == block ? block : mfi_guard_protect_anew(guard, from);
+}
 void mfi_guard_clear(mfi_guard *guard);
 /** R2. */
 bool mfi_guards_hold(const mfi_guards *g, uintptr_t block);

@@ -1,5 +1,6 @@
 #include "lanes.h"
 
+#include "barrier.h"
 #include "memory.h"
 #include "owner.h"
 #include "step.h"
@@ -7,7 +8,7 @@
 /* A segment is published by a store of a pointer to it; before that it is its maker's alone. */
 struct segment {
     _Atomic uintptr_t next;      /* A  0 until its pusher has filled it and links the next one */
-    uint64_t          number;    /* I  while linked: 0, 1, 2, … along the chain */
+    uint64_t          first;     /* I  while linked: the position of its first item */
     struct segment   *below;     /* in the stack of retired ones */
     mfi_item          items[];
 };
@@ -15,9 +16,10 @@ struct segment {
 struct mfi_lane {
     mfi_lane         *next;      /* I  once published */
     _Atomic uint64_t  owner;     /* A  the thread whose it is; under the owners' lock */
-    struct segment   *tail;      /* the pusher's */
     MFI_APART(apart_pushed);
     _Atomic uint64_t  pushed;    /* A  written by the pusher */
+    struct segment   *tail;      /* the pusher's, with what is free of it: */
+    mfi_item         *room, *room_end;
     MFI_APART(apart_popped);
     _Atomic uint64_t  popped;    /* A */
     _Atomic uintptr_t head;      /* A  the segment of `popped`, or one before it */
@@ -27,6 +29,8 @@ struct mfi_lane {
 /* The owner of a lane that is no thread's. */
 #define NO_THREAD UINT64_MAX
 
+enum { LANES_SPREAD = 16 };      /* how far apart poppers begin */
+
 static size_t segment_size(const mfi_lanes *q)
 {
     return sizeof(struct segment) + q->cells * sizeof(mfi_item);
@@ -34,10 +38,10 @@ static size_t segment_size(const mfi_lanes *q)
 
 /* ---- segments: made, retired, used again ---------------------------------------------------------------------- */
 
-static struct segment *segment_get(mfi_lanes *q, uint64_t number)
+static struct segment *segment_get(mfi_lanes *q, uint64_t first)
 {
     struct segment *seg = NULL;
-    for (int i = 0; i < MFI_LANES_RESERVE && seg == NULL; i++)
+    for (size_t i = 0; i < q->reserve_size && seg == NULL; i++)
         if (atomic_load_explicit(&q->reserve[i], memory_order_relaxed) != 0)
             /* Acquire: pairs with segment_give; the last use of it is over. */
             seg = (struct segment *)atomic_exchange_explicit(&q->reserve[i], 0, memory_order_acquire);
@@ -45,7 +49,7 @@ static struct segment *segment_get(mfi_lanes *q, uint64_t number)
         seg = mfi_alloc(q->allocator, segment_size(q));
     if (seg != NULL) {
         atomic_init(&seg->next, 0);
-        seg->number = number;
+        seg->first = first;
     }
     return seg;
 }
@@ -53,9 +57,10 @@ static struct segment *segment_get(mfi_lanes *q, uint64_t number)
 /* Nobody else knows of seg. */
 static void segment_give(mfi_lanes *q, struct segment *seg)
 {
-    for (int i = 0; i < MFI_LANES_RESERVE; i++) {
+    for (size_t i = 0; i < q->reserve_size; i++) {
         uintptr_t none = 0;
-        if (atomic_compare_exchange_strong_explicit(&q->reserve[i], &none, (uintptr_t)seg, memory_order_release,
+        if (atomic_load_explicit(&q->reserve[i], memory_order_relaxed) == 0 &&
+            atomic_compare_exchange_strong_explicit(&q->reserve[i], &none, (uintptr_t)seg, memory_order_release,
                                                     memory_order_relaxed))
             return;
     }
@@ -89,6 +94,13 @@ static void segment_retire(mfi_lanes *q, struct segment *seg)
 
 /* ---- lanes ---------------------------------------------------------------------------------------------------- */
 
+static void begin_segment(const mfi_lanes *q, mfi_lane *lane, struct segment *seg)
+{
+    lane->tail = seg;
+    lane->room = seg->items;
+    lane->room_end = seg->items + q->cells;
+}
+
 static mfi_lane *lane_make(mfi_lanes *q, uint64_t owner)
 {
     mfi_lane *lane = mf_new(q->allocator, mfi_lane);
@@ -97,7 +109,7 @@ static mfi_lane *lane_make(mfi_lanes *q, uint64_t owner)
         mf_delete(q->allocator, lane);
         return NULL;
     }
-    lane->tail = seg;
+    begin_segment(q, lane, seg);
     atomic_init(&lane->head, (uintptr_t)seg);
     atomic_init(&lane->owner, owner);
     return lane;
@@ -179,22 +191,25 @@ bool mfi_lanes_init(mfi_lanes *q, const mf_allocator *allocator, size_t cells, s
 {
     static _Atomic uint64_t last_id;
     memset(q, 0, sizeof *q);
+    mfi_barrier_init();
     q->allocator = allocator;
     q->cells = cells > 0 ? cells : MFI_LANES_CELLS;
     q->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
     if (!mfi_guards_init(&q->guards, allocator, guards))
         return false;
-    /* Two: whoever pushes begins with one and needs the next when it is used up, and the two go back and forth. They
-     * belong to the start, not to the first jobs. */
-    for (int i = 0; i < 2; i++) {
+    q->reserve_size = MFI_LANES_RESERVE + guards;
+    q->reserve = mfi_alloc_zero(allocator, q->reserve_size * sizeof *q->reserve);
+    /* Whoever pushes begins with one and needs the next when it is used up; poppers hold some of those before. All that two of them
+     * need belongs to the start, not to the first jobs. */
+    bool made = q->reserve != NULL;
+    for (int i = 0; made && i < MFI_LANES_RESERVE; i++) {
         struct segment *seg = mfi_alloc(allocator, segment_size(q));
-        if (seg == NULL) {
-            mfi_lanes_fini(q);
-            return false;
-        }
         atomic_init(&q->reserve[i], (uintptr_t)seg);
+        made = seg != NULL;
     }
-    return true;
+    if (!made)
+        mfi_lanes_fini(q);
+    return made;
 }
 
 static void segments_free(mfi_lanes *q, struct segment *seg, bool chain)
@@ -214,34 +229,60 @@ void mfi_lanes_fini(mfi_lanes *q)
         mf_delete(q->allocator, lane);
     }
     segments_free(q, (struct segment *)atomic_load_explicit(&q->retired, memory_order_acquire), false);
-    for (int i = 0; i < MFI_LANES_RESERVE; i++)
+    for (size_t i = 0; q->reserve != NULL && i < q->reserve_size; i++)
         mfi_release(q->allocator, (void *)atomic_load_explicit(&q->reserve[i], memory_order_acquire), segment_size(q));
+    mfi_release(q->allocator, q->reserve, q->reserve_size * sizeof *q->reserve);
     mfi_guards_fini(&q->guards);
 }
 
-mfi_guard *mfi_lanes_guard(mfi_lanes *q)
+bool mfi_popper_init(mfi_popper *p, mfi_lanes *q)
 {
-    return mfi_guard_claim(&q->guards);
+    *p = (mfi_popper){.guard = mfi_guard_claim(&q->guards)};
+    p->number = atomic_fetch_add_explicit(&q->poppers, 1, memory_order_relaxed);
+    return p->guard != NULL;
+}
+
+void mfi_popper_fini(mfi_popper *p)
+{
+    mfi_guard_release(p->guard);
+    p->guard = NULL;
+}
+
+/* A run is copied by the library's routine, one item better without it. */
+static inline void copy(mfi_item *to, const mfi_item *from, size_t n)
+{
+    if (n == 1)
+        *to = *from;
+    else
+        memcpy(to, from, n * sizeof *to);
 }
 
 /* ---- push ----------------------------------------------------------------------------------------------------- */
 
-/* Room behind `at`, at most `count`; 0: no memory. */
-static size_t room_at(mfi_lanes *q, mfi_lane *lane, uint64_t at, size_t count, mfi_item **out)
+/* Link one more segment. False: no memory. */
+static bool more_room(mfi_lanes *q, mfi_lane *lane)
 {
-    size_t used = (size_t)(at - lane->tail->number * q->cells);
-    if (used == q->cells) {
-        struct segment *seg = segment_get(q, lane->tail->number + 1);
-        if (seg == NULL)
-            return 0;
-        /* P2, release: its number. */
-        atomic_store_explicit(&lane->tail->next, (uintptr_t)seg, memory_order_release);
-        lane->tail = seg;
-        used = 0;
-        MFI_STEP("lanes.push.linked");
+    struct segment *seg = segment_get(q, lane->tail->first + q->cells);
+    if (seg == NULL)
+        return false;
+    /* P2, release: its position. */
+    atomic_store_explicit(&lane->tail->next, (uintptr_t)seg, memory_order_release);
+    begin_segment(q, lane, seg);
+    MFI_STEP("lanes.push.linked");
+    return true;
+}
+
+static size_t write_items(mfi_lanes *q, mfi_lane *lane, const mfi_item *items, size_t count)
+{
+    size_t done = 0;
+    while (done < count && (lane->room != lane->room_end || more_room(q, lane))) {
+        size_t room = (size_t)(lane->room_end - lane->room), n = count - done < room ? count - done : room;
+        copy(lane->room, items + done, n);
+        lane->room += n;
+        done += n;
+        MFI_STEP("lanes.push.written");
     }
-    *out = lane->tail->items + used;
-    return count < q->cells - used ? count : q->cells - used;
+    return done;
 }
 
 size_t mfi_lanes_push(mfi_lanes *q, mfi_lane *lane, const mfi_item *items, size_t count)
@@ -249,19 +290,10 @@ size_t mfi_lanes_push(mfi_lanes *q, mfi_lane *lane, const mfi_item *items, size_
     if (lane == NULL && (lane = lane_mine(q)) == NULL)
         return 0;
     MFI_STEP("lanes.push.begun");
-    uint64_t begin = atomic_load_explicit(&lane->pushed, memory_order_relaxed), at = begin;
-    while (at - begin < count) {
-        mfi_item *room;
-        size_t done = (size_t)(at - begin), n = room_at(q, lane, at, count - done, &room);
-        if (n == 0)
-            break;
-        memcpy(room, items + done, n * sizeof *items);
-        at += n;
-        MFI_STEP("lanes.push.written");
-    }
-    /* P3, seq_cst: S1 of the doorbell. */
-    atomic_store_explicit(&lane->pushed, at, memory_order_seq_cst);
-    return (size_t)(at - begin);
+    size_t done = write_items(q, lane, items, count);
+    /* P3: S1 of the doorbell. */
+    mfi_publish(&lane->pushed, atomic_load_explicit(&lane->pushed, memory_order_relaxed) + done);
+    return done;
 }
 
 /* ---- pop ------------------------------------------------------------------------------------------------------ */
@@ -282,50 +314,86 @@ static void leave_segment(mfi_lanes *q, mfi_guard *guard, mfi_lane *lane, struct
     }
 }
 
-static size_t pop_lane(mfi_lanes *q, mfi_guard *guard, mfi_lane *lane, mfi_item *out, size_t most, size_t shares)
+/* Where the lane is filled to, as far as it matters; `at`: where it is emptied to. Looked up only when what was seen of it before
+ * does not make up a whole run: its pusher writes that line all the time. */
+static uint64_t filled_to(mfi_popper *p, mfi_lane *lane, uint64_t at, uint64_t enough)
+{
+    if (lane != p->lane || (int64_t)(p->seen - at) < (int64_t)enough) {
+        p->lane = lane;
+        p->seen = atomic_load_explicit(&lane->pushed, memory_order_seq_cst);
+    }
+    return p->seen;
+}
+
+typedef enum outcome { TAKEN, EMPTY, LOST } outcome;
+
+/* LOST: another popper was faster. */
+static outcome pop_lane(mfi_lanes *q, mfi_popper *p, mfi_lane *lane, mfi_item *out, size_t most, size_t shares, size_t *taken)
 {
     for (;;) {
         /* T1: popped first, so that it is no newer. */
         uint64_t at = atomic_load_explicit(&lane->popped, memory_order_seq_cst);
-        uint64_t end = atomic_load_explicit(&lane->pushed, memory_order_seq_cst);
-        if (at == end)
-            return 0;
-        struct segment *seg = (struct segment *)mfi_guard_protect(guard, &lane->head);
+        uint64_t there = filled_to(p, lane, at, most * shares) - at;
+        if (there == 0)
+            return EMPTY;
+        struct segment *seg = (struct segment *)mfi_guard_protect(p->guard, &lane->head);
         MFI_STEP("lanes.pop.guarded");
-        uint64_t first = seg->number * q->cells;
-        if (at - first >= q->cells) {
+        uint64_t left = seg->first + q->cells - at;
+        if (left - 1 >= q->cells) {
             /* Behind it: linked, for something was pushed there. Before it: somebody was faster. */
-            if (mfi_ahead(at, first))
-                leave_segment(q, guard, lane, seg);
+            if (mfi_ahead(at, seg->first))
+                leave_segment(q, p->guard, lane, seg);
             continue;
         }
-        size_t n = at_most((end - at + shares - 1) / shares, at_most(first + q->cells - at, most));
-        memcpy(out, seg->items + (at - first), n * sizeof *out);
+        size_t n = shares == 1 ? at_most(there, most) : at_most((there + shares - 1) / shares, most);
+        n = at_most(left, n);
+        copy(out, seg->items + (at - seg->first), n);
         MFI_STEP("lanes.pop.copied");
         /* T4. */
-        if (atomic_compare_exchange_strong_explicit(&lane->popped, &at, at + n, memory_order_seq_cst, memory_order_relaxed)) {
-            MFI_STEP("lanes.pop.taken");
-            return n;
-        }
+        if (!atomic_compare_exchange_strong_explicit(&lane->popped, &at, at + n, memory_order_seq_cst, memory_order_relaxed))
+            return LOST;
+        MFI_STEP("lanes.pop.taken");
+        *taken = n;
+        return TAKEN;
     }
 }
 
-size_t mfi_lanes_pop(mfi_lanes *q, mfi_guard *guard, mfi_lane **cursor, mfi_item *out, size_t most, size_t shares)
+static mfi_lane *lane_after(mfi_lanes *q, const mfi_lane *lane)
 {
-    mfi_lane *first = lane_first(q), *begin = *cursor != NULL && (*cursor)->next != NULL ? (*cursor)->next : first;
-    size_t n = 0;
-    for (mfi_lane *lane = begin; lane != NULL; ) {
-        n = pop_lane(q, guard, lane, out, most, shares);
-        if (n > 0) {
-            *cursor = lane;
-            break;
+    return lane->next != NULL ? lane->next : lane_first(q);
+}
+
+/* Poppers begin each at another lane, not all at the newest. */
+static mfi_lane *lane_begin(mfi_lanes *q, const mfi_popper *p)
+{
+    mfi_lane *lane = lane_first(q);
+    for (unsigned n = p->number % LANES_SPREAD; n > 0 && lane != NULL; n--)
+        lane = lane_after(q, lane);
+    return lane;
+}
+
+size_t mfi_lanes_pop(mfi_lanes *q, mfi_popper *p, mfi_item *out, size_t most, size_t shares)
+{
+    mfi_lane *begin = p->lane == NULL ? lane_begin(q, p) : p->turn < MFI_LANES_TURN ? p->lane : lane_after(q, p->lane);
+    mfi_lane *lane = begin;
+    bool lost = false;
+    while (lane != NULL) {
+        size_t n;
+        outcome end = pop_lane(q, p, lane, out, most, shares, &n);
+        if (end == TAKEN) {
+            p->turn = lane == begin && p->turn < MFI_LANES_TURN ? p->turn + n : n;
+            return n;
         }
-        lane = lane->next != NULL ? lane->next : first;
-        if (lane == begin)
+        lost |= end == LOST;
+        p->turn = MFI_LANES_TURN;
+        lane = lane_after(q, lane);
+        if (lane == begin && !lost)
             break;
+        lost &= lane != begin;
     }
-    mfi_guard_clear(guard);
-    return n;
+    /* Whoever finds nothing holds nothing. */
+    mfi_guard_clear(p->guard);
+    return 0;
 }
 
 /* ---- looking -------------------------------------------------------------------------------------------------- */

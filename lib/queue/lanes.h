@@ -13,18 +13,25 @@
  *   - An item is written before P3 and never again while its segment is in the chain, so T3 races with nobody; of two that
  *     copied the same items T4 lets one have them.
  *   - popped <= pushed. A position in [popped, pushed) lies in the head segment or in one linked behind it.
- *   - A segment that was unlinked is used again only after no guard holds it (guard.h).
+ *   - A segment that was unlinked is used again only after no guard holds it (guard.h). A popper keeps its guard on the segment that
+ *     it popped from last, until it finds nothing anywhere.
  * Order     what was pushed into one lane is popped in that order. Between lanes there is none.
- * Progress  a push waits for nobody, but for the allocator when no segment is in reserve (four are kept), and a thread's first
+ * Progress  a push waits for nobody, but for the allocator when no segment is in reserve, and a thread's first
  *           push, which looks for a lane under a lock. A pop is lock-free: it repeats only when another popper moved on.
  *           Empty is exact: there was a moment during the pop when every push that had returned was taken. A halted pusher
- *           stops nobody; a halted popper keeps its segment, and the run it was taking.
- * Orders    P3, T1 and T4 are seq_cst, as the doorbell asks of the queue (S1 and the looks).
+ *           stops nobody; a halted popper, or one busy with what it popped, keeps one segment, and the run it was taking.
+ * Memory    what was used by a long queue goes back to the allocator, but for the reserve. So a steady state allocates nothing.
+ * Cost      one operation on a shared word an item, or a run: T4. A push has none: P3 is mfi_publish (sync/barrier.h). Of the words
+ *           that others write a popper reads `popped` each time, and `pushed` when it has come to where it saw it last. Both were
+ *           measured: with P3 and the guard seq_cst, and `pushed` read each time, an item took 2.5 to 6 times as long from one
+ *           thread to another (bench/README.md).
+ * Orders    P3 is S1 of the doorbell, T1 and T4 are seq_cst, as it asks of the looks.
  * Lanes     belong to threads; that of a thread that has ended goes to the next one that comes (owner.h). They are given back
  *           with the queue.
  * Rejected  one chain of cells for all pushers: two counters and a word per cell that all threads write, four operations on
  *           shared lines a push and three a pop, where here there are none a push and one a run. A lane claimed for each push:
- *           the claim is such an operation again, and a thread's own order is lost where two meet.
+ *           the claim is such an operation again, and a thread's own order is lost where two meet. Tickets by fetch_and_add in place of
+ *           T4, as moodycamel has: it never fails, but takes two such operations, and what a halted popper has is lost to the rest.
  * Checked   tests/unit/queue/lanes_test.c, tests/stress/queue, tests/stress/halt
  */
 #ifndef MFI_LANES_H
@@ -36,7 +43,8 @@
 #ifndef MFI_LANES_CELLS
 #define MFI_LANES_CELLS 256      /* 6 KiB a segment */
 #endif
-#define MFI_LANES_RESERVE 4
+#define MFI_LANES_RESERVE 4      /* segments that there are from the start */
+#define MFI_LANES_TURN 32        /* items of a lane before the next one is looked at */
 
 typedef struct mfi_lane mfi_lane;
 
@@ -47,24 +55,37 @@ typedef struct mfi_lanes {
     mfi_guards          guards;                        /* A */
     _Atomic(mfi_lane *) first;                         /* A  all lanes; the list only ever gets longer, until fini */
     _Atomic uintptr_t   retired;                       /* A  unlinked segments that may still be guarded: a stack */
-    _Atomic uintptr_t   reserve[MFI_LANES_RESERVE];    /* A  segments to use again */
+    _Atomic uintptr_t  *reserve;                       /* A  segments to use again */
+    size_t              reserve_size;                  /* I  MFI_LANES_RESERVE, and one for each popper, which may keep one away */
     _Atomic size_t      released;                      /* A  bytes that the allocator got back since somebody asked */
+    _Atomic unsigned    poppers;                       /* A  how many there have been */
 } mfi_lanes;
+
+/* What a thread that pops has; its own alone. It keeps its guard from pop to pop, so that most pops write one word that is shared. */
+typedef struct mfi_popper {
+    mfi_guard *guard;      /* NULL: not made */
+    mfi_lane  *lane;       /* looked at last; NULL: none yet */
+    uint64_t   seen;       /* what was seen of its `pushed` */
+    size_t     turn;       /* items taken from it in a row */
+    unsigned   number;
+} mfi_popper;
 
 /** cells: per segment, 0: MFI_LANES_CELLS. guards: how many poppers may come without asking the allocator. False: no memory. */
 bool mfi_lanes_init(mfi_lanes *q, const mf_allocator *allocator, size_t cells, size_t guards);
 void mfi_lanes_fini(mfi_lanes *q);
 
-/** A guard for a thread that pops; NULL: no memory for one more than were asked for. For mfi_guard_release. */
-mfi_guard *mfi_lanes_guard(mfi_lanes *q);
+/** False: no memory for one more than were asked for. */
+bool mfi_popper_init(mfi_popper *p, mfi_lanes *q);
+/** Of one that was never made, too. */
+void mfi_popper_fini(mfi_popper *p);
 
 /** A lane that is no thread's: of whoever pushes into it, one at a time, each after what the one before wrote. NULL: no memory. */
 mfi_lane *mfi_lanes_open(mfi_lanes *q);
 /** Put items into the lane (NULL: this thread's), in order; tells how many: fewer than count only when there is no memory. */
 size_t mfi_lanes_push(mfi_lanes *q, mfi_lane *lane, const mfi_item *items, size_t count);
-/** Take the oldest items of a lane: of the one after *cursor that has some, which is remembered there (NULL: begin anywhere).
- * At most `most`, and at most one in `shares` of what is there, but one at least. Tells how many; 0: empty. */
-size_t mfi_lanes_pop(mfi_lanes *q, mfi_guard *guard, mfi_lane **cursor, mfi_item *out, size_t most, size_t shares);
+/** Take the oldest items of a lane that has some: MFI_LANES_TURN of one lane, then of the next. At most `most`, and at most one in
+ * `shares` of what is there, but one at least. Tells how many; 0: empty. */
+size_t mfi_lanes_pop(mfi_lanes *q, mfi_popper *p, mfi_item *out, size_t most, size_t shares);
 /** Whether every push that has returned was taken. */
 bool mfi_lanes_empty(mfi_lanes *q);
 /** Whether the allocator got back `enough` bytes since this was true last; of several callers one hears it. */

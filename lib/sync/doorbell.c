@@ -1,5 +1,7 @@
 #include "doorbell.h"
 
+#include "barrier.h"
+
 #include <assert.h>
 
 #define SEARCHING 1ull
@@ -14,6 +16,7 @@ bool mfi_doorbell_init(mfi_doorbell *bell)
 {
     atomic_init(&bell->counts, 0);
     bell->top = NULL;
+    mfi_barrier_init();
     return pthread_mutex_init(&bell->lock, NULL) == 0;
 }
 
@@ -78,7 +81,11 @@ static void wake_one(mfi_doorbell *bell)
 
 void mfi_doorbell_ring(mfi_doorbell *bell)
 {
-    /* S2, seq_cst: pairs with W1 in mfi_doorbell_lie_down and F1 in mfi_doorbell_found. */
+    /* S2, seq_cst: pairs with W1 in mfi_doorbell_lie_down. */
+    if (sleepers_of(atomic_load_explicit(&bell->counts, memory_order_seq_cst)) == 0)
+        return;                                     /* no barrier, no system call */
+    mfi_barrier_here();
+    /* S3, seq_cst: pairs with F1 in mfi_doorbell_found. */
     if (nobody_to_wake(atomic_load_explicit(&bell->counts, memory_order_seq_cst)))
         return;                                     /* no system call */
     wake_one(bell);
@@ -97,7 +104,7 @@ bool mfi_doorbell_search(mfi_doorbell *bell, unsigned workers)
 
 bool mfi_doorbell_found(mfi_doorbell *bell)
 {
-    /* F1, seq_cst: pairs with S2. While others search, one of them will be the last. */
+    /* F1, seq_cst: pairs with S3. While others search, one of them will be the last. */
     uint64_t before = atomic_fetch_sub_explicit(&bell->counts, SEARCHING, memory_order_seq_cst);
     assert(searching_of(before) > 0);
     return searching_of(before) == 1 && sleepers_of(before) > 0;
@@ -114,6 +121,7 @@ void mfi_doorbell_lie_down(mfi_doorbell *bell, mfi_sleeper *self, bool searching
     /* W1, seq_cst: pairs with S2. One operation, so that no submitter sees us neither searching nor asleep. */
     atomic_fetch_add_explicit(&bell->counts, searching ? SLEEPER - SEARCHING : SLEEPER, memory_order_seq_cst);
     pthread_mutex_unlock(&bell->lock);
+    mfi_barrier_everywhere();
 }
 
 /* Leave the list if still there; tells how it ended, or that we left by ourselves (LISTED). */

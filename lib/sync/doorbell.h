@@ -5,25 +5,28 @@
  *
  *    submitter                            worker that found nothing
  *    S1  publish the job                  W1  searching -= 1, sleepers += 1    (one operation)
- *    S2  read the word; wake one when     W2  look for a job once more
- *        sleepers > 0, searching == 0
- *                                         worker that found one
- *                                         F1  searching -= 1
- *                                         F2  was the last: look for another job, ring if there is one
+ *    S2  read the word: nobody sleeps:        and a barrier for all threads (sync/barrier.h)
+ *        done                             W2  look for a job once more
+ *        a barrier of one's own
+ *    S3  read the word again; wake one    worker that found one
+ *        when sleepers > 0,               F1  searching -= 1
+ *        searching == 0                   F2  was the last and others sleep: look for another job, ring if there is one
  *
- * Invariant  for every published job: S2 wakes somebody, or somebody awake looks for jobs after it was published.
- * Why        S2 rings unless a worker searches or none sleeps. If it read a searcher, that one's W1 or F1 comes later,
- *            and the look after it (W2, F2) sees the job. If it read no sleeper, then W1 of any worker asleep later
- *            comes later, and its W2 sees the job. Each side writes one word, then reads the other's: all four must be
- *            seq_cst, for under acquire and release both reads may return the old value and the job sleeps with the
- *            worker. S1 and the looks are the queue's; it promises seq_cst for both.
+ * Invariant  for every published job: S3 wakes somebody, or somebody awake looks for jobs after it was published.
+ * Why        each side writes one word, then reads the other's; under acquire and release both reads may return the old value, and
+ *            the job sleeps with the worker. Against W1 and W2 their barrier orders S1 before S2: a worker that S2 did not see
+ *            asleep sees the job in its W2. Against F1 and F2 the barrier between S2 and S3 does: a searcher that S3 saw comes to
+ *            its W1 or F1 later, and the look after it sees the job; a last searcher that finds nobody asleep has no F2, but then
+ *            S2 came before W1 of whoever sleeps later. W1, F1 and all reads are seq_cst; S1 is mfi_publish, or seq_cst. S1 and the
+ *            looks are the queue's.
  * Wakes      who is woken counts as searching from the moment it was chosen, before it runs: a burst of submits wakes one
  *            worker, and F2 passes the waking on, from worker to worker, while jobs are left.
- * Progress   mfi_doorbell_ring is one load while somebody searches or nobody sleeps. Otherwise it takes a mutex for a
+ * Progress   mfi_doorbell_ring is one load while nobody sleeps, two and a barrier while somebody searches. Otherwise it takes a mutex for a
  *            few instructions and makes one system call: it is not lock-free, and a thread halted between choosing a
  *            sleeper and waking it leaves the others awake but wakes nobody in its place. Searching workers that are
  *            halted hold wake-ups back in the same way, until they run again.
- * Rejected   waking at every submit (6–9 µs of the submitter each); polling with short sleeps (an idle pool must make no
+ * Rejected   S1 seq_cst and no barriers: that is one on each submit, for something that happens now and then. No barrier at S3 but one
+ *            for all threads at F2: a worker that keeps up with a submitter is there every few jobs. Waking at every submit (6–9 µs of the submitter each); polling with short sleeps (an idle pool must make no
  *            system call); a sticky "waking" flag cleared by the woken (loses the wake that comes between its look and
  *            its clearing); a semaphore as the list of sleepers (cannot wake a particular one, and wakes the coldest).
  * Checked    tests/model/doorbell.pml (with store buffers; each order weakened in turn loses a wake-up),
@@ -66,7 +69,7 @@ bool mfi_doorbell_init(mfi_doorbell *bell);
 void mfi_doorbell_fini(mfi_doorbell *bell);
 void mfi_sleeper_init(mfi_sleeper *s);
 
-/** S2: wake one sleeper unless somebody searches. Any thread, after the job was published. */
+/** S2 and S3: wake one sleeper unless somebody searches. Any thread, after the job was published. */
 void mfi_doorbell_ring(mfi_doorbell *bell);
 
 /** Begin to search, unless half of `workers` are searching already. Lock-free. */

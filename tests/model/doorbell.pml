@@ -1,14 +1,19 @@
 /* model/doorbell.pml: lib/sync/doorbell.c, with the idle loop of lib/pool/worker.c around it.
  *
  * Each thread has a store buffer: what it writes reaches memory at some later moment, of memory()'s choosing. A seq_cst
- * operation waits for that before the thread reads on; a weakened one (-DWEAK_…) does not. That is the one reordering
- * that matters here: write one word, then read another.
+ * operation and a barrier wait for that before the thread reads on; a weakened one (-DWEAK_…) does not. That is the one
+ * reordering that matters here: write one word, then read another. The barrier for all threads waits for the buffer of each, one
+ * after the other. -DWITHOUT is the way without it: S1 is seq_cst.
  *
  * Property  when nothing moves any more, every job has run: nobody sleeps with a job there. And no count goes below zero.
  *           The first job to run waits for a second one, so a worker that is awake does not make up for one that is not.
- * Variants  WEAK_S1, WEAK_W1, WEAK_F1: an order weakened. NO_W2, NO_F2: a look left out. LATE_COUNT: a sleeper is told
- *           before it is counted as searching. Each loses a wake-up or a count; check.sh expects them to.
+ * Variants  NO_EVERYWHERE, NO_HERE: the barrier behind W1 or before S3 left out. OLD_S3: what S2 read is good enough. WEAK_F1,
+ *           and without the barriers WEAK_S1, WEAK_W1: an order weakened. NO_W2, NO_F2: a look left out. LATE_COUNT: a sleeper
+ *           is told before it is counted as searching. Each loses a wake-up or a count; check.sh expects them to.
  */
+#if defined(WEAK_S1) || defined(WEAK_W1)
+#define WITHOUT
+#endif
 #define WORKERS    2
 #define SUBMITTERS 2
 #ifndef JOBS_EACH
@@ -37,6 +42,11 @@ bool locked;
 
 #define write(t, what)    atomic { buffer[t] == NOTHING -> buffer[t] = what }
 #define flushed(t)        (buffer[t] == NOTHING)
+
+inline everywhere()
+{
+    flushed(0); flushed(1); flushed(2); flushed(3)
+}
 
 active proctype memory()
 {
@@ -83,12 +93,24 @@ inline wake_one()
     unlock()
 }
 
-inline ring()
+inline ring(me)
 {
-    /* S2: one load of both counts. */
+    /* S2 and S3: each one load of both counts. */
     if
-    :: atomic { sleepers > 0 && searching == 0 -> skip }; wake_one()
-    :: atomic { else -> skip }
+    :: atomic { sleepers == 0 -> skip }
+#ifdef OLD_S3
+    :: atomic { sleepers > 0 && searching > 0 -> skip }
+    :: atomic { sleepers > 0 && searching == 0 -> skip };
+#else
+    :: atomic { sleepers > 0 -> skip };
+#endif
+#if !defined(WITHOUT) && !defined(NO_HERE)
+       flushed(me);
+#endif
+       if
+       :: atomic { sleepers > 0 && searching == 0 -> skip }; wake_one()
+       :: atomic { else -> skip }
+       fi
     fi
 }
 
@@ -99,10 +121,10 @@ proctype submitter(byte me)
     :: n < JOBS_EACH ->
        n++;
        write(me, PUBLISH);
-#ifndef WEAK_S1
+#if defined(WITHOUT) && !defined(WEAK_S1)
        flushed(me);
 #endif
-       ring()
+       ring(me)
     :: else -> break
     od
 }
@@ -128,7 +150,7 @@ proctype worker(byte me)
 #endif
 #ifndef NO_F2
           if
-          :: last[me] && queue > 0 -> ring()
+          :: last[me] && queue > 0 -> ring(me)
           :: else -> skip
           fi;
 #endif
@@ -147,6 +169,9 @@ proctype worker(byte me)
           flushed(me);
 #endif
           unlock();
+#if !defined(WITHOUT) && !defined(NO_EVERYWHERE)
+          everywhere();
+#endif
           if
 #ifndef NO_W2
           :: queue > 0 ->

@@ -1,8 +1,10 @@
 /* The parking protocols under load: no job is left with everybody asleep. A lost wake-up hangs, and the alarm ends it. */
 #include "scenario.h"
 
+#include "barrier.h"
 #include "doorbell.h"
 #include "event.h"
+#include "lanes.h"
 #include "ring.h"
 
 #include <pthread.h>
@@ -12,13 +14,26 @@ enum { WORKERS = 4, SUBMITTERS = 2 };
 
 static mfi_doorbell bell;
 static mfi_ring ring;
+static mfi_lanes lanes;
+static bool in_lanes;      /* which of the two is used */
 static mfi_sleeper sleepers[WORKERS];
 static atomic_bool ending;
 static atomic_long done;
 
+static bool nothing_there(void)
+{
+    return in_lanes ? mfi_lanes_empty(&lanes) : mfi_ring_empty(&ring);
+}
+
+static bool take(mfi_popper *popper)
+{
+    mfi_item job;
+    return in_lanes ? mfi_lanes_pop(&lanes, popper, &job, 1, 1) == 1 : mfi_ring_pop(&ring, &job);
+}
+
 static void found(void)
 {
-    if (mfi_doorbell_found(&bell) && !mfi_ring_empty(&ring))
+    if (mfi_doorbell_found(&bell) && !nothing_there())
         mfi_doorbell_ring(&bell);
 }
 
@@ -27,9 +42,10 @@ static void *worker(void *arg)
 {
     mfi_sleeper *self = arg;
     bool searching = false;
+    mfi_popper popper = {0};
+    CHECK(!in_lanes || mfi_popper_init(&popper, &lanes));
     while (!atomic_load_explicit(&ending, memory_order_seq_cst)) {
-        mfi_item job;
-        if (mfi_ring_pop(&ring, &job)) {
+        if (take(&popper)) {
             if (searching)
                 found();
             searching = false;
@@ -41,7 +57,7 @@ static void *worker(void *arg)
             continue;
         }
         mfi_doorbell_lie_down(&bell, self, searching, false);
-        if (!mfi_ring_empty(&ring) || atomic_load_explicit(&ending, memory_order_seq_cst)) {
+        if (!nothing_there() || atomic_load_explicit(&ending, memory_order_seq_cst)) {
             mfi_doorbell_get_up(&bell, self);
             searching = true;
         } else {
@@ -50,13 +66,14 @@ static void *worker(void *arg)
     }
     if (searching)
         mfi_doorbell_found(&bell);
+    mfi_popper_fini(&popper);
     return NULL;
 }
 
 static void submit(void)
 {
     mfi_item job = {{1, 2, 3}};
-    while (mfi_ring_push(&ring, &job, 1) == 0)
+    while ((in_lanes ? mfi_lanes_push(&lanes, NULL, &job, 1) : mfi_ring_push(&ring, &job, 1)) == 0)
         sched_yield();
     mfi_doorbell_ring(&bell);
 }
@@ -75,11 +92,15 @@ static void *submitter(void *arg)
     return arg;
 }
 
-static void no_job_is_left(void)
+static void no_job_is_left(bool lanes_used)
 {
     pthread_t workers[WORKERS], submitters[SUBMITTERS];
     CHECK(mfi_doorbell_init(&bell));
     CHECK(mfi_ring_init(&ring, NULL, 64, 0));
+    CHECK(mfi_lanes_init(&lanes, NULL, 0, WORKERS));
+    in_lanes = lanes_used;
+    atomic_store(&ending, false);
+    atomic_store(&done, 0);
     for (int i = 0; i < WORKERS; i++) {
         mfi_sleeper_init(&sleepers[i]);
         CHECK_EQ(pthread_create(&workers[i], NULL, worker, &sleepers[i]), 0);
@@ -97,6 +118,25 @@ static void no_job_is_left(void)
     CHECK_EQ(atomic_load_explicit(&bell.counts, memory_order_relaxed), 0);
     mfi_doorbell_fini(&bell);
     mfi_ring_fini(&ring);
+    mfi_lanes_fini(&lanes);
+}
+
+static void no_job_is_left_in_a_ring(void)
+{
+    no_job_is_left(false);
+}
+
+/* Their pushes leave the barrier to whoever goes to sleep. */
+static void no_job_is_left_in_lanes(void)
+{
+    no_job_is_left(true);
+}
+
+/* Where the system has no such barrier. The last one: there is no way back. */
+static void no_job_is_left_without_the_barrier(void)
+{
+    mfi_barrier_forgo();
+    no_job_is_left(true);
 }
 
 /* ---- events --------------------------------------------------------------------------------------------------- */
@@ -135,8 +175,60 @@ static void no_turn_is_missed(void)
     CHECK_EQ(turn, scenario_rounds(20000) * WORKERS);
 }
 
+/* ---- the barrier by itself ------------------------------------------------------------------------------------------ */
+
+static struct {
+    _Atomic uint64_t often;
+    MFI_APART(apart);
+    _Atomic uint64_t rarely;
+    MFI_APART(apart_too);
+} words;
+static atomic_long round_at[2];
+static bool seen_by[2];
+
+/* Both at once, as far as two threads can. */
+static void meet(int me, long round)
+{
+    atomic_store_explicit(&round_at[me], round, memory_order_seq_cst);
+    for (int i = 0; atomic_load_explicit(&round_at[1 - me], memory_order_seq_cst) < round; i++)
+        if (i % 64 == 63)
+            sched_yield();
+}
+
+static void *writes_often(void *arg)
+{
+    long rounds = scenario_rounds(20000);
+    for (long round = 1; round <= rounds; round++) {
+        meet(0, 2 * round);
+        mfi_publish(&words.often, (uint64_t)round);
+        seen_by[0] = atomic_load_explicit(&words.rarely, memory_order_seq_cst) == (uint64_t)round;
+        meet(0, 2 * round + 1);
+    }
+    return arg;
+}
+
+static void nobody_misses_the_other(void)
+{
+    pthread_t thread;
+    long rounds = scenario_rounds(20000);
+    mfi_barrier_init();
+    CHECK_EQ(pthread_create(&thread, NULL, writes_often, NULL), 0);
+    for (long round = 1; round <= rounds; round++) {
+        meet(1, 2 * round);
+        atomic_store_explicit(&words.rarely, (uint64_t)round, memory_order_seq_cst);
+        mfi_barrier_everywhere();
+        seen_by[1] = atomic_load_explicit(&words.often, memory_order_seq_cst) == (uint64_t)round;
+        meet(1, 2 * round + 1);
+        CHECK(seen_by[0] || seen_by[1]);
+    }
+    pthread_join(thread, NULL);
+}
+
 const scenario scenarios[] = {
-    {"no job is left with everybody asleep", no_job_is_left},
+    {"of a write with the barrier and one without each sees the other's, or is seen", nobody_misses_the_other},
+    {"no job is left in a ring with everybody asleep", no_job_is_left_in_a_ring},
+    {"no job is left in lanes with everybody asleep", no_job_is_left_in_lanes},
     {"no waiter sleeps through its event", no_turn_is_missed},
+    {"no job is left where the system has no barrier", no_job_is_left_without_the_barrier},
     {NULL, NULL},
 };

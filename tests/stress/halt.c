@@ -75,10 +75,7 @@ static size_t steps_named(const char *prefix, const char **names, size_t max)
 
 static mfi_ring ring;
 static mfi_lanes lanes;
-static _Thread_local struct {
-    mfi_guard *guard;
-    mfi_lane  *cursor;
-} popping;
+static _Thread_local mfi_popper popping;
 static bool use_ring;
 static atomic_bool others_stop, dawdler_stop;
 static atomic_long pushed, popped, pushed_sum, popped_sum;
@@ -95,9 +92,9 @@ static bool pop_one(void)
 {
     mfi_item item;
     if (!use_ring && popping.guard == NULL)
-        popping.guard = mfi_lanes_guard(&lanes);
+        CHECK(mfi_popper_init(&popping, &lanes));
     bool got = use_ring ? mfi_ring_pop(&ring, &item)
-                        : mfi_lanes_pop(&lanes, popping.guard, &popping.cursor, &item, 1, 1) == 1;
+                        : mfi_lanes_pop(&lanes, &popping, &item, 1, 1) == 1;
     if (got) {
         CHECK_EQ(item.word[1], ~item.word[0]);
         CHECK_EQ(item.word[2], 7);
@@ -114,6 +111,7 @@ static void *other(void *arg)
         if (pop_one())
             atomic_fetch_add(&moved, 1);
     }
+    mfi_popper_fini(&popping);
     return NULL;
 }
 
@@ -124,6 +122,7 @@ static void *dawdler(void *arg)
         push_one(i);
         pop_one();
     }
+    mfi_popper_fini(&popping);
     return arg;
 }
 
@@ -134,6 +133,7 @@ static void *victim(void *arg)
         push_one(i);
         pop_one();
     }
+    mfi_popper_fini(&popping);
     return arg;
 }
 

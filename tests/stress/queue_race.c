@@ -16,11 +16,7 @@ struct queue {
     mfi_lanes *lanes;
 };
 
-/* What a popper of lanes has. */
-static _Thread_local struct {
-    mfi_guard *guard;
-    mfi_lane  *cursor;
-} popping;
+static _Thread_local mfi_popper popping;      /* of lanes */
 
 static size_t queue_push(struct queue *q, const mfi_item *items, size_t n)
 {
@@ -32,8 +28,8 @@ static bool queue_pop(struct queue *q, mfi_item *out)
     if (q->ring != NULL)
         return mfi_ring_pop(q->ring, out);
     if (popping.guard == NULL)
-        popping.guard = mfi_lanes_guard(q->lanes);
-    return mfi_lanes_pop(q->lanes, popping.guard, &popping.cursor, out, 1, 1) == 1;
+        CHECK(mfi_popper_init(&popping, q->lanes));
+    return mfi_lanes_pop(q->lanes, &popping, out, 1, 1) == 1;
 }
 
 struct race {
@@ -92,6 +88,7 @@ static void *popper(void *arg)
                                   memory_order_relaxed);
         atomic_fetch_add_explicit(&race->popped, 1, memory_order_relaxed);
     }
+    mfi_popper_fini(&popping);
     return NULL;
 }
 
@@ -140,8 +137,7 @@ static void lanes_race(size_t cells)
     counting_init(&counter);
     mfi_lanes q;
     CHECK(mfi_lanes_init(&q, &counter.allocator, cells, 2));     /* fewer guards than threads */
-    popping.guard = NULL;                                        /* this thread's, of the queue before */
-    popping.cursor = NULL;
+    popping = (mfi_popper){0};                                   /* this thread's, of the queue before */
     race_run((struct queue){.lanes = &q}, POPPERS_MAX, true);
     CHECK(mfi_lanes_empty(&q));
     CHECK_EQ(mfi_lanes_size(&q), 0);

@@ -8,15 +8,13 @@
 
 static counting_allocator counter;
 static mfi_lanes q;
-static mfi_guard *guard;
-static mfi_lane *cursor;
+static mfi_popper popper;
 
 static void begin(size_t cells)
 {
     counting_init(&counter);
     cr_assert(mfi_lanes_init(&q, &counter.allocator, cells, 1));
-    guard = mfi_lanes_guard(&q);
-    cursor = NULL;
+    cr_assert(mfi_popper_init(&popper, &q));
 }
 
 static void end(void)
@@ -35,7 +33,7 @@ static size_t push(uintptr_t n)
 static void expect(uintptr_t n)
 {
     mfi_item got = {{0}};
-    cr_assert(mfi_lanes_pop(&q, guard, &cursor, &got, 1, 1) == 1, "item %zu", (size_t)n);
+    cr_assert(mfi_lanes_pop(&q, &popper, &got, 1, 1) == 1, "item %zu", (size_t)n);
     cr_assert(eq(sz, got.word[0], n));
     cr_assert(eq(sz, got.word[2], n + 2));
 }
@@ -61,7 +59,7 @@ Test(queue_lanes, gives_memory_back_after_a_burst)
     for (uintptr_t n = 0; n < 4000; n++)
         expect(n);
     cr_assert(ge(long, most, 1000));
-    cr_assert(le(long, atomic_load(&counter.live), 3 + MFI_LANES_RESERVE), "guards, lane, its last segment, the reserve");
+    cr_assert(le(long, atomic_load(&counter.live), 4 + MFI_LANES_RESERVE + 1), "guards, lane, its last segment, the reserve and its list");
     end();
 }
 
@@ -119,7 +117,7 @@ Test(queue_lanes, without_memory_it_refuses_and_loses_nothing)
     uintptr_t in = 0;
     while (push(in) == 1)
         in++;
-    cr_assert(eq(sz, in, 7), "what is left of the two segments it begins with");
+    cr_assert(eq(sz, in, 4 * MFI_LANES_RESERVE - 1), "what is left of the segments it begins with");
     atomic_store(&counter.fail_at, 0);
     cr_assert(eq(sz, push(in), 1));
     for (uintptr_t n = 0; n <= in; n++)
@@ -138,7 +136,7 @@ Test(queue_lanes, each_allocation_may_fail_at_init)
             mfi_lanes_fini(&q);
         cr_assert(zero(long, atomic_load(&counter.live)), "call %ld", n);
         if (made) {
-            cr_assert(eq(long, n, 4), "guards and two segments");
+            cr_assert(eq(long, n, 3 + MFI_LANES_RESERVE), "guards, a list and segments");
             break;
         }
     }
@@ -150,13 +148,13 @@ Test(queue_lanes, a_run_is_a_fair_share_of_what_is_there)
     begin(64);
     for (uintptr_t n = 0; n < 50; n++)
         push(n);
-    cr_assert(eq(sz, mfi_lanes_pop(&q, guard, &cursor, run, 32, 1), 32), "no more than there is room for");
-    cr_assert(eq(sz, mfi_lanes_pop(&q, guard, &cursor, run, 32, 4), 5), "a quarter of 18");
+    cr_assert(eq(sz, mfi_lanes_pop(&q, &popper, run, 32, 1), 32), "no more than there is room for");
+    cr_assert(eq(sz, mfi_lanes_pop(&q, &popper, run, 32, 4), 5), "a quarter of 18");
     cr_assert(eq(sz, run[0].word[0], 32));
     cr_assert(eq(sz, run[4].word[0], 36));
     for (uintptr_t n = 37; n < 50; n++)
         expect(n);
-    cr_assert(zero(sz, mfi_lanes_pop(&q, guard, &cursor, run, 32, 4)));
+    cr_assert(zero(sz, mfi_lanes_pop(&q, &popper, run, 32, 4)));
     end();
 }
 
@@ -167,11 +165,29 @@ static void *push_some(void *arg)
     return NULL;
 }
 
-static void in_thread(uintptr_t first)
+struct many {
+    uintptr_t first, count;
+};
+
+static void *push_many(void *arg)
+{
+    const struct many *m = arg;
+    for (uintptr_t n = 0; n < m->count; n += 10)
+        push_some((void *)(m->first + n));
+    return NULL;
+}
+
+static void in_thread_many(uintptr_t first, uintptr_t count)
 {
     pthread_t thread;
-    cr_assert(zero(int, pthread_create(&thread, NULL, push_some, (void *)first)));
+    struct many many = {first, count};
+    cr_assert(zero(int, pthread_create(&thread, NULL, push_many, &many)));
     pthread_join(thread, NULL);
+}
+
+static void in_thread(uintptr_t first)
+{
+    in_thread_many(first, 10);
 }
 
 Test(queue_lanes, what_a_thread_left_behind_is_popped_and_its_lane_goes_to_the_next)
@@ -194,17 +210,43 @@ Test(queue_lanes, what_a_thread_left_behind_is_popped_and_its_lane_goes_to_the_n
 
 Test(queue_lanes, lanes_take_turns)
 {
+    enum { TURN = MFI_LANES_TURN, EACH = 10 * TURN };
     begin(4);
     uintptr_t seen[2] = {0};
-    push_some((void *)200);      /* first: the lane of a thread that has ended would be ours */
-    in_thread(100);
-    for (int i = 0; i < 20; i++) {
+    for (uintptr_t n = 0; n < EACH; n += 10)
+        push_some((void *)(1000 + n));      /* first: the lane of a thread that has ended would be ours */
+    in_thread_many(2000, EACH);
+    for (int i = 0; i < EACH; i++) {
         mfi_item got;
-        cr_assert(eq(sz, mfi_lanes_pop(&q, guard, &cursor, &got, 1, 1), 1));
-        uintptr_t from = got.word[0] / 100 - 1;
-        cr_assert(eq(sz, got.word[0] % 100, seen[from]), "in order");
+        cr_assert(eq(sz, mfi_lanes_pop(&q, &popper, &got, 1, 1), 1));
+        uintptr_t from = got.word[0] / 1000 - 1;
+        cr_assert(eq(sz, got.word[0] % 1000, seen[from]), "in order");
         seen[from]++;
-        cr_assert(le(sz, seen[from], (size_t)i / 2 + 1), "one of each in turn");
+        cr_assert(le(sz, seen[from], (size_t)(i / (2 * TURN) + 1) * TURN), "a turn of each");
     }
+    end();
+}
+
+/* A popper that was here before knows a segment that has been used again since. */
+Test(queue_lanes, a_popper_that_comes_back_late_takes_what_is_there_now)
+{
+    mfi_popper late;
+    mfi_item got;
+    begin(4);
+    cr_assert(mfi_popper_init(&late, &q));
+    push(0);
+    push(1);
+    expect(0);
+    cr_assert(eq(sz, mfi_lanes_pop(&q, &late, &got, 1, 1), 1));
+    for (uintptr_t n = 2; n < 1000; n++) {
+        push(n);
+        expect(n);
+    }
+    push(1000);
+    cr_assert(eq(sz, mfi_lanes_pop(&q, &late, &got, 1, 1), 1));
+    cr_assert(eq(sz, got.word[0], 1000));
+    cr_assert(zero(sz, mfi_lanes_pop(&q, &late, &got, 1, 1)));
+    mfi_popper_fini(&late);
+    mfi_popper_fini(&late);
     end();
 }
