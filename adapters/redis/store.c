@@ -190,8 +190,8 @@ static void destroy(mf_store *base)
     mfi_rs_watch_fini(s);
     mfi_redis_destroy(s->link, 0);
     pthread_cond_destroy(&s->listen);
-    pthread_cond_destroy(&s->watch_idle);
-    pthread_mutex_destroy(&s->watch_lock);
+    pthread_cond_destroy(&s->listener_ended);
+    pthread_mutex_destroy(&s->listener_lock);
     pthread_mutex_destroy(&s->lock);
     mfi_release(s->allocator, s->slots, s->slot_capacity * sizeof *s->slots);
     mf_delete(s->allocator, s);
@@ -203,8 +203,8 @@ static void init_locks(struct mfi_rs *s)
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&s->lock, NULL);
-    pthread_mutex_init(&s->watch_lock, NULL);
-    pthread_cond_init(&s->watch_idle, &attr);
+    pthread_mutex_init(&s->listener_lock, NULL);
+    pthread_cond_init(&s->listener_ended, &attr);
     pthread_cond_init(&s->listen, &attr);
     pthread_condattr_destroy(&attr);
 }
@@ -232,6 +232,7 @@ mf_status mfi_redis_store_create(const mfi_redis_store_options *o, mf_store **ou
     s->log = o->log;
     s->log_user = o->log_user;
     init_locks(s);
+    mfi_watchers_init(&s->watchers, s->allocator);
     mf_status st = mfi_redis_create(&(mfi_redis_options){.address = o->address, .name = "mageflow-store",
                                                          .observe = o->log != NULL ? observe_link : NULL, .user = s},
                                     &s->link, err);

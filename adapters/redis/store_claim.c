@@ -38,7 +38,7 @@ mf_status mfi_rs_claim(mf_store *base, mf_claim *claims, size_t n, mf_error *err
     if (a->count == 1 + 5 * n) {
         for (size_t i = 0; i < n; i++)
             read_claim(&a->items[1 + 5 * i], &claims[i]);
-        mfi_rs_tell_ready(s, mfi_rs_int(&a->items[0]));
+        mfi_watchers_tell_ready(&s->watchers, (size_t)mfi_rs_uint(&a->items[0]));
     } else {
         st = mfi_rs_damaged(s, err);
     }
@@ -156,7 +156,7 @@ mf_status mfi_rs_renew(mf_store *base, uint64_t *tokens, size_t n, mf_error *err
     if (a->count == n + 1) {
         for (size_t i = 0; i < n; i++)
             tokens[i] = mfi_rs_uint(&a->items[1 + i]);
-        mfi_rs_tell_ready(s, mfi_rs_int(&a->items[0]));
+        mfi_watchers_tell_ready(&s->watchers, (size_t)mfi_rs_uint(&a->items[0]));
     } else {
         st = mfi_rs_damaged(s, err);
     }
@@ -178,7 +178,7 @@ mf_status mfi_rs_give_back(mf_store *base, const uint64_t *tokens, size_t n, mf_
     if (st != MF_OK)
         return st;
     if (r->at[0].count > 0)
-        mfi_rs_tell_ready(s, mfi_rs_int(&r->at[0].items[0]));
+        mfi_watchers_tell_ready(&s->watchers, (size_t)mfi_rs_uint(&r->at[0].items[0]));
     mfi_redis_replies_destroy(r);
     return MF_OK;
 }
@@ -198,7 +198,7 @@ mf_status mfi_rs_expired(mf_store *base, size_t max, mf_key *out, size_t *got, i
         for (; *got < a->count - 2; (*got)++)
             mfi_rs_key(&a->items[2 + *got], &out[*got]);
         *next_ms = mfi_rs_time(&a->items[1]);
-        mfi_rs_tell_ready(s, mfi_rs_int(&a->items[0]));
+        mfi_watchers_tell_ready(&s->watchers, (size_t)mfi_rs_uint(&a->items[0]));
     } else {
         st = mfi_rs_damaged(s, err);
     }

@@ -301,14 +301,14 @@ static void tell(struct mfi_rs *s, const mf_batch *b, const mfi_redis_reply *r)
     size_t n = r->count - 4;
     if (n > sizeof few / sizeof few[0])
         ended = mfi_alloc_array(s->allocator, n, sizeof *ended);
-    struct mfi_rs_news news = {.ready = (size_t)mfi_rs_uint(&r->items[2]), .delayed_ms = mfi_rs_time(&r->items[3])};
+    struct mfi_news news = {.ready = (size_t)mfi_rs_uint(&r->items[2]), .delayed_ms = mfi_rs_time(&r->items[3])};
     for (size_t i = 0; ended != NULL && i < n; i++) {
         uint64_t place = mfi_rs_uint(&r->items[4 + i]);
         ended[news.ended_count++] = place == 0 ? &b->key : &b->writes[place - 1].key;
     }
     news.ended = ended;
     mfi_rs_committed(s, mfi_rs_uint(&r->items[1]));
-    mfi_rs_tell(s, &news);
+    mfi_watchers_tell(&s->watchers, &news);
     if (ended != few)
         mfi_release(s->allocator, ended, n * sizeof *ended);
 }
@@ -321,7 +321,7 @@ static mf_status understand(struct mfi_rs *s, const mf_batch *b, const mfi_redis
     }
     if (r->count < 4 || !mf_str_eq(r->items[0].text, MF_STR_LIT("no")))
         return mfi_rs_damaged(s, err);
-    mfi_rs_tell_ready(s, mfi_rs_int(&r->items[3]));
+    mfi_watchers_tell_ready(&s->watchers, (size_t)mfi_rs_uint(&r->items[3]));
     return refused(r, refusal, err);
 }
 

@@ -20,6 +20,7 @@
 #include "atomics.h"
 #include "memory.h"
 #include "redis_store.h"
+#include "watchers.h"
 
 #define MFI_RS_PREFIX    "mageflow:"
 #define MFI_RS_LINES_MAX 10000
@@ -32,14 +33,13 @@ typedef enum mfi_rs_script {
     MFI_RS_READ_NOTE, MFI_RS_TAKE, MFI_RS_TELL, MFI_RS_SCRIPTS
 } mfi_rs_script;
 
-struct mfi_rs_watcher;
 
 /* A place in the server's memory of what it has answered, for one call at a time. */
 struct mfi_rs_slot {
     uint64_t number, serial;
 };
 
-/* I set at creation · L under lock · W under watch_lock · A atomic */
+/* I set at creation · L under lock · W under listener_lock · A atomic */
 struct mfi_rs {
     mf_store                 base;           /* I */
     const mf_allocator      *allocator;      /* I */
@@ -58,9 +58,9 @@ struct mfi_rs {
     int64_t                  asked_us, asked_ns;          /* L  the server's time, and ours when it came; 0: not yet */
     mfi_redis_courier        courier;        /* I  pack NULL: none */
     _Atomic uint64_t         commits_seen;   /* A  the server's count of commits, as far as it was told here */
-    pthread_mutex_t          watch_lock;
-    pthread_cond_t           watch_idle, listen;
-    struct mfi_rs_watcher   *watchers;       /* W */
+    struct mfi_watchers      watchers;       /* their own lock */
+    pthread_mutex_t          listener_lock;
+    pthread_cond_t           listener_ended, listen;
     bool                     listening, listened, closing;    /* W  the thread has begun, has ended; is to end */
     mf_duration              poll;           /* I */
     pthread_t                listener;       /* W */
@@ -116,17 +116,8 @@ uint64_t mfi_rs_uint(const mfi_redis_reply *r);
 int64_t  mfi_rs_time(const mfi_redis_reply *r);
 void     mfi_rs_key(const mfi_redis_reply *r, mf_key *out);
 
-/* ---- telling (store_watch.c) --------------------------------------------------------------------------------------- */
+/* ---- hearing (store_watch.c) --------------------------------------------------------------------------------------- */
 
-struct mfi_rs_news {
-    size_t        ready;
-    int64_t       delayed_ms;       /* INT64_MAX: none */
-    const mf_key *const *ended;
-    size_t        ended_count;
-    bool          elsewhere;
-};
-void mfi_rs_tell(struct mfi_rs *s, const struct mfi_rs_news *news);
-void mfi_rs_tell_ready(struct mfi_rs *s, int64_t n);
 /** Our own commit was the count-th of all. */
 void mfi_rs_committed(struct mfi_rs *s, uint64_t count);
 void mfi_rs_watch_fini(struct mfi_rs *s);

@@ -1,7 +1,4 @@
-/* Telling our own watchers, with no lock held, and hearing of what others do.
- *
- * A watcher is marked busy while it is called, and one that is going away is unlinked only when it is not: so unwatch
- * returns after the last call, and whoever walks the list finds the node it stands on still in it.
+/* Hearing of what others do.
  *
  * Each commit moves a counter in the server, and its answer says how far. One that others may wait for (a status changed,
  * a message became due) also writes into a stream of one entry. A thread, begun with the first watcher who asks for it, waits
@@ -17,51 +14,6 @@
 #include "clock.h"
 
 #define QUIET_MOST 8
-
-struct mfi_rs_watcher {
-    struct mfi_rs_watcher *next;
-    mf_store_watch         watch;
-    unsigned               calls;    /* running now */
-    bool                   gone;     /* not to be called any more */
-};
-
-/* ---- telling ---------------------------------------------------------------------------------------------------- */
-
-static void call(const mf_store_watch *watch, const struct mfi_rs_news *news)
-{
-    if (news->ready > 0 && watch->ready != NULL)
-        watch->ready(watch->user, news->ready);
-    if (news->delayed_ms != INT64_MAX && watch->delayed != NULL)
-        watch->delayed(watch->user, news->delayed_ms);
-    for (size_t i = 0; i < news->ended_count && watch->ended != NULL; i++)
-        watch->ended(watch->user, news->ended[i]);
-    if (news->elsewhere && watch->elsewhere != NULL)
-        watch->elsewhere(watch->user);
-}
-
-void mfi_rs_tell(struct mfi_rs *s, const struct mfi_rs_news *news)
-{
-    if (news->ready == 0 && news->delayed_ms == INT64_MAX && news->ended_count == 0 && !news->elsewhere)
-        return;
-    pthread_mutex_lock(&s->watch_lock);
-    for (struct mfi_rs_watcher *w = s->watchers; w != NULL; w = w->next) {
-        if (w->gone)
-            continue;
-        w->calls++;
-        pthread_mutex_unlock(&s->watch_lock);
-        call(&w->watch, news);
-        pthread_mutex_lock(&s->watch_lock);
-        if (--w->calls == 0 && w->gone)
-            pthread_cond_broadcast(&s->watch_idle);
-    }
-    pthread_mutex_unlock(&s->watch_lock);
-}
-
-void mfi_rs_tell_ready(struct mfi_rs *s, int64_t n)
-{
-    if (n > 0)
-        mfi_rs_tell(s, &(struct mfi_rs_news){.ready = (size_t)n, .delayed_ms = INT64_MAX});
-}
 
 /* ---- hearing ---------------------------------------------------------------------------------------------------- */
 
@@ -132,7 +84,7 @@ static void pause_for(struct mfi_rs *s, mf_duration time)
 {
     int64_t until = mfi_now_ns(NULL) + time;
     struct timespec at = {until / 1000000000, until % 1000000000};
-    while (!s->closing && pthread_cond_timedwait(&s->listen, &s->watch_lock, &at) != ETIMEDOUT)
+    while (!s->closing && pthread_cond_timedwait(&s->listen, &s->listener_lock, &at) != ETIMEDOUT)
         ;
 }
 
@@ -142,105 +94,74 @@ static void *listen(void *arg)
     char last[48];
     mf_duration time = s->poll;
     find_last(s, last);
-    pthread_mutex_lock(&s->watch_lock);
+    pthread_mutex_lock(&s->listener_lock);
     while (!s->closing) {       /* the first look is for what came before the stream was looked at */
-        pthread_mutex_unlock(&s->watch_lock);
+        pthread_mutex_unlock(&s->listener_lock);
         bool news = false, others = moved(s);
         if (others)
-            mfi_rs_tell(s, &(struct mfi_rs_news){.delayed_ms = INT64_MAX, .elsewhere = true});
+            mfi_watchers_tell(&s->watchers, &(struct mfi_news){.delayed_ms = INT64_MAX, .elsewhere = true});
         time = others ? s->poll : time < QUIET_MOST * s->poll ? 2 * time : time;
         bool waited = wait_for_news(s, time, last, &news);
-        pthread_mutex_lock(&s->watch_lock);
+        pthread_mutex_lock(&s->listener_lock);
         if (!waited)
             time = s->poll;
         if (!waited || news)    /* a short rest, so that many commits of others are one piece of news */
             pause_for(s, mf_milliseconds(waited ? MFI_RS_REST_MS : MFI_RS_POLL_MS));
     }
     s->listened = true;
-    pthread_cond_broadcast(&s->watch_idle);
-    pthread_mutex_unlock(&s->watch_lock);
+    pthread_cond_broadcast(&s->listener_ended);
+    pthread_mutex_unlock(&s->listener_lock);
     return NULL;
 }
 
 /* The interrupt may come before the wait that it is to end. */
 static void stop_listening(struct mfi_rs *s)
 {
-    pthread_mutex_lock(&s->watch_lock);
+    pthread_mutex_lock(&s->listener_lock);
     s->closing = true;
     pthread_cond_broadcast(&s->listen);
     bool listening = s->listening;
     while (listening && !s->listened) {
-        pthread_mutex_unlock(&s->watch_lock);
+        pthread_mutex_unlock(&s->listener_lock);
         mfi_redis_interrupt(s->link);
-        pthread_mutex_lock(&s->watch_lock);
+        pthread_mutex_lock(&s->listener_lock);
         int64_t until = mfi_now_ns(NULL) + mf_milliseconds(20);
         struct timespec at = {until / 1000000000, until % 1000000000};
         if (!s->listened)
-            pthread_cond_timedwait(&s->watch_idle, &s->watch_lock, &at);
+            pthread_cond_timedwait(&s->listener_ended, &s->listener_lock, &at);
     }
-    pthread_mutex_unlock(&s->watch_lock);
+    pthread_mutex_unlock(&s->listener_lock);
     if (listening)
         pthread_join(s->listener, NULL);
 }
 
 /* ---- watchers --------------------------------------------------------------------------------------------------- */
 
+static bool listener_start(struct mfi_rs *s)
+{
+    pthread_mutex_lock(&s->listener_lock);
+    if (!s->listening)
+        s->listening = pthread_create(&s->listener, NULL, listen, s) == 0;
+    bool listening = s->listening;
+    pthread_mutex_unlock(&s->listener_lock);
+    return listening;
+}
+
 mf_status mfi_rs_watch(mf_store *base, const mf_store_watch *watch)
 {
     struct mfi_rs *s = mfi_rs_of(base);
-    struct mfi_rs_watcher *w = mf_new(s->allocator, struct mfi_rs_watcher);
-    if (w == NULL)
+    if (watch->elsewhere != NULL && !listener_start(s))
         return MF_E_NOMEM;
-    w->watch = *watch;
-    pthread_mutex_lock(&s->watch_lock);
-    mf_status st = MF_OK;
-    if (watch->elsewhere != NULL && !s->listening) {
-        s->listening = pthread_create(&s->listener, NULL, listen, s) == 0;
-        st = s->listening ? MF_OK : MF_E_NOMEM;
-    }
-    if (st == MF_OK) {
-        w->next = s->watchers;
-        s->watchers = w;
-    } else {
-        mf_delete(s->allocator, w);
-    }
-    pthread_mutex_unlock(&s->watch_lock);
-    return st;
-}
-
-/* Under watch_lock. The next one of that user. */
-static struct mfi_rs_watcher **find(struct mfi_rs *s, const void *user)
-{
-    struct mfi_rs_watcher **link = &s->watchers;
-    while (*link != NULL && (*link)->watch.user != user)
-        link = &(*link)->next;
-    return link;
+    return mfi_watchers_add(&s->watchers, watch);
 }
 
 void mfi_rs_unwatch(mf_store *base, void *user)
 {
-    struct mfi_rs *s = mfi_rs_of(base);
-    pthread_mutex_lock(&s->watch_lock);
-    struct mfi_rs_watcher **link;
-    while (*(link = find(s, user)) != NULL) {
-        struct mfi_rs_watcher *w = *link;
-        w->gone = true;
-        if (w->calls > 0) {
-            pthread_cond_wait(&s->watch_idle, &s->watch_lock);
-            continue;    /* the list may be another one by now */
-        }
-        *link = w->next;
-        mf_delete(s->allocator, w);
-    }
-    pthread_mutex_unlock(&s->watch_lock);
+    mfi_watchers_remove(&mfi_rs_of(base)->watchers, user);
 }
 
 void mfi_rs_watch_fini(struct mfi_rs *s)
 {
     stop_listening(s);
-    while (s->watchers != NULL) {
-        struct mfi_rs_watcher *w = s->watchers;
-        s->watchers = w->next;
-        mf_delete(s->allocator, w);
-    }
+    mfi_watchers_fini(&s->watchers);
 }

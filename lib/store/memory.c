@@ -146,6 +146,16 @@ static void memory_load_counts(mf_store *base, size_t *waiting, size_t *claimed)
     mfi_mutex_unlock(&m->lock);
 }
 
+static mf_status memory_watch(mf_store *base, const mf_store_watch *watch)
+{
+    return mfi_watchers_add(&mfi_memory_of(base)->watchers, watch);
+}
+
+static void memory_unwatch(mf_store *base, void *user)
+{
+    mfi_watchers_remove(&mfi_memory_of(base)->watchers, user);
+}
+
 /* ---- the object -------------------------------------------------------------------------------------------------- */
 
 static void memory_destroy(mf_store *base)
@@ -154,7 +164,7 @@ static void memory_destroy(mf_store *base)
     mfi_queue_fini(&m->queue, m->allocator);
     mfi_heads_fini(m);
     mfi_notes_fini(m);
-    mfi_watch_fini(m);
+    mfi_watchers_fini(&m->watchers);
     mf_delete(m->allocator, m);
 }
 
@@ -164,8 +174,8 @@ static const mf_store_ops memory_ops = {
     .durable = false,
     .shared = false,
     .destroy = memory_destroy,
-    .watch = mfi_memory_watch,
-    .unwatch = mfi_memory_unwatch,
+    .watch = memory_watch,
+    .unwatch = memory_unwatch,
     .now_ms = memory_now_ms,
     .load = memory_load,
     .items = memory_items,
@@ -200,8 +210,7 @@ mf_status mf_memory_store_create(const mf_allocator *allocator, const mf_clock *
     m->allocator = allocator;
     m->clock = clock;
     mfi_mutex_init(&m->lock);
-    mfi_mutex_init(&m->watch_lock);
-    mfi_event_init(&m->watch_idle);
+    mfi_watchers_init(&m->watchers, allocator);
     *out = &m->base;
     return MF_OK;
 }

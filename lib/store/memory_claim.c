@@ -110,7 +110,7 @@ mf_status mfi_memory_claim(mf_store *base, mf_claim *claims, size_t n, mf_error 
         claims[i].token = mfi_claim_begin(&m->queue, slot, held, now);
     }
     mfi_mutex_unlock(&m->lock);
-    mfi_watch_ready(m, ready);
+    mfi_watchers_tell_ready(&m->watchers, ready);
     return room ? MF_OK : mf_fail(err, MF_E_NOMEM, "store: no memory for %zu claims", n);
 }
 
@@ -185,7 +185,7 @@ mf_status mfi_memory_take(mf_store *base, size_t max, mf_taken *out, size_t *got
         *next_due_ms = lease_ends;
     mfi_mutex_unlock(&m->lock);
     if (news.delayed_ms != INT64_MAX)
-        mfi_watch_tell(m, &news);
+        mfi_watchers_tell(&m->watchers, &news);
     return MF_OK;
 }
 

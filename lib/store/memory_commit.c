@@ -23,12 +23,11 @@ enum { WRITTEN_FEW = 4 };
 
 static void write_state(struct mfi_step *s, struct mfi_head *head, const mf_key *key, uint64_t version, const mf_state *state)
 {
-    struct mfi_written *written = &s->written[s->news.written_count++];
-    bool ended = !mf_signature_status_ended(mfi_head_status(head)) && mf_signature_status_ended(state->status);
-    written->old = mfi_head_write(s->m, head, state);
-    written->ended = ended ? key : NULL;
+    struct mfi_written *written = s->written;
+    if (!mf_signature_status_ended(mfi_head_status(head)) && mf_signature_status_ended(state->status))
+        written->ended[s->news.ended_count++] = key;
+    written->old[written->count++] = mfi_head_write(s->m, head, state);
     head->state.version = version + 1;
-    s->news.ended |= ended;
 }
 
 static void write_states(struct mfi_step *s)
@@ -201,26 +200,45 @@ static mf_status commit(struct mfi_step *s)
     mfi_mutex_lock(&m->lock);
     mf_status st = commit_locked(s, &dropped, now);
     mfi_mutex_unlock(&m->lock);
-    for (size_t i = 0; i < s->news.written_count; i++)
-        mfi_kept_unref(&s->written[i].old);
+    for (size_t i = 0; i < s->written->count; i++)
+        mfi_kept_unref(&s->written->old[i]);
     mfi_dropped_release(&dropped);
     mfi_gone_free(s->gone, m->allocator);
     mfi_notes_free(s->notes, m->allocator);
-    mfi_watch_tell(m, &s->news);
+    mfi_watchers_tell(&m->watchers, &s->news);
     return st;
+}
+
+static size_t written_size(size_t room)
+{
+    return sizeof(struct mfi_written) + room * (sizeof(struct mfi_kept) + sizeof(const mf_key *));
+}
+
+/* One allocation: the two arrays follow. */
+static struct mfi_written *written_create(const mf_allocator *allocator, size_t room)
+{
+    struct mfi_written *written = mfi_alloc(allocator, written_size(room));
+    if (written == NULL)
+        return NULL;
+    written->old = (struct mfi_kept *)(void *)(written + 1);
+    written->ended = (const mf_key **)(void *)(written->old + room);
+    written->count = 0;
+    return written;
 }
 
 mf_status mfi_memory_commit(mf_store *base, const mf_batch *batch, mf_refusal *refusal, mf_error *err)
 {
     struct mfi_memory *m = mfi_memory_of(base);
-    struct mfi_written few[WRITTEN_FEW], *written = few;
+    struct mfi_kept old[WRITTEN_FEW];
+    const mf_key *ended[WRITTEN_FEW];
+    struct mfi_written few = {.old = old, .ended = ended}, *written = &few;
     size_t room = batch->write_count + 1;
-    if (room > WRITTEN_FEW && (written = mfi_alloc_array(m->allocator, room, sizeof *written)) == NULL)
+    if (room > WRITTEN_FEW && (written = written_create(m->allocator, room)) == NULL)
         return mfi_step_no_memory(err);
     struct mfi_step s = {.m = m, .b = batch, .refusal = refusal, .err = err, .written = written,
-                     .news = {.delayed_ms = INT64_MAX, .written = written}};
+                     .news = {.delayed_ms = INT64_MAX, .ended = written->ended}};
     mf_status st = commit(&s);
-    if (written != few)
-        mfi_release(m->allocator, written, room * sizeof *written);
+    if (written != &few)
+        mfi_release(m->allocator, written, written_size(room));
     return st;
 }

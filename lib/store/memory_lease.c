@@ -30,7 +30,7 @@ mf_status mfi_memory_renew(mf_store *base, uint64_t *tokens, size_t n, mf_error 
             mfi_claim_renew(&m->queue, slot, now);
     }
     mfi_mutex_unlock(&m->lock);
-    mfi_watch_ready(m, ready);
+    mfi_watchers_tell_ready(&m->watchers, ready);
     return MF_OK;
 }
 
@@ -48,6 +48,6 @@ mf_status mfi_memory_give_back(mf_store *base, const uint64_t *tokens, size_t n,
             ready += mfi_claim_return(&m->queue, slot, now);
     }
     mfi_mutex_unlock(&m->lock);
-    mfi_watch_ready(m, ready);
+    mfi_watchers_tell_ready(&m->watchers, ready);
     return MF_OK;
 }

@@ -168,6 +168,6 @@ mf_status mfi_memory_expired(mf_store *base, size_t max, mf_key *out, size_t *go
     *next_ms = found.next_ms;
     mfi_gone_free(r.first, m->allocator);
     mfi_notes_free(notes, m->allocator);
-    mfi_watch_ready(m, r.ready);
+    mfi_watchers_tell_ready(&m->watchers, r.ready);
     return MF_OK;
 }

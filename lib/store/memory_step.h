@@ -13,7 +13,7 @@ struct mfi_step {
     struct mfi_head    *head;       /* the record that b->key names, there before or put by this batch; NULL: none */
     size_t              puts_made, writes_marked, settles_marked, outcomes_made;
     size_t              slots_back; /* what the settled claims leave to the entries */
-    struct mfi_written *written;    /* room for one each that is written */
+    struct mfi_written *written;
     struct mfi_note    *notes;      /* made for the notes that are set; in the end what is to be released */
     struct mfi_head    *gone;       /* taken away */
     struct mfi_news     news;

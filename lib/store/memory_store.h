@@ -8,7 +8,6 @@
  *    memory_lease.c    how long that is good for: renew, give_back
  *    memory_commit.c   one batch, all or nothing; memory_prepare.c its first half, memory_step.h what they share
  *    memory_notes.c    small values by name
- *    memory_watch.c    telling others, with no lock held
  *    memory_log.c      log lines and progress
  *
  * One mutex guards everything. An operation on a batch of sixteen holds it for about a microsecond, so that it serves a
@@ -24,13 +23,13 @@
 
 #include <mageflow/store.h>
 
-#include "event.h"
 #include "memory.h"
 #include "heap.h"
 #include "memory_lease.h"
 #include "memory_pages.h"
 #include "memory_queue.h"
 #include "mutex.h"
+#include "watchers.h"
 
 #define HASH_NONFATAL_OOM 1
 #define uthash_malloc(size) mfi_alloc(allocator, (size))          /* `allocator`: in scope where a table is changed */
@@ -93,10 +92,9 @@ struct mfi_head {
 
 /* ---- the store -------------------------------------------------------------------------------------------------- */
 
-struct mfi_watcher;
 struct mfi_note;
 
-/* I set at creation, then read-only · L under `lock` · W under `watch_lock` */
+/* I set at creation, then read-only · L under `lock` */
 struct mfi_memory {
     mf_store            base;         /* I */
     const mf_allocator *allocator;    /* I */
@@ -114,9 +112,7 @@ struct mfi_memory {
     struct mfi_heap     expiring;     /* L  the notes that expire; room for each */
     uint64_t            last_note;    /* L */
     int64_t             now_ms;       /* L  the latest time seen: it never goes back */
-    mfi_mutex           watch_lock;
-    mfi_event           watch_idle;   /* a call to a watcher that is going away returned */
-    struct mfi_watcher *watchers;     /* W */
+    struct mfi_watchers watchers;     /* their own lock */
 };
 
 struct mfi_memory *mfi_memory_of(mf_store *base);
@@ -167,26 +163,12 @@ static inline mf_message *mfi_outcome_value(uintptr_t packed)
     return (mf_message *)(packed & ~(uintptr_t)7);
 }
 
-/** What was there before a state was written. */
+/** What writing states leaves for after the lock; room for one each that is written. */
 struct mfi_written {
-    struct mfi_kept old;      /* dropped without the lock */
-    const mf_key   *ended;    /* the key of a record that ended with this; else NULL */
+    struct mfi_kept *old;      /* what was there before, to be dropped */
+    size_t           count;
+    const mf_key   **ended;    /* the keys of the records that ended with this; struct mfi_news counts them */
 };
-
-/** What a commit has to tell. */
-struct mfi_news {
-    size_t                    ready;         /* entries that are due */
-    int64_t                   delayed_ms;    /* the first that is not, or the first deadline; INT64_MAX: none */
-    const struct mfi_written *written;
-    size_t                    written_count;
-    bool                      ended;         /* one of them did */
-};
-void mfi_watch_tell(struct mfi_memory *m, const struct mfi_news *news);
-/** n entries became due: tell it. */
-void mfi_watch_ready(struct mfi_memory *m, size_t n);
-void mfi_watch_fini(struct mfi_memory *m);
-mf_status mfi_memory_watch(mf_store *base, const mf_store_watch *watch);
-void      mfi_memory_unwatch(mf_store *base, void *user);
 
 /* ---- memory_remove.c --- */
 

@@ -282,7 +282,7 @@ mf_status mfi_sqlite_take(mf_store *base, size_t max, mf_taken *out, size_t *got
                         .next_due_ms = next_due_ms, .put_off_ms = INT64_MAX};
     mf_status st = mfi_sq_submit(s, &t.op);
     if (st == MF_OK && t.put_off_ms != INT64_MAX)
-        mfi_sq_watch_tell(s, &(struct mfi_sq_news){.delayed_ms = t.put_off_ms});
+        mfi_watchers_tell(&s->watchers, &(struct mfi_news){.delayed_ms = t.put_off_ms});
     return st;
 }
 
@@ -373,7 +373,7 @@ mf_status mfi_sqlite_give_back(mf_store *base, const uint64_t *tokens, size_t n,
     struct give_op g = {.op = {.run = give_run, .err = err}, .tokens = tokens, .n = n};
     mf_status st = mfi_sq_submit(s, &g.op);
     if (st == MF_OK)
-        mfi_sq_watch_tell(s, &(struct mfi_sq_news){.ready = g.ready, .delayed_ms = INT64_MAX});
+        mfi_watchers_tell_ready(&s->watchers, g.ready);
     return st;
 }
 

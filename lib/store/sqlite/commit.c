@@ -15,8 +15,8 @@ struct commit_op {
     struct mfi_sq_op   op;
     const mf_batch *b;
     mf_refusal     *refusal;
-    mf_key         *ended;     /* room for one each that is written */
-    struct mfi_sq_news news;
+    const mf_key  **ended;     /* room for one each that is written */
+    struct mfi_news news;
 };
 
 static mf_status refuse(struct commit_op *c, mf_guard guard, size_t index)
@@ -130,7 +130,7 @@ static mf_status write_state(struct mfi_sqlite *s, struct commit_op *c, const mf
     if (head == NULL || head->version != version)    /* written by this batch already */
         return refuse(c, guard, index);
     if (!mf_signature_status_ended((mf_signature_status)head->status) && mf_signature_status_ended(state->status))
-        c->ended[c->news.ended_count++] = *key;
+        c->ended[c->news.ended_count++] = key;
     if (state->deadline_ms != 0 && state->deadline_ms != head->deadline_ms)
         sooner(c, state->deadline_ms);
     return mfi_sq_head_write(s, head, version + 1, state, c->op.err);
@@ -265,7 +265,7 @@ static mf_status commit_run(struct mfi_sqlite *s, struct mfi_sq_op *op)
     };
     mf_status st = MF_OK;
     *c->refusal = (mf_refusal){MF_GUARD_NONE, 0};
-    c->news = (struct mfi_sq_news){.delayed_ms = INT64_MAX, .ended = c->ended};
+    c->news = (struct mfi_news){.delayed_ms = INT64_MAX, .ended = c->ended};
     for (size_t i = 0; st == MF_OK && i < sizeof steps / sizeof steps[0]; i++)
         st = steps[i](s, c);
     return st;
@@ -274,7 +274,7 @@ static mf_status commit_run(struct mfi_sqlite *s, struct mfi_sq_op *op)
 mf_status mfi_sqlite_commit(mf_store *base, const mf_batch *batch, mf_refusal *refusal, mf_error *err)
 {
     struct mfi_sqlite *s = mfi_sqlite_of(base);
-    mf_key few[ENDED_FEW], *ended = few;
+    const mf_key *few[ENDED_FEW], **ended = few;
     size_t room = batch->write_count + 1;
     if (room > ENDED_FEW && (ended = mfi_alloc_array(s->allocator, room, sizeof *ended)) == NULL)
         return mf_fail(err, MF_E_NOMEM, "store: no memory for the commit");
@@ -282,7 +282,7 @@ mf_status mfi_sqlite_commit(mf_store *base, const mf_batch *batch, mf_refusal *r
                           .ended = ended};
     mf_status st = mfi_sq_submit(s, &c.op);
     if (st == MF_OK)
-        mfi_sq_watch_tell(s, &c.news);
+        mfi_watchers_tell(&s->watchers, &c.news);
     if (ended != few)
         mfi_release(s->allocator, ended, room * sizeof *ended);
     return st;

@@ -179,6 +179,6 @@ mf_status mfi_sqlite_expired(mf_store *base, size_t max, mf_key *out, size_t *go
     if (st == MF_OK)
         st = mfi_sq_submit(s, &e.op);
     if (st == MF_OK)
-        mfi_sq_watch_tell(s, &(struct mfi_sq_news){.ready = e.ready + revived, .delayed_ms = INT64_MAX});
+        mfi_watchers_tell_ready(&s->watchers, e.ready + revived);
     return st;
 }

@@ -113,8 +113,7 @@ static void close_all(struct mfi_sqlite *s)
     mfi_sq_cache_fini(&s->cache);
     mfi_sq_db_close(&s->writer);
     mfi_sq_owner_leave(s);
-    pthread_cond_destroy(&s->watch_idle);
-    pthread_mutex_destroy(&s->watch_lock);
+    pthread_mutex_destroy(&s->listener_lock);
     pthread_cond_destroy(&s->reader_free);
     pthread_mutex_destroy(&s->reader_lock);
     pthread_mutex_destroy(&s->group_lock);
@@ -185,8 +184,8 @@ static struct mfi_sqlite *create(const char *path, const mf_allocator *allocator
     pthread_mutex_init(&s->group_lock, NULL);    /* with default attributes none of these can fail on Linux */
     pthread_mutex_init(&s->reader_lock, NULL);
     pthread_cond_init(&s->reader_free, NULL);
-    pthread_mutex_init(&s->watch_lock, NULL);
-    pthread_cond_init(&s->watch_idle, NULL);
+    pthread_mutex_init(&s->listener_lock, NULL);
+    mfi_watchers_init(&s->watchers, allocator);
     return s;
 }
 

@@ -30,6 +30,7 @@
 #include "memory.h"
 #include "record.h"
 #include "sqlite_create.h"
+#include "watchers.h"
 
 #define HASH_NONFATAL_OOM 1
 #define uthash_malloc(size) mfi_alloc(allocator, (size))          /* `allocator`: in scope where a table is changed */
@@ -123,10 +124,9 @@ struct mfi_sqlite {
     dev_t               device;           /* I  of FILE */
     ino_t               inode;            /* I */
 
-    pthread_mutex_t     watch_lock;
-    pthread_cond_t      watch_idle;
-    struct mfi_sq_watcher *watchers;         /* watch_lock */
-    bool                listening;        /* watch_lock: the thread that hears of others runs */
+    struct mfi_watchers watchers;         /* their own lock */
+    pthread_mutex_t     listener_lock;
+    bool                listening;        /* listener_lock: the thread that hears of others runs */
     pthread_t           listener;
     int                 inotify_fd, stop_fd;
 };
@@ -267,15 +267,6 @@ mf_status mfi_sq_owner_check(const struct mfi_sqlite *s, mf_error *err);
 /** Let the others know that something was committed. */
 void mfi_sq_owner_tell(const struct mfi_sqlite *s);
 
-/** What a commit has to tell. */
-struct mfi_sq_news {
-    size_t        ready;          /* entries that are due */
-    int64_t       delayed_ms;     /* the first entry or deadline that is not; INT64_MAX: none */
-    const mf_key *ended;          /* the records that ended */
-    size_t        ended_count;
-    bool          elsewhere;      /* somebody else committed */
-};
-void mfi_sq_watch_tell(struct mfi_sqlite *s, const struct mfi_sq_news *news);
 void mfi_sq_watch_fini(struct mfi_sqlite *s);
 mf_status mfi_sqlite_watch(mf_store *base, const mf_store_watch *watch);
 void      mfi_sqlite_unwatch(mf_store *base, void *user);

@@ -1,7 +1,4 @@
-/* Telling our own watchers, with no lock held, and hearing of what others do.
- *
- * A watcher is marked busy while it is called, and one that is going away is unlinked only when it is not: so unwatch
- * returns after the last call, and whoever walks the list finds the node it stands on still in it.
+/* Hearing of what others do.
  *
  * The listener is a thread that sleeps on an inotify of FILE-lock, begun with the first watcher:
  *
@@ -18,45 +15,6 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
-
-struct mfi_sq_watcher {
-    struct mfi_sq_watcher *next;
-    mf_store_watch      watch;
-    unsigned            calls;    /* running now */
-    bool                gone;     /* not to be called any more */
-};
-
-/* ---- telling ------------------------------------------------------------------------------------------------------ */
-
-static void call(const mf_store_watch *watch, const struct mfi_sq_news *news)
-{
-    if (news->ready > 0 && watch->ready != NULL)
-        watch->ready(watch->user, news->ready);
-    if (news->delayed_ms != INT64_MAX && watch->delayed != NULL)
-        watch->delayed(watch->user, news->delayed_ms);
-    for (size_t i = 0; i < news->ended_count && watch->ended != NULL; i++)
-        watch->ended(watch->user, &news->ended[i]);
-    if (news->elsewhere && watch->elsewhere != NULL)
-        watch->elsewhere(watch->user);
-}
-
-void mfi_sq_watch_tell(struct mfi_sqlite *s, const struct mfi_sq_news *news)
-{
-    if (news->ready == 0 && news->delayed_ms == INT64_MAX && news->ended_count == 0 && !news->elsewhere)
-        return;
-    pthread_mutex_lock(&s->watch_lock);
-    for (struct mfi_sq_watcher *w = s->watchers; w != NULL; w = w->next) {
-        if (w->gone)
-            continue;
-        w->calls++;
-        pthread_mutex_unlock(&s->watch_lock);
-        call(&w->watch, news);
-        pthread_mutex_lock(&s->watch_lock);
-        if (--w->calls == 0 && w->gone)
-            pthread_cond_broadcast(&s->watch_idle);
-    }
-    pthread_mutex_unlock(&s->watch_lock);
-}
 
 /* ---- hearing ------------------------------------------------------------------------------------------------------ */
 
@@ -80,14 +38,14 @@ static void hear_commits(struct listener *l)
     if (st != MF_OK || meta.commits - ours == l->others_commits)
         return;
     l->others_commits = meta.commits - ours;
-    mfi_sq_watch_tell(s, &(struct mfi_sq_news){.delayed_ms = INT64_MAX, .elsewhere = true});
+    mfi_watchers_tell(&s->watchers, &(struct mfi_news){.delayed_ms = INT64_MAX, .elsewhere = true});
 }
 
 static void hear_deaths(struct listener *l)
 {
     size_t ready = 0;
     if (mfi_sq_revive(l->s, &ready, NULL) == MF_OK)
-        mfi_sq_watch_tell(l->s, &(struct mfi_sq_news){.ready = ready, .delayed_ms = INT64_MAX});
+        mfi_watchers_tell_ready(&l->s->watchers, ready);
 }
 
 /* Which of the two happened, as a mask. */
@@ -137,7 +95,7 @@ static void *listen_to_others(void *arg)
     }
 }
 
-/* Under watch_lock. Without a descriptor for it nothing is listened to, which costs a look every MFI_POLL_MS. */
+/* Under listener_lock. Without a descriptor for it nothing is listened to, which costs a look every MFI_POLL_MS. */
 static bool listener_start(struct mfi_sqlite *s)
 {
     char name[64];
@@ -177,57 +135,21 @@ static void listener_stop(struct mfi_sqlite *s)
 mf_status mfi_sqlite_watch(mf_store *base, const mf_store_watch *watch)
 {
     struct mfi_sqlite *s = mfi_sqlite_of(base);
-    struct mfi_sq_watcher *w = mf_new(s->allocator, struct mfi_sq_watcher);
-    if (w == NULL)
-        return MF_E_NOMEM;
-    w->watch = *watch;
-    pthread_mutex_lock(&s->watch_lock);
+    pthread_mutex_lock(&s->listener_lock);
     if (!s->listening)
         s->listening = listener_start(s);
     bool listening = s->listening;
-    if (listening) {
-        w->next = s->watchers;
-        s->watchers = w;
-    }
-    pthread_mutex_unlock(&s->watch_lock);
-    if (!listening)
-        mf_delete(s->allocator, w);
-    return listening ? MF_OK : MF_E_NOMEM;
-}
-
-/* Under watch_lock. The next one that nobody else takes away already. */
-static struct mfi_sq_watcher **find(struct mfi_sqlite *s, const void *user)
-{
-    struct mfi_sq_watcher **link = &s->watchers;
-    while (*link != NULL && (*link)->watch.user != user)
-        link = &(*link)->next;
-    return link;
+    pthread_mutex_unlock(&s->listener_lock);
+    return listening ? mfi_watchers_add(&s->watchers, watch) : MF_E_NOMEM;
 }
 
 void mfi_sqlite_unwatch(mf_store *base, void *user)
 {
-    struct mfi_sqlite *s = mfi_sqlite_of(base);
-    pthread_mutex_lock(&s->watch_lock);
-    struct mfi_sq_watcher **link;
-    while (*(link = find(s, user)) != NULL) {
-        struct mfi_sq_watcher *w = *link;
-        w->gone = true;
-        if (w->calls > 0) {
-            pthread_cond_wait(&s->watch_idle, &s->watch_lock);
-            continue;    /* the list may be another one by now */
-        }
-        *link = w->next;
-        mf_delete(s->allocator, w);
-    }
-    pthread_mutex_unlock(&s->watch_lock);
+    mfi_watchers_remove(&mfi_sqlite_of(base)->watchers, user);
 }
 
 void mfi_sq_watch_fini(struct mfi_sqlite *s)
 {
     listener_stop(s);
-    while (s->watchers != NULL) {
-        struct mfi_sq_watcher *w = s->watchers;
-        s->watchers = w->next;
-        mf_delete(s->allocator, w);
-    }
+    mfi_watchers_fini(&s->watchers);
 }
