@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #define WITHIN mf_seconds(10)
+#define REFRESH_MAX mf_minutes(8760 * 60) /* as long as the timeout that we give our own tasks */
 
 hatchet_job *hatchet_job_of(const mf_context *ctx)
 {
@@ -41,9 +42,32 @@ static mf_status context_progress(mf_context *ctx, const mf_message *progress)
     return mf_key_is_set(key) ? mf_store_progress(hatchet_of(ctx->adapter)->store, key, progress) : MF_E_UNSUPPORTED;
 }
 
+static void refresh_ended(void *user, const mfi_rpc_end *end)
+{
+    if (end->status != MF_OK && end->status != MF_E_CLOSED)
+        hatchet_log(user, MF_LOG_WARN, "a timeout could not be moved: %s", end->err->text);
+}
+
+/* The task's own timeout is the runtime's. The engine has one, too, for which a workflow that somebody else declared may name a short
+ * time, and which it counts from the assignment on; it adds what it is told, so that afterwards it is never the shorter one. */
+static mf_status context_refresh_timeout(mf_context *ctx, mf_duration more)
+{
+    hatchet *h = hatchet_of(ctx->adapter);
+    char span[32];
+    HatchetPb__RefreshTimeout r = HATCHET_PB__REFRESH_TIMEOUT__INIT;
+    mf_status st = ctx->host->ops->refresh_timeout(ctx->host, ctx, more);
+    if (st != MF_OK || more == 0)
+        return st;
+    hatchet_span_text(span, more < REFRESH_MAX ? more : REFRESH_MAX);
+    r.task_run_external_id = hatchet_job_of(ctx)->action->task_run_external_id;
+    r.increment_timeout_by = span;
+    return hatchet_begin(h, "/Dispatcher/RefreshTimeout", &r.base, WITHIN, NULL, refresh_ended, h, NULL, NULL);
+}
+
 static const mf_context_ops context_ops = {
     .struct_size = sizeof(mf_context_ops),
     .log = context_log,
+    .refresh_timeout = context_refresh_timeout,
     .progress = context_progress,
     .recall = hatchet_recall,
     .remember = hatchet_remember,

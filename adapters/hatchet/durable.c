@@ -427,12 +427,6 @@ mf_status hatchet_remember(mf_context *ctx, const char *key, const mf_message *v
 
 /* ---- waits ------------------------------------------------------------------------------------------------------------ */
 
-static void span_text(char text[32], mf_duration span)
-{
-    int64_t ms = span / 1000000 + (span % 1000000 > 0);
-    snprintf(text, 32, "%lldms", (long long)(ms > 0 ? ms : 1));
-}
-
 /* {"CREATE": {"event": [payload]}}, or "time" in its place. */
 static mf_status wait_result(hatchet *h, const struct hatchet_ask *ask, mf_message **out)
 {
@@ -472,7 +466,7 @@ static mf_status wait_on(mf_context *ctx, const char *name, mf_duration span, mf
     on_time.common = &time_base;
     on_time.sleep_for = text;
     if (span != MF_FOREVER) {
-        span_text(text, span);
+        hatchet_span_text(text, span);
         conditions.n_sleep_conditions = 1;
         conditions.sleep_conditions = sleeps;
     }

@@ -225,6 +225,8 @@ mf_status             hatchet_begin(hatchet *h, const char *method, const Protob
                                     mfi_rpc_message_fn *message, mfi_rpc_ended_fn *ended, void *user, mfi_rpc_call **out, mf_error *err);
 HatchetPb__Timestamp  hatchet_now(hatchet *h);
 HatchetPb__Timestamp  hatchet_stamp(int64_t ms);
+/* A span in the engine's words: whole milliseconds, at least one. */
+void                  hatchet_span_text(char text[32], mf_duration span);
 /* What is no UTF-8 becomes question marks: half a character where a text was cut, or what a program wrote into its log. */
 void                  hatchet_make_utf8(char *text);
 bool                  hatchet_is_utf8(const char *text);

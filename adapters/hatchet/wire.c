@@ -1,6 +1,8 @@
 /* Protobuf (protobuf-c, which allocates with malloc) and JSON. */
 #include "hatchet.h"
 
+#include <stdio.h>
+
 #include "clock.h"
 #include "json.h"
 #include "memory.h"
@@ -66,6 +68,12 @@ mf_status hatchet_begin(hatchet *h, const char *method, const ProtobufCMessage *
 HatchetPb__Timestamp hatchet_now(hatchet *h)
 {
     return hatchet_stamp(mfi_wall_ms(h->clock));
+}
+
+void hatchet_span_text(char text[32], mf_duration span)
+{
+    int64_t ms = span / 1000000 + (span % 1000000 > 0);
+    snprintf(text, 32, "%lldms", (long long)(ms > 0 ? ms : 1));
 }
 
 HatchetPb__Timestamp hatchet_stamp(int64_t ms)

@@ -105,6 +105,26 @@ static mf_status c_timeout(mf_context *ctx, const mf_message *in, mf_message **o
     return mf_context_sleep(ctx, mf_seconds(60));
 }
 
+/* It goes on while a file is there, and asks for the time that this takes, or does not. */
+static mf_status c_refreshes(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    bool ask = true;
+    mf_str until = {"", 0};
+    char path[512];
+    mf_status st = MF_OK;
+    (void)user;
+    (void)!mf_message_scan(in, NULL, "{s?:b, s?:S}", "ask", &ask, "until", &until);
+    snprintf(path, sizeof path, "%.*s", (int)until.len, until.at);
+    if (ask)
+        st = mf_context_refresh_timeout(ctx, mf_minutes(2));
+    note(ctx, in, "begin");
+    while (st == MF_OK && access(path, F_OK) == 0)
+        st = mf_context_sleep(ctx, mf_milliseconds(20));
+    note(ctx, in, st == MF_OK ? "end" : "stopped");
+    *out = mf_msg("{s:s}", "ended", "well");
+    return st;
+}
+
 /* The first attempt never ends by itself, another one does at once. */
 static mf_status c_first_hangs(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
 {
@@ -147,6 +167,8 @@ MF_MODULE
         {.name = "c_final", .run = c_final, .retries = 5},
         {.name = "c_slow", .run = c_slow},
         {.name = "c_timeout", .run = c_timeout, .timeout = mf_milliseconds(200)},
+        {.name = "c_refreshes", .run = c_refreshes, .timeout = mf_seconds(3)},
+        {.name = "c_refreshes_too", .run = c_refreshes},
     };
     mf_status st = MF_OK;
     for (size_t i = 0; st == MF_OK && i < sizeof tasks / sizeof *tasks; i++) {

@@ -1,5 +1,6 @@
 """Our worker and our client with the real engine, and Python's on the other side."""
 import asyncio
+import os
 import subprocess
 import sys
 import tempfile
@@ -7,6 +8,7 @@ import tempfile
 from fleet import PythonWorker, own_engine, python_call, run_all, wait_for, worker_listens
 from hatchet_sdk import EmptyModel
 from ours import COMMAND, Worker, call, words
+from wire_client import Wire
 
 VALUE = {"a": [1, -2, 2.5, None, True, "h\u00e9\U0001f600"], "m": {"x": {"y": []}}}
 
@@ -47,6 +49,24 @@ def an_error_is_told_whole_and_a_timeout_is_one(engine):
     with Worker(engine):
         assert "Verbose: x\u00e4\u00e4" in call(engine, "c_verbose", "{}")     # cut between characters
         assert "imeout" in call(engine, "c_timeout", "{}")
+
+
+def a_task_that_needs_longer_asks_for_more_time(engine):
+    """Of its own timeout, which our runtime keeps, and of the engine's, in a workflow that names a short one."""
+    with Worker(engine), Wire(engine) as wire, tempfile.TemporaryDirectory() as folder:
+        wire.put("refreshed", ("",), action="c_refreshes_too:c_refreshes_too", timeout="3s")
+        until = folder + "/until"
+        open(until, "w").close()
+        runs = {(name, ask): wire.run(name, {"path": f"{folder}/{name}-{ask}", "until": until, "ask": ask})
+                for name in ("c_refreshes", "refreshed") for ask in (True, False)}
+        for name, why in (("c_refreshes", "Timeout: the task did not end within its timeout"), ("refreshed", "Task exceeded timeout of 3s")):
+            state, task = wire.ended(runs[name, False])
+            assert (state, task.error.strip()) == ("FAILED", why), (state, task)
+            wait_for(lambda: words(f"{folder}/{name}-False") == ["begin", "stopped"], what="its stop")
+        assert [wire.state(runs[name, True]) for name in ("c_refreshes", "refreshed")] == ["RUNNING"] * 2
+        os.unlink(until)
+        for name in ("c_refreshes", "refreshed"):
+            assert wire.ended(runs[name, True])[0] == "COMPLETED" and words(f"{folder}/{name}-True") == ["begin", "end"], name
 
 
 async def a_cancel_reaches_a_running_task(engine):
@@ -115,6 +135,7 @@ def a_namespace_keeps_apart(engine):
 
 
 TESTS = [a_python_client_gets_what_our_worker_returns, a_client_in_c_gets_what_workers_return, an_error_is_told_whole_and_a_timeout_is_one,
+         a_task_that_needs_longer_asks_for_more_time,
          a_cancel_reaches_a_running_task, a_stopped_worker_ends_what_runs_and_says_good_bye,
          an_engine_that_comes_back_is_served_again, an_engine_that_forgot_the_worker_is_registered_with_again,
          what_cannot_be_reached_says_one_clear_thing, the_doctor_asks_the_engine_about_its_token, a_namespace_keeps_apart]
