@@ -6,7 +6,7 @@
  *   worker.c      starting, draining and stopping to serve
  *   listen.c      the stream of actions, and the heartbeat
  *   health.c      whether it hears
- *   durable.c     what the bodies of durable tasks ask the engine
+ *   durable.c     what the bodies of durable tasks ask the engine;   durable_children.c  their children;   durable_io.c  the stream
  *   invoker.c     from an action to a call, on the pool
  *   complete.c    from an outcome to an event for the engine, in batches
  *   workflow.c    sending by name;   results.c  results that somebody here waits for
@@ -81,6 +81,11 @@ typedef struct hatchet_job {
     mf_message         *error;          /* for an error callback; else NULL */
     unsigned            returns;        /* how often it went out again since workers died with it */
     int64_t             memo_branch, memo_node;         /* of the step that its call is in */
+    unsigned            steps;          /* that it came to */
+    bool                in_step;        /* what it does is remembered as a whole */
+    struct hatchet_child *started;      /* L  its children in the engine's log; see asks.h */
+    bool                evicting, evicted, came;        /* L  it waits without a thread; the engine knows; and what it waits for came */
+    int64_t             evict_branch, evict_node;       /* L */
     bool                canceled;       /* L  the engine wants it no more: nothing is told of it */
     bool                running;        /* L */
     atomic_bool         settled;
@@ -117,15 +122,6 @@ typedef struct hatchet_waiter {
     char                  *text;        /* the output, or the error; of `allocator` */
     size_t                 len;
 } hatchet_waiter;
-
-/* What an invocation waited for when it was evicted. See durable.c. */
-#define HATCHET_EVICTED 64
-typedef struct hatchet_evicted {
-    char    run[HATCHET_ID_MAX];
-    int32_t invocation;
-    int64_t branch, node;
-    bool    acked, came;
-} hatchet_evicted;
 
 /* L all of it. See health.c. */
 typedef struct hatchet_hearing {
@@ -196,8 +192,7 @@ struct hatchet {
     size_t              forgotten_count;
 
     struct hatchet_ask *asks;           /* L  questions of durable tasks */
-    hatchet_evicted     evicted[HATCHET_EVICTED];       /* L  the last ones */
-    size_t              evicted_next;   /* L */
+    unsigned            durable_streams;        /* L  how many there were */
     mfi_rpc_call       *durable;        /* O  NULL: none is open */
     int64_t             durable_ns;     /* O  open one then */
     mfi_retry           durable_retry;  /* O */
@@ -315,6 +310,10 @@ mf_status hatchet_remember(mf_context *ctx, const char *key, const mf_message *v
 mf_status hatchet_durable_sleep(mf_context *ctx, mf_duration span);
 mf_status hatchet_durable_event(mf_context *ctx, const char *name, mf_duration timeout, mf_message **out);
 int64_t   io_durable_tick(hatchet *h, int64_t now_ns);
+/* durable_children.c */
+bool      hatchet_keeps_log(const hatchet_job *job);    /* the engine notes what its body does */
+mf_status hatchet_start_child(mf_context *ctx, HatchetPb__Trigger *trigger, mf_hatchet_id *run, mf_error *err);
+void      hatchet_children_free(hatchet_job *job);
 
 /* health.c */
 void      hatchet_health(mf_adapter *base, mf_adapter_health *out);

@@ -282,7 +282,12 @@ mf_status mf_hatchet_run(mf_client *client, const char *task, const mf_message *
         st = request_init(h, &r, task, message, o, err);
     if (st != MF_OK)
         return st;
-    st = o->at_ms > 0 ? start_later(h, &r, o->at_ms, run, err) : start_now(h, &r, run, err);
+    if (o->at_ms > 0)
+        st = start_later(h, &r, o->at_ms, run, err);
+    else if (o->parent != NULL && hatchet_keeps_log(hatchet_job_of(o->parent)))
+        st = hatchet_start_child(o->parent, &r.trigger, run, err);
+    else
+        st = start_now(h, &r, run, err);
     request_fini(h, &r);
     return st;
 }

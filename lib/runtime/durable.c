@@ -153,7 +153,7 @@ static bool manager_keeps(const mf_context *ctx)
            ctx->ops->struct_size > offsetof(mf_context_ops, wait_event) && ctx->ops->recall != NULL;
 }
 
-static mf_status told_by_manager(mf_context *ctx, mf_status st)
+mf_status mfi_durable_told(mf_context *ctx, mf_status st)
 {
     if (st == MF_E_WAIT || st == MF_E_STALE)
         running_of(ctx)->durable.wait = MFI_WAIT_MANAGER;
@@ -163,13 +163,13 @@ static mf_status told_by_manager(mf_context *ctx, mf_status st)
 static mf_status manager_step(mf_context *ctx, const char *key, mf_step_fn *fn, void *user, mf_message **out)
 {
     mf_message *value = NULL;
-    mf_status st = told_by_manager(ctx, ctx->ops->recall(ctx, key, &value));
+    mf_status st = mfi_durable_told(ctx, ctx->ops->recall(ctx, key, &value));
     if (st == MF_E_NOT_FOUND) {
         st = fn(ctx, &value, user);
         if (st == MF_OK)
             st = value != NULL ? mf_message_status(value) : MF_OK;
         if (st == MF_OK)
-            st = told_by_manager(ctx, ctx->ops->remember(ctx, key, value != NULL ? value : mf_message_nil()));
+            st = mfi_durable_told(ctx, ctx->ops->remember(ctx, key, value != NULL ? value : mf_message_nil()));
     }
     if (st == MF_OK && out != NULL)
         *out = value != NULL ? value : mf_message_nil();
@@ -246,7 +246,7 @@ mf_status mf_sleep(mf_context *ctx, mf_duration span)
     if (st == MF_OK && span < 0)
         st = mf_task_fail(ctx, MF_FINAL, "InvalidSpan", "mf_sleep: expected a span of 0 or more, got %lld ns", (long long)span);
     if (st == MF_OK && by_manager)
-        return told_by_manager(ctx, ctx->ops->sleep(ctx, span));
+        return mfi_durable_told(ctx, ctx->ops->sleep(ctx, span));
     if (st == MF_OK)
         st = next_memo(ctx, d, "sleep", "", &memo);
     if (st != MF_OK)
@@ -288,7 +288,7 @@ mf_status mf_wait_event(mf_context *ctx, const char *name, mf_duration timeout, 
                           (long long)timeout);
     if (st == MF_OK && by_manager) {
         mf_message *came = NULL;
-        st = told_by_manager(ctx, ctx->ops->wait_event(ctx, name, timeout, &came));
+        st = mfi_durable_told(ctx, ctx->ops->wait_event(ctx, name, timeout, &came));
         if (st == MF_OK && out != NULL)
             *out = came;
         else

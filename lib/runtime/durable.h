@@ -3,6 +3,7 @@
 #define MFI_DURABLE_H
 
 #include <mageflow/store.h>
+#include <mageflow/task.h>
 
 struct mfi_running;
 struct mf_client;
@@ -26,6 +27,8 @@ typedef struct mfi_durable {
  * claim was no longer current. */
 mf_status mfi_durable_wait(struct mf_client *client, struct mfi_running *running);
 void mfi_durable_fini(struct mf_client *client, mfi_durable *durable);
+/** What a verb that the manager keeps came to, which is returned: MF_E_WAIT and MF_E_STALE say that it calls again by itself. */
+mf_status mfi_durable_told(mf_context *ctx, mf_status st);
 
 /** A memo: {verb, key, and one more: value under `name`, or until_ms where value is NULL}. */
 MF_NODISCARD mf_status mfi_memo_make(struct mf_client *client, const char *verb, const char *key, const char *name,

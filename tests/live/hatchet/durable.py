@@ -1,11 +1,12 @@
 """Durable tasks of ours that are kept by the real engine: durable.py MAGEFLOW DURABLE_TASKS.so CLIENT [WORD…]"""
 import json
+import os
 import subprocess
 import tempfile
 
-from fleet import own_engine, python_call, run_all, wait_for
+from fleet import PythonWorker, own_engine, python_call, run_all, wait_for
 from ours import COMMAND, TASKS, Worker, call, lines
-from wire_client import Wire
+from wire_client import Wire, workflows
 
 
 def sent(engine, task, **message):
@@ -52,10 +53,37 @@ def a_child_is_started_once(engine):
 
 
 def a_body_that_goes_another_way_fails_for_good(engine):
+    """And is told both ways: of steps, and of children."""
     with Worker(engine), tempfile.NamedTemporaryFile() as file:
         answer = sent(engine, "d_wanders", path=file.name)
-        assert answer.startswith("! MF_E_TASK_FAILED") and "ReplayDiffers" in answer, answer
+        assert answer.startswith("! MF_E_TASK_FAILED") and 'ReplayDiffers: step 1 was "left" and is "right" now' in answer, answer
         assert steps(file.name) [:3] == ["begin", "left", "begin"] and "right" not in steps(file.name)
+        answer = sent(engine, "d_moody")
+        assert "ReplayDiffers" in answer and "run(d_child)" in answer and "run(d_other_child)" in answer, answer
+
+
+def children_are_waited_for_without_a_thread(engine):
+    """Ours and Python's, one that fails, and one that is canceled while nobody has a thread for its parent; and the other way round."""
+    with Worker(engine), PythonWorker(engine), Wire(engine) as wire, tempfile.TemporaryDirectory() as folder:
+        until, path = f"{folder}/until", f"{folder}/parent"
+        open(until, "w").close()
+        slow = {"until": until, "path": f"{folder}/child"}
+        tasks = ["d_child", "py_add", "py_fail", "d_slow_child", "d_slow_child"]
+        run = wire.run("d_family", {"path": path, "tasks": tasks, "inputs": [{"a": 1}, {"a": 5}, {}, slow, slow]})
+        wait_for(lambda: engine.query("SELECT 1 FROM v1_task_runtime WHERE evicted_at IS NOT NULL"), what="its eviction")
+        runs = [step for step in steps(path) if step != "begin"][:5]
+        wire.call("CancelTasks", workflows.CancelTasksRequest(external_ids=[runs[4]]))
+        wait_for(lambda: wire.state(runs[4]) == "CANCELLED", what="the end of one child")
+        os.unlink(until)
+        state, task = wire.ended(run, 75)
+        assert state == "COMPLETED", (state, task)
+        results = json.loads(task.output)["results"]
+        assert results[:2] == [{"got": 1}, {"sum": 15}] and "ValueError: bad, 42" in results[2], results
+        assert results[3:] == [{"slow": "but sure"}, "canceled"], results
+        begun = steps(path)
+        assert begun.count("begin") >= 2 and set(begun) == {"begin", *runs} and len(set(runs)) == 5, lines(path)
+        got = json.loads(call(engine, "py_durable_parent", json.dumps({"task": "d_child", "input": {"a": 7}, "times": 3})))
+        assert got == {"children": [{"got": 7}] * 3}, got
 
 
 def a_flow_s_durable_task_is_kept_by_the_store(engine):
@@ -86,7 +114,8 @@ def what_a_killed_worker_did_is_not_done_again(engine):
             assert steps(file.name) == ["begin", "first", "second", "begin"], lines(file.name)
 
 
-TESTS = [steps_and_sleeps_are_remembered, an_event_is_waited_for, a_child_is_started_once, a_body_that_goes_another_way_fails_for_good,
+TESTS = [steps_and_sleeps_are_remembered, an_event_is_waited_for, a_child_is_started_once,
+         children_are_waited_for_without_a_thread, a_body_that_goes_another_way_fails_for_good,
          a_flow_s_durable_task_is_kept_by_the_store,
          what_a_killed_worker_did_is_not_done_again]
 

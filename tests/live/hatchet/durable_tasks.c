@@ -97,6 +97,22 @@ static mf_status d_child(mf_context *ctx, const mf_message *in, mf_message **out
     return MF_OK;
 }
 
+/* It takes as long as a file outside is there. */
+static mf_status d_slow_child(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    char path[512];
+    mf_str until = {"", 0};
+    mf_status st = MF_OK;
+    (void)user;
+    (void)!mf_message_scan(in, NULL, "{s?:S}", "until", &until);
+    snprintf(path, sizeof path, "%.*s", (int)until.len, until.at);
+    note(ctx, in, "child");
+    while (st == MF_OK && access(path, F_OK) == 0)
+        st = mf_context_sleep(ctx, mf_milliseconds(20));
+    *out = mf_msg("{s:s}", "slow", "but sure");
+    return st;
+}
+
 /* A child, a wait without a thread, and the child again, whose result is there by then. */
 static mf_status d_parent(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
 {
@@ -118,6 +134,67 @@ static mf_status d_parent(mf_context *ctx, const mf_message *in, mf_message **ou
     *out = mf_msg("{s:m}", "child", result);
     mf_message_unref(result);
     return MF_OK;
+}
+
+/* Children of several tasks at once, then their results, in order: {tasks: [name…], inputs: [map…]} → {results: [text…]}. What fails is
+ * a text, too. */
+static mf_status d_family(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    mf_value tasks, inputs, one;
+    mf_hatchet_id runs[16];
+    char names[16][64];
+    mf_error err = {0};
+    mf_status st = MF_OK;
+    (void)user;
+    note(ctx, in, "begin");
+    if (!mf_value_get(mf_message_value(in), MF_STR_LIT("tasks"), &tasks) || !mf_value_get(mf_message_value(in), MF_STR_LIT("inputs"), &inputs))
+        return MF_E_INVALID;
+    size_t count = mf_value_count(tasks) < 16 ? mf_value_count(tasks) : 16;
+    for (size_t i = 0; st == MF_OK && i < count; i++) {
+        mf_str name;
+        mf_message *input = NULL;
+        if (!mf_value_at(tasks, i, &one) || mf_value_str(one, &name) != MF_OK || !mf_value_at(inputs, i, &one))
+            return MF_E_INVALID;
+        snprintf(names[i], sizeof names[i], "%.*s", (int)name.len, name.at);
+        st = mf_message_of_value(one, NULL, &input, &err);
+        if (st == MF_OK)
+            st = mf_hatchet_run(mine, names[i], input, MF_HATCHET_RUN(.parent = ctx), &runs[i], &err);
+        mf_message_unref(input);
+        if (st == MF_OK)
+            note(ctx, in, runs[i].text);
+    }
+    mf_builder b;
+    mf_builder_init(&b, NULL, NULL);
+    mf_build_map(&b, 1);
+    mf_build_key(&b, "results");
+    mf_build_array(&b, (uint32_t)count);
+    for (size_t i = 0; st == MF_OK && i < count; i++) {
+        mf_message *result = NULL;
+        st = mf_hatchet_wait_child(ctx, names[i], &runs[i], &result, &err);
+        if (st == MF_OK) {
+            mf_build_message(&b, result);
+        } else if (st == MF_E_TASK_FAILED || st == MF_E_CANCELED) {
+            mf_build_str(&b, mf_cstr(st == MF_E_CANCELED ? "canceled" : err.text));
+            st = MF_OK;
+        }
+        mf_message_unref(result);
+    }
+    if (st == MF_OK)
+        st = mf_builder_finish(&b, out, &err);
+    mf_builder_fini(&b);
+    return st;
+}
+
+/* Another child in each invocation. */
+static mf_status d_moody(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    const mf_hatchet_action *a = mf_context_execution_info(ctx)->raw_context;
+    const char *task = a->invocation == 1 ? "d_child" : "d_other_child";
+    mf_hatchet_id run;
+    (void)out, (void)user;
+    note(ctx, in, "begin");
+    mf_status st = mf_hatchet_run(mine, task, in, MF_HATCHET_RUN(.parent = ctx), &run, NULL);
+    return st == MF_OK ? mf_sleep(ctx, mf_seconds(1)) : st;
 }
 
 /* Another way in each invocation: what a durable body must not do. */
@@ -152,11 +229,15 @@ MF_MODULE
 {
     const mf_task_def tasks[] = {
         {.name = "d_nap", .run = d_nap},         {.name = "d_event", .run = d_event}, {.name = "d_parent", .run = d_parent},
-        {.name = "d_wanders", .run = d_wanders}, {.name = "d_dies", .run = d_dies},
+        {.name = "d_wanders", .run = d_wanders}, {.name = "d_family", .run = d_family}, {.name = "d_moody", .run = d_moody}, {.name = "d_dies", .run = d_dies},
     };
     mf_status st = MF_OK;
     mine = client;
     st = mf_task(client, MF_TASK_DEF(.name = "d_child", .run = d_child), err);
+    if (st == MF_OK)
+        st = mf_task(client, MF_TASK_DEF(.name = "d_other_child", .run = d_child), err);
+    if (st == MF_OK)
+        st = mf_task(client, MF_TASK_DEF(.name = "d_slow_child", .run = d_slow_child), err);
     for (size_t i = 0; st == MF_OK && i < sizeof tasks / sizeof *tasks; i++) {
         mf_task_def def = tasks[i];
         def.struct_size = sizeof def;

@@ -2,7 +2,7 @@
 import asyncio
 import sys
 
-from hatchet_sdk import Context, EmptyModel, Hatchet, NonRetryableException
+from hatchet_sdk import Context, DurableContext, EmptyModel, Hatchet, NonRetryableException
 from pydantic import BaseModel
 
 hatchet = Hatchet()
@@ -86,6 +86,12 @@ async def py_parent(input: Call, ctx: Context) -> dict:
     return {"children": [dict(result) for result in await child.aio_run_many(items)]}
 
 
+@hatchet.durable_task(name="py_durable_parent", input_validator=Call)
+async def py_durable_parent(input: Call, ctx: DurableContext) -> dict:
+    child = hatchet.stubs.task(name=input.task)
+    return {"children": [dict(await child.aio_run(EmptyModel(**input.input))) for _ in range(input.times)]}
+
+
 diamond = hatchet.workflow(name="py_dag", input_validator=Sum)
 
 
@@ -101,4 +107,4 @@ async def second(input: Sum, ctx: Context) -> dict:
 
 if __name__ == "__main__":
     hatchet.worker(sys.argv[1], slots=500,
-                   workflows=[py_echo, py_add, py_fail, py_third, py_final, py_slow, py_metadata, py_parent, diamond]).start()
+                   workflows=[py_echo, py_add, py_fail, py_third, py_final, py_slow, py_metadata, py_parent, py_durable_parent, diamond]).start()

@@ -150,7 +150,10 @@ typedef struct mf_hatchet_run_options {
     int                     priority;       /* 1 to 3; 0: the task's */
     int64_t                 at_ms;          /* when, in ms since 1970; 0: now */
     mf_context             *parent;         /* within a task: the run is a child of its run, and a parent that is tried again, and
-                                             * comes to its children in the same order, finds those that it had */
+                                             * comes to its children in the same order, finds those that it had. In a durable task
+                                             * that the engine keeps (sent without a flow) it is a verb like mf_step: MF_E_WAIT and
+                                             * MF_E_STALE are returned in turn, and a body that starts another task than the one
+                                             * before fails for good. Within a step, and with at_ms, it is a plain run */
     const char             *child_key;      /* with parent, or NULL: this, and not the order, tells the children apart */
     const char             *worker;         /* for a sticky task: a worker's id (mf_hatchet_action) */
     const mf_hatchet_label *labels;         /* what its worker has to be like, beside what the task says */
@@ -167,6 +170,12 @@ MF_NODISCARD mf_status mf_hatchet_run(mf_client *client, const char *task, const
  * its story; MF_E_TIMEOUT; MF_E_NOT_FOUND. */
 MF_NODISCARD mf_status mf_hatchet_wait(mf_client *client, const char *task, const mf_hatchet_id *run, mf_duration timeout,
                                        mf_message **result, mf_error *err);
+/** Wait for the end of a run that this call of a task started (mf_hatchet_run with `parent`), else as mf_hatchet_wait without an end.
+ * In a durable task that the engine keeps it waits without a thread: MF_E_WAIT: not yet, and MF_E_STALE: another call of it counts;
+ * the body returns either in turn, after releasing what it holds, and is called again, when mf_hatchet_run gives the same run and
+ * this its result. Of a workflow of several tasks *result is a map of their results by name. */
+MF_NODISCARD mf_status mf_hatchet_wait_child(mf_context *ctx, const char *task, const mf_hatchet_id *run, mf_message **result,
+                                             mf_error *err);
 /** Cancel runs, 1 to 500 of them: those that wait never run, those that run are asked to stop, those that have ended stay as they
  * are. The engine passes over ids that it does not know. Waits for the engine, which does it a moment after its answer. */
 MF_NODISCARD mf_status mf_hatchet_cancel(mf_client *client, const mf_hatchet_id *runs, size_t n, mf_error *err);
