@@ -104,8 +104,8 @@ static int time_all(const mf_message *message, int rounds, int batch)
             writers++;
         }
         if (r == rounds - 1) {
-            report_table("Text to msgpack, one message", "ns", reading, PEERS, rounds, false);
-            report_table("msgpack to text, one message", "ns", writing, writers, rounds, false);
+            report_table("Text to msgpack, one message", "ns", reading, PEERS, rounds, REPORT_VALUES);
+            report_table("msgpack to text, one message", "ns", writing, writers, rounds, REPORT_VALUES);
         }
     }
     return 0;

@@ -10,14 +10,13 @@
 extern "C" {
 #endif
 
+/* fib has no cutoff; skynet has ten below each level; the queens' board is always the same. */
 enum {
-    FIB_N = 32,                 /* 3,524,577 spawns, no cutoff */
-    FIB_SPAWNS = 3524577,
-    SKYNET_LEAVES = 1000000,    /* ten below each of six levels: 1,111,110 spawns */
-    SKYNET_SPAWNS = 1111110,
-    QUEENS_N = 11,              /* 2680 ways; 166,925 spawns */
-    QUEENS_WAYS = 2680,
-    QUEENS_SPAWNS = 166925
+    FIB_N = 32, FIB_SPAWNS = 3524577, FIB_VALUE = 2178309,
+    QUICK_FIB_N = 28, QUICK_FIB_SPAWNS = 514228, QUICK_FIB_VALUE = 317811,
+    SKYNET_LEAVES = 1000000, SKYNET_SPAWNS = 1111110,
+    QUICK_SKYNET_LEAVES = 100000, QUICK_SKYNET_SPAWNS = 111110,
+    QUEENS_N = 11, QUEENS_WAYS = 2680, QUEENS_SPAWNS = 166925
 };
 
 /* A board: the column of the queen of each row that is set. */
@@ -36,7 +35,7 @@ static inline bool board_allows(const board *b, int row, int column)
 typedef struct forker {
     const char *name;
     const char *(*version)(void);
-    bool helps;                                          /* the thread that asks runs tasks, too: one more than `workers` */
+    bool helps;                                          /* the thread that asks is one of the workers */
     void *(*create)(unsigned workers);
     uint64_t (*fib)(void *pool, int n);
     int64_t (*skynet)(void *pool, int64_t first, int64_t leaves);     /* the sum of the leaves' numbers */
@@ -44,7 +43,7 @@ typedef struct forker {
     void (*destroy)(void *pool);
 } forker;
 
-extern const forker fork_plain, fork_ours, fork_tbb, fork_openmp;
+extern const forker fork_plain, fork_ours, fork_untyped, fork_tbb;
 
 #ifdef __cplusplus
 }

@@ -170,7 +170,7 @@ int main(int argc, char **argv)
             if (r >= 0)
                 rows[i].value[r] = ns;
         }
-    report_table("Limits", "ns", rows, LIMITS, ROUNDS, false);
+    report_table("Limits", "ns", rows, LIMITS, ROUNDS, REPORT_VALUES);
     free(from);
     free(to);
     return 0;

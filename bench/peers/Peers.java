@@ -1,22 +1,29 @@
+import com.sun.management.OperatingSystemMXBean;
+import java.lang.management.ManagementFactory;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.RecursiveTask;
 import java.util.concurrent.atomic.LongAdder;
 
 /**
- * java Peers.java list | submit|producers CONTESTANT WORKERS JOBS | fork CONTESTANT SHAPE WORKERS
+ * java Peers.java list | submit|producers|blocking CONTESTANT WORKERS JOBS | fork CONTESTANT SHAPE-SIZE WORKERS
  *
- * One measured round of the JDK's ForkJoinPool, after three that warm the compiler up; prints its nanoseconds (per job, or
- * in all for fork). bench_pool and bench_fork start it once a round, by turns with the others.
+ * One measured round of the JDK's ForkJoinPool or its fixed pool, after three that warm the compiler up (one, where jobs sleep);
+ * prints its nanoseconds (per job, or in all for fork) and those of the processor time. bench_pool and bench_fork start it once a
+ * round, by turns with the others.
  */
 public final class Peers {
     private static final int WARM_ROUNDS = 3;
     private static final int QUEENS_N = 11;
 
-    private static double submitted(ForkJoinPool pool, int producers, int jobs) throws InterruptedException {
+    private static void submitted(ExecutorService pool, Runnable what, int producers, int jobs) throws InterruptedException {
         LongAdder done = new LongAdder();
-        Runnable job = done::increment;
+        Runnable job = () -> {
+            what.run();
+            done.increment();
+        };
         int each = jobs / producers;
-        long begin = System.nanoTime();
         Thread[] threads = new Thread[producers - 1];
         for (int k = 0; k < threads.length; k++) {
             threads[k] = new Thread(() -> submit(pool, job, each));
@@ -27,10 +34,9 @@ public final class Peers {
             thread.join();
         while (done.sum() < (long) each * producers)
             Thread.yield();
-        return (double) (System.nanoTime() - begin) / jobs;
     }
 
-    private static void submit(ForkJoinPool pool, Runnable job, int jobs) {
+    private static void submit(ExecutorService pool, Runnable job, int jobs) {
         for (int i = 0; i < jobs; i++)
             pool.execute(job);
     }
@@ -111,44 +117,76 @@ public final class Peers {
         }
     }
 
-    private static double forked(ForkJoinPool pool, String shape) {
+    private static void forked(ForkJoinPool pool, String shape, int size) {
         RecursiveTask<Long> task;
         long want;
         switch (shape) {
-        case "fib" -> { task = new Fib(32); want = 2178309; }
-        case "skynet" -> { task = new Skynet(0, 1_000_000); want = 1_000_000L * 999_999 / 2; }
+        case "fib" -> { task = new Fib(size); want = fib(size); }
+        case "skynet" -> { task = new Skynet(0, size); want = (long) size * (size - 1) / 2; }
         case "queens" -> { task = new Queens(new byte[QUEENS_N], 0); want = 2680; }
         default -> throw new IllegalArgumentException("no shape " + shape);
         }
-        long begin = System.nanoTime();
         if (pool.invoke(task) != want)
             throw new IllegalStateException("counted " + shape + " wrong");
-        return System.nanoTime() - begin;
     }
 
-    private static ForkJoinPool pool(int workers) {
+    private static long fib(int n) {
+        long a = 0;
+        for (long b = 1; n > 0; n--) {
+            long next = a + b;
+            a = b;
+            b = next;
+        }
+        return a;
+    }
+
+    private static void sleeps() {
+        try {
+            Thread.sleep(1);
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static ForkJoinPool forkJoin(int workers) {
         return new ForkJoinPool(workers, ForkJoinPool.defaultForkJoinWorkerThreadFactory, null, true);
+    }
+
+    private interface Round {
+        void run() throws InterruptedException;
+    }
+
+    /** The last of so many rounds, per unit. */
+    private static void measure(Round round, int warm, int units) throws InterruptedException {
+        OperatingSystemMXBean system = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+        for (int i = 0; i < warm; i++)
+            round.run();
+        long begin = System.nanoTime(), cpu = system.getProcessCpuTime();
+        round.run();
+        long ns = System.nanoTime() - begin;
+        System.out.println((double) ns / units + " " + (double) (system.getProcessCpuTime() - cpu) / units);
     }
 
     public static void main(String[] args) throws InterruptedException {
         if (args.length == 1 && args[0].equals("list")) {
-            System.out.println("submit ForkJoinPool\nfork ForkJoinPool");
+            System.out.println("submit ForkJoinPool\nproducers ForkJoinPool\nblocking ForkJoinPool\nblocking Java fixed pool\nfork ForkJoinPool");
             return;
         }
         if (args.length != 4) {
-            System.err.println("usage: Peers list | submit|producers ForkJoinPool WORKERS JOBS | fork ForkJoinPool SHAPE WORKERS");
+            System.err.println("usage: Peers list | submit|producers|blocking CONTESTANT WORKERS JOBS | fork ForkJoinPool SHAPE-SIZE WORKERS");
             System.exit(2);
         }
-        double ns = 0;
         if (args[0].equals("fork")) {
-            ForkJoinPool pool = pool(Integer.parseInt(args[3]));
-            for (int i = 0; i <= WARM_ROUNDS; i++)
-                ns = forked(pool, args[2]);
+            String[] shape = args[2].split("-");
+            ForkJoinPool pool = forkJoin(Integer.parseInt(args[3]));
+            measure(() -> forked(pool, shape[0], Integer.parseInt(shape[1])), WARM_ROUNDS, 1);
         } else {
-            ForkJoinPool pool = pool(Integer.parseInt(args[2]));
-            for (int i = 0; i <= WARM_ROUNDS; i++)
-                ns = submitted(pool, args[0].equals("producers") ? 4 : 1, Integer.parseInt(args[3]));
+            int workers = Integer.parseInt(args[2]), jobs = Integer.parseInt(args[3]);
+            boolean blocking = args[0].equals("blocking");
+            ExecutorService pool = args[1].equals("ForkJoinPool") ? forkJoin(workers) : Executors.newFixedThreadPool(workers);
+            measure(() -> submitted(pool, blocking ? Peers::sleeps : () -> { }, args[0].equals("producers") ? 4 : 1, jobs),
+                    blocking ? 1 : WARM_ROUNDS, jobs);
+            pool.shutdown();
         }
-        System.out.println(ns);
     }
 }

@@ -1,137 +1,78 @@
 /* bench_pool [--quick]: this pool beside others, all of them in turn in each round, so that a disturbance of the machine
  * meets everybody.
  *
- * Contestants are linked in, or programs of their own (external.h), which a quick run leaves out.
+ * Contestants are linked in, or programs of their own (external.h). Each measured round has a process of its own.
  *
  *     submit   one outside thread submits empty jobs, then waits for all; ns per job
- *     batch    the same, 256 at a time where the contestant has batches
+ *     batch    the same, 256 at a time, of those that have batches
  *     producers  four outside threads submit, two workers
+ *     hogs     four workers beside two processes that never sleep
  *     wake     an idle pool gets one job; µs from the submit until it runs, median of many; and the CPU used meanwhile
  *     blocking   jobs that sleep, 64 workers; µs per job, and the CPU of each
+ *     lanes    a swarm's shape: very many items, 30 in flight, results kept
  *     memory   jobs that wait in the queue; bytes each, and what is kept afterwards
  *     growth   from 10^3 jobs to 10^7
  *
- * A process per number of workers, for libuv sizes its pool once.
+ *     bench_pool --one CONTESTANT submit|batch|producers WORKERS JOBS    one round and nothing else, for ./counts: "ns cpu_ns"
  */
 #include "workloads.h"
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "report.h"
-
-const contestant *const contestants[] = {
-    &bench_ours,
-#ifdef BENCH_MOODYCAMEL
-    &bench_moodycamel,
-#endif
-#ifdef BENCH_TBB
-    &bench_tbb,
-#endif
-#ifdef BENCH_GLIB
-    &bench_glib,
-#endif
-#ifdef BENCH_UV
-    &bench_uv,
-#endif
-    &bench_mutex,
-};
-const int contestant_count = sizeof contestants / sizeof contestants[0];
-_Static_assert(sizeof contestants / sizeof contestants[0] <= (size_t)REPORT_ROWS_MAX, "a row each");
-
-static void print_contestants(void)
+static int run_one(char **words)
 {
-    static const struct { const char *name; bool there; } optional[] = {
-#ifdef BENCH_MOODYCAMEL
-        {"moodycamel", true},
-#else
-        {"moodycamel", false},
-#endif
-#ifdef BENCH_TBB
-        {"oneTBB", true},
-#else
-        {"oneTBB", false},
-#endif
-#ifdef BENCH_GLIB
-        {"GThreadPool", true},
-#else
-        {"GThreadPool", false},
-#endif
-#ifdef BENCH_UV
-        {"libuv", true},
-#else
-        {"libuv", false},
-#endif
-    };
+    static const char *const names[] = {"submit", "batch", "producers"};
+    const contestant *c = contestant_named(words[0]);
+    size_t jobs = strtoul(words[3], NULL, 10);
+    for (submit_how how = SINGLY; c != NULL && how <= BY_PRODUCERS; how++)
+        if (strcmp(words[1], names[how]) == 0) {
+            double ns, cpu;
+            submit_once(c, (unsigned)atoi(words[2]), jobs, how, &ns, &cpu);
+            printf("%.1f %.1f\n", ns, cpu);
+            return 0;
+        }
+    fprintf(stderr, "bench_pool: no contestant %s, or no workload %s\n", words[0], words[1]);
+    return 2;
+}
+
+static int list(void)
+{
     for (int i = 0; i < contestant_count; i++)
-        printf("- %s %s\n", contestants[i]->name, contestants[i]->version());
-    for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
-        if (!optional[i].there)
-            printf("- missing: %s was not found when this was built\n", optional[i].name);
-    fflush(stdout);
-}
-
-typedef struct plan {
-    bool   quick;
-    int    rounds;
-    size_t jobs;
-} plan;
-
-static void submits(const plan *p, unsigned workers)
-{
-    submit_bench(workers, p->rounds, p->jobs, SINGLY);
-    submit_bench(workers, p->rounds, p->jobs, IN_BATCHES);
-    if (workers == 2) {
-        submit_bench(workers, p->rounds, p->jobs, BY_PRODUCERS);
-        wake_bench(workers, p->rounds);
-        growth_bench(p->rounds, p->quick ? 10000 : 10000000);
-    }
-}
-
-static void blocking(const plan *p, unsigned workers)
-{
-    (void)workers;
-    blocking_bench(p->rounds, p->quick ? 1000 : 20000);
-}
-
-static void memory(const plan *p, unsigned workers)
-{
-    (void)workers;
-    memory_bench(p->quick ? 1000000 : 10000000);
-}
-
-static int in_child(void (*run)(const plan *, unsigned), const plan *p, unsigned workers)
-{
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        run(p, workers);
-        fflush(stdout);
-        _exit(0);
-    }
-    int status = 1;
-    waitpid(child, &status, 0);
-    return status;
+        printf("%s\n", contestants[i]->name);
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    plan p = {.quick = argc > 1 && strcmp(argv[1], "--quick") == 0};
-    int failed = 0;
-    p.rounds = p.quick ? 7 : 9;
-    p.jobs = p.quick ? 200000 : 1000000;
+    bool quick = argc == 2 && strcmp(argv[1], "--quick") == 0;
+    if (argc == 6 && strcmp(argv[1], "--one") == 0)
+        return run_one(argv + 2);
+    if (argc == 2 && strcmp(argv[1], "--list") == 0)
+        return list();
+    if (argc > 1 && !quick) {
+        fprintf(stderr, "usage: bench_pool [--quick] | --list | --one CONTESTANT submit|batch|producers WORKERS JOBS\n");
+        return 2;
+    }
+    int rounds = quick ? 7 : 9;
+    size_t jobs = quick ? 100000 : 300000;
     printf("## The pool beside others\n\n");
-    report_machine(p.quick ? "script/bench --quick" : "script/bench");
+    report_machine(quick ? "script/bench --quick pool" : "script/bench pool");
     print_contestants();
-    if (!p.quick)
-        submit_with_externals();
-    printf("- %zu jobs a round, %d interleaved rounds; a new pool in each\n", p.jobs, p.rounds);
-    for (unsigned workers = 1; workers <= 4; workers *= 2)
-        failed |= in_child(submits, &p, workers);
-    failed |= in_child(blocking, &p, 64);
-    failed |= in_child(memory, &p, 1);
-    return failed != 0;
+    printf("- %zu jobs a round, %d interleaved rounds, each in a process of its own\n", jobs, rounds);
+    for (unsigned workers = 1; workers <= 4; workers *= 2) {
+        submit_bench(workers, rounds, jobs, SINGLY);
+        submit_bench(workers, rounds, jobs, IN_BATCHES);
+    }
+    submit_bench(2, rounds, jobs, BY_PRODUCERS);
+    hogs_bench(rounds, jobs);
+    wake_bench(2, rounds, quick ? 150 : 1000);
+    lanes_bench(1, rounds, quick ? 100000 : 1000000);
+    lanes_bench(2, rounds, quick ? 100000 : 1000000);
+    blocking_bench(rounds, quick ? 1000 : 10000);
+    memory_bench(quick ? 1000000 : 10000000);
+    growth_bench(rounds, quick ? 10000 : 10000000);
+    return 0;
 }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "report.h"
+#include "external.h"
 
 enum { WORKERS = 64, SLEEP_US = 1000 };
 
@@ -14,35 +14,48 @@ static void sleeps(void *arg)
     nanosleep(&t, NULL);
 }
 
+struct order {
+    const contestant *c;
+    size_t            jobs;
+};
+
 /* µs per job; without any cost of the pool it were SLEEP_US / WORKERS. */
-static double blocking_round(const contestant *c, size_t jobs, double *cpu_us)
+static void run(const void *arg, cost *out)
 {
-    void *pool = c->create(WORKERS);
+    const struct order *o = arg;
+    void *pool = o->c->create(WORKERS);
     for (int i = 0; i < WORKERS; i++)       /* the threads are there */
-        c->submit(pool, sleeps, NULL);
-    c->wait(pool);
+        o->c->submit(pool, sleeps, NULL);
+    o->c->wait(pool);
     double begin = report_now_ns(), cpu = report_cpu_ns();
-    for (size_t i = 0; i < jobs; i++)
-        c->submit(pool, sleeps, NULL);
-    c->wait(pool);
-    double ns = report_now_ns() - begin;
-    *cpu_us = (report_cpu_ns() - cpu) / 1e3 / (double)jobs;
-    c->destroy(pool);
-    return ns / 1e3 / (double)jobs;
+    for (size_t i = 0; i < o->jobs; i++)
+        o->c->submit(pool, sleeps, NULL);
+    o->c->wait(pool);
+    out->value = (report_now_ns() - begin) / 1e3 / (double)o->jobs;
+    out->cpu = (report_cpu_ns() - cpu) / 1e3 / (double)o->jobs;
+    o->c->destroy(pool);
 }
 
 void blocking_bench(int rounds, size_t jobs)
 {
-    report_row times[REPORT_ROWS_MAX] = {{0}}, cpus[REPORT_ROWS_MAX] = {{0}};
-    char title[96];
-    for (int r = -1; r < rounds; r++)
+    report_row rows[REPORT_ROWS_MAX] = {{0}};
+    static external outside[EXTERNALS_MAX];
+    int outside_count = externals("blocking", outside), count = 0;
+    char title[96], w[16], n[24];
+    snprintf(w, sizeof w, "%d", WORKERS);
+    snprintf(n, sizeof n, "%zu", jobs);
+    for (int r = -1; r < rounds; r++) {
+        count = 0;
         for (int i = 0; i < contestant_count; i++) {
-            double cpu, us = blocking_round(contestants[i], jobs, &cpu);
-            report_put(&times[i], contestants[i]->name, r, us);
-            report_put(&cpus[i], contestants[i]->name, r, cpu);
+            cost got = run_apart(run, &(struct order){contestants[i], jobs}, contestants[i]->name);
+            report_put_cost(&rows[count++], contestants[i]->name, r, got.value, got.cpu, got.peak_mib);
         }
+        for (int i = 0; i < outside_count && count < REPORT_ROWS_MAX; i++) {
+            cost got = external_round(&outside[i], "blocking", w, n);
+            rows[count].weak = outside[i].weak;
+            report_put_cost(&rows[count++], outside[i].name, r, got.value / 1e3, got.cpu / 1e3, got.peak_mib);
+        }
+    }
     snprintf(title, sizeof title, "Jobs that sleep for a millisecond, %d workers", WORKERS);
-    report_table(title, "µs per job", times, contestant_count, rounds, false);
-    snprintf(title, sizeof title, "The same: processor time, %d workers", WORKERS);
-    report_table(title, "µs of CPU per job", cpus, contestant_count, rounds, false);
+    report_table(title, "µs per job", rows, count, rounds, REPORT_COST);
 }

@@ -3,12 +3,11 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "report.h"
+#include "apart.h"
 
-enum { ROUNDS = 3, SETTLES_US = 200000 };      /* some give memory back when they are idle */
+enum { ROUNDS = 3 /* these hardly differ */, SETTLES_US = 200000 };      /* some give memory back when they are idle */
 
 static sem_t begun, go_on;
 
@@ -37,8 +36,16 @@ static double resident(void)
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
-static void fill_and_drain(const contestant *c, size_t jobs, double out[2])
+struct order {
+    const contestant *c;
+    size_t            jobs;
+};
+
+/* value: bytes a job; cpu: what is kept, in percent. */
+static void fill_and_drain(const void *arg, cost *out)
 {
+    const struct order *o = arg;
+    const contestant *c = o->c;
     void *pool = c->create(1);
     c->submit(pool, nothing, NULL);
     c->wait(pool);
@@ -46,37 +53,15 @@ static void fill_and_drain(const contestant *c, size_t jobs, double out[2])
     c->submit(pool, gate, NULL);
     while (sem_wait(&begun) != 0)
         ;
-    for (size_t i = 0; i < jobs; i++)
+    for (size_t i = 0; i < o->jobs; i++)
         c->submit(pool, nothing, NULL);
     double peak = resident() - before;
     sem_post(&go_on);
     c->wait(pool);
     usleep(SETTLES_US);
-    out[0] = peak / (double)jobs;
-    out[1] = 100 * (resident() - before) / peak;
+    out->value = peak / (double)o->jobs;
+    out->cpu = 100 * (resident() - before) / peak;
     c->destroy(pool);
-}
-
-/* In a process of its own: what one contestant's allocator keeps is not another's. */
-static void measure(const contestant *c, size_t jobs, double out[2])
-{
-    int pipes[2];
-    if (pipe(pipes) != 0)
-        abort();
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        fill_and_drain(c, jobs, out);
-        ssize_t wrote = write(pipes[1], out, 2 * sizeof *out);
-        _exit(wrote == (ssize_t)(2 * sizeof *out) ? 0 : 1);
-    }
-    close(pipes[1]);
-    if (read(pipes[0], out, 2 * sizeof *out) != (ssize_t)(2 * sizeof *out)) {
-        fprintf(stderr, "bench_pool: no memory figure of %s\n", c->name);
-        exit(1);
-    }
-    close(pipes[0]);
-    waitpid(child, NULL, 0);
 }
 
 void memory_bench(size_t jobs)
@@ -89,13 +74,12 @@ void memory_bench(size_t jobs)
     for (int r = 0; r < ROUNDS; r++) {
         count = 0;
         for (int i = 0; i < contestant_count; i++) {
-            double out[2];
-            measure(contestants[i], jobs, out);
-            report_put(&bytes[count], contestants[i]->name, r, out[0]);
-            report_put(&kept[count++], contestants[i]->name, r, out[1]);
+            cost got = run_apart(fill_and_drain, &(struct order){contestants[i], jobs}, contestants[i]->name);
+            report_put(&bytes[count], contestants[i]->name, r, got.value);
+            report_put(&kept[count++], contestants[i]->name, r, got.cpu);
         }
     }
     snprintf(title, sizeof title, "Memory: %zu queued jobs", jobs);
-    report_table(title, "bytes per job", bytes, count, ROUNDS, false);
-    report_table("Memory that is kept when they have run", "% of the peak", kept, count, ROUNDS, false);
+    report_table(title, "bytes per job", bytes, count, ROUNDS, REPORT_VALUES);
+    report_table("Memory that is kept when they have run", "% of the peak", kept, count, ROUNDS, REPORT_VALUES);
 }

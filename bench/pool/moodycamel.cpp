@@ -120,4 +120,4 @@ void destroy(void *at)
 
 }  // namespace
 
-extern "C" const contestant bench_moodycamel = {"moodycamel", version, create, submit, submit_many, wait, destroy, false};
+extern "C" const contestant bench_moodycamel = {"moodycamel", version, create, submit, submit_many, wait, destroy, false, nullptr, nullptr};

@@ -2,6 +2,7 @@
 
 #include <mageflow/pool.h>
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { BATCH = 256 };
@@ -45,4 +46,46 @@ static void destroy(void *pool)
     mf_pool_destroy(pool);
 }
 
-const contestant bench_ours = {"mageflow", version, create, submit, submit_many, drain, destroy, false};
+/* A task for each item: 30 lanes, each job runs its item and submits the next one of its lane. */
+struct lanes {
+    mf_pool           *pool;
+    const bench_swarm *swarm;
+    atomic_size_t      next;
+};
+
+static void item(void *arg)
+{
+    struct lanes *lanes = arg;
+    size_t at = atomic_fetch_add_explicit(&lanes->next, 1, memory_order_relaxed);
+    if (at >= lanes->swarm->items)
+        return;
+    lanes->swarm->results[at] = lanes_item(at);
+    submit(lanes->pool, item, lanes);
+}
+
+static void loop(void *arg)
+{
+    struct lanes *lanes = arg;
+    for (size_t at; (at = atomic_fetch_add_explicit(&lanes->next, 1, memory_order_relaxed)) < lanes->swarm->items;)
+        lanes->swarm->results[at] = lanes_item(at);
+}
+
+static void run_lanes(void *pool, const bench_swarm *swarm, bench_fn *lane)
+{
+    struct lanes lanes = {.pool = pool, .swarm = swarm};
+    for (unsigned i = 0; i < swarm->flight; i++)
+        submit(pool, lane, &lanes);
+    drain(pool);
+}
+
+static void swarm_tasks(void *pool, const bench_swarm *swarm)
+{
+    run_lanes(pool, swarm, item);
+}
+
+static void swarm_lanes(void *pool, const bench_swarm *swarm)
+{
+    run_lanes(pool, swarm, loop);
+}
+
+const contestant bench_ours = {"mageflow", version, create, submit, submit_many, drain, destroy, false, swarm_tasks, swarm_lanes};

@@ -5,12 +5,8 @@
 #include <stdlib.h>
 
 #include "external.h"
-#include "report.h"
 
 enum { PRODUCERS = 4 };
-
-static external outside[EXTERNALS_MAX];
-static int outside_count;
 
 static void nothing(void *arg)
 {
@@ -42,9 +38,8 @@ static void submit_by_producers(const contestant *c, void *pool, size_t jobs)
         pthread_join(threads[i], NULL);
 }
 
-static double submit_round(const contestant *c, void *pool, size_t jobs, submit_how how)
+static void submit_all(const contestant *c, void *pool, size_t jobs, submit_how how)
 {
-    double begin = report_now_ns();
     if (how == BY_PRODUCERS)
         submit_by_producers(c, pool, jobs);
     else if (how == IN_BATCHES && c->submit_many != NULL)
@@ -53,54 +48,57 @@ static double submit_round(const contestant *c, void *pool, size_t jobs, submit_
         for (size_t i = 0; i < jobs; i++)
             c->submit(pool, nothing, NULL);
     c->wait(pool);
-    return (report_now_ns() - begin) / (double)jobs;
 }
 
-double submit_round_of(const contestant *c, unsigned workers, size_t jobs, submit_how how)
+void submit_once(const contestant *c, unsigned workers, size_t jobs, submit_how how, double *ns, double *cpu)
 {
     void *pool = c->create(workers);
-    submit_round(c, pool, jobs / 10, how);
-    double ns = submit_round(c, pool, jobs, how);
+    submit_all(c, pool, jobs / 10, how);
+    double begin = report_now_ns(), used = report_cpu_ns();
+    submit_all(c, pool, jobs, how);
+    *ns = (report_now_ns() - begin) / (double)jobs;
+    *cpu = (report_cpu_ns() - used) / (double)jobs;
     c->destroy(pool);
-    return ns;
 }
 
-static double outside_round(const external *e, unsigned workers, size_t jobs, submit_how how)
-{
-    char w[16], n[24];
-    snprintf(w, sizeof w, "%u", workers);
-    snprintf(n, sizeof n, "%zu", jobs);
-    return external_round(e, how == BY_PRODUCERS ? "producers" : "submit", w, n);
-}
+struct order {
+    const contestant *c;
+    unsigned          workers;
+    size_t            jobs;
+    submit_how        how;
+};
 
-void submit_with_externals(void)
+static void run(const void *arg, cost *out)
 {
-    outside_count = externals("submit", outside);
-    for (int i = 0; i < outside_count; i++)
-        printf("- %s, a program of its own\n", outside[i].name);
+    const struct order *o = arg;
+    submit_once(o->c, o->workers, o->jobs, o->how, &out->value, &out->cpu);
 }
 
 void submit_bench(unsigned workers, int rounds, size_t jobs, submit_how how)
 {
     static const char *const titles[] = {"One by one", "Batches of 256, from those that have any", "Four producers"};
+    static const char *const workloads[] = {"submit", "batch", "producers"};
     report_row rows[REPORT_ROWS_MAX] = {{0}};
-    char title[96];
-    int count = 0;
+    static external outside[EXTERNALS_MAX];
+    int outside_count = externals(workloads[how], outside), count = 0;
+    char title[96], w[16], n[24];
+    snprintf(w, sizeof w, "%u", workers);
+    snprintf(n, sizeof n, "%zu", jobs);
     for (int r = -1; r < rounds; r++) {    /* the first one warms up */
         count = 0;
         for (int i = 0; i < contestant_count; i++) {
             const contestant *c = contestants[i];
             if ((how == BY_PRODUCERS && c->one_producer) || (how == IN_BATCHES && c->submit_many == NULL))
                 continue;
-            double ns = submit_round_of(c, workers, jobs, how);
-            report_put(&rows[count++], c->name, r, ns);
+            cost got = run_apart(run, &(struct order){c, workers, jobs, how}, c->name);
+            report_put_cost(&rows[count++], c->name, r, got.value, got.cpu, got.peak_mib);
         }
-        for (int i = 0; i < outside_count && how != IN_BATCHES; i++) {
-            double ns = outside_round(&outside[i], workers, jobs, how);
-            report_put(&rows[count++], outside[i].name, r, ns);
+        for (int i = 0; i < outside_count && count < REPORT_ROWS_MAX; i++) {
+            cost got = external_round(&outside[i], workloads[how], w, n);
+            rows[count].weak = outside[i].weak;
+            report_put_cost(&rows[count++], outside[i].name, r, got.value, got.cpu, got.peak_mib);
         }
     }
     snprintf(title, sizeof title, "%s, %u worker%s", titles[how], workers, workers == 1 ? "" : "s");
-    report_table(title, "ns per job", rows, count, rounds, false);
+    report_table(title, "ns per job", rows, count, rounds, REPORT_COST);
 }
-

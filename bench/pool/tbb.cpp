@@ -1,6 +1,7 @@
 // oneTBB: task_arena::enqueue into a task_group of `workers` threads, none of them the caller.
 #include "contestant.h"
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <tbb/global_control.h>
@@ -50,6 +51,47 @@ void destroy(void *pool)
     delete static_cast<Pool *>(pool);
 }
 
+// A task for each item: 30 lanes, each task runs its item and starts the next one of its lane.
+struct Lanes {
+    tbb::task_group    *group;
+    const bench_swarm  *swarm;
+    std::atomic<size_t> next{0};
+};
+
+void item(Lanes *lanes)
+{
+    size_t at = lanes->next.fetch_add(1, std::memory_order_relaxed);
+    if (at >= lanes->swarm->items)
+        return;
+    lanes->swarm->results[at] = lanes_item(at);
+    lanes->group->run([lanes] { item(lanes); });
+}
+
+void loop(Lanes *lanes)
+{
+    for (size_t at; (at = lanes->next.fetch_add(1, std::memory_order_relaxed)) < lanes->swarm->items;)
+        lanes->swarm->results[at] = lanes_item(at);
+}
+
+void run_lanes(void *pool, const bench_swarm *swarm, void (*lane)(Lanes *))
+{
+    Pool *p = static_cast<Pool *>(pool);
+    Lanes lanes{&p->group, swarm};
+    for (unsigned i = 0; i < swarm->flight; i++)
+        p->arena.enqueue(p->group.defer([&lanes, lane] { lane(&lanes); }));
+    p->group.wait();
+}
+
+void swarm_tasks(void *pool, const bench_swarm *swarm)
+{
+    run_lanes(pool, swarm, item);
+}
+
+void swarm_lanes(void *pool, const bench_swarm *swarm)
+{
+    run_lanes(pool, swarm, loop);
+}
+
 }  // namespace
 
-extern "C" const contestant bench_tbb = {"oneTBB", version, create, submit, nullptr, wait, destroy, false};
+extern "C" const contestant bench_tbb = {"oneTBB", version, create, submit, nullptr, wait, destroy, false, swarm_tasks, swarm_lanes};

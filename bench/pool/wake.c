@@ -1,13 +1,21 @@
+/* From a submit to an idle pool until the job runs. Where the kernel puts the woken thread depends on what the submitter does next,
+ * so that is read three ways. */
 #include "workloads.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "report.h"
+#include "apart.h"
 
-enum { WAKE_SAMPLES = 400, WAKE_GAP_US = 200 };
+enum { SAMPLES_MAX = 2000, GAP_US = 100, SPIN_US = 50, IDLE_WORKERS = 4 };
+
+typedef enum submitter { SPINS, YIELDS, HOLDS, SUBMITTERS } submitter;
+static const char *const what_it_does[SUBMITTERS] = {
+    [SPINS] = "looks for 50 µs, then yields", [YIELDS] = "yields at once", [HOLDS] = "holds its CPU",
+};
 
 static _Atomic(double) woken_at;
 
@@ -17,45 +25,94 @@ static void note_time(void *arg)
     atomic_store_explicit(&woken_at, report_now_ns(), memory_order_release);
 }
 
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static double wake_round(const contestant *c, void *pool, double *cores)
+/* Ends when the job has run. */
+static void await(submitter how, double since)
 {
-    static double us[WAKE_SAMPLES];
+    while (atomic_load_explicit(&woken_at, memory_order_acquire) == 0.0)
+        if (how == YIELDS || (how == SPINS && report_now_ns() - since > SPIN_US * 1e3))
+            sched_yield();
+}
+
+struct order {
+    const contestant *c;
+    unsigned          workers;
+    int               samples;
+    submitter         how;
+    double            seconds;      /* idle_once */
+};
+
+static void wake_once(const void *arg, cost *out)
+{
+    static double us[SAMPLES_MAX];
+    const struct order *o = arg;
+    void *pool = o->c->create(o->workers);
+    o->c->submit(pool, nothing, NULL);
+    o->c->wait(pool);
     double begin = report_now_ns(), cpu = report_cpu_ns();
-    for (int i = 0; i < WAKE_SAMPLES; i++) {
-        struct timespec gap = {0, WAKE_GAP_US * 1000};
+    for (int i = 0; i < o->samples; i++) {
+        struct timespec gap = {0, GAP_US * 1000};
         nanosleep(&gap, NULL);
         atomic_store_explicit(&woken_at, 0.0, memory_order_relaxed);
         double at = report_now_ns();
-        c->submit(pool, note_time, NULL);
-        c->wait(pool);
+        o->c->submit(pool, note_time, NULL);
+        await(o->how, at);
         us[i] = (atomic_load_explicit(&woken_at, memory_order_acquire) - at) / 1e3;
+        o->c->wait(pool);
     }
-    *cores = (report_cpu_ns() - cpu) / (report_now_ns() - begin);
-    qsort(us, WAKE_SAMPLES, sizeof us[0], by_value);
-    return us[WAKE_SAMPLES / 2];
+    out->cpu = (report_cpu_ns() - cpu) / (report_now_ns() - begin);
+    qsort(us, (size_t)o->samples, sizeof us[0], by_value);
+    out->value = us[o->samples / 2];
+    o->c->destroy(pool);
 }
 
-void wake_bench(unsigned workers, int rounds)
+/* Thousandths of a core that an idle pool takes. */
+static void idle_once(const void *arg, cost *out)
+{
+    const struct order *o = arg;
+    void *pool = o->c->create(o->workers);
+    struct timespec settle = {0, 50000000}, span = {(time_t)o->seconds, (long)(1e9 * (o->seconds - (double)(time_t)o->seconds))};
+    for (int i = 0; i < 1000; i++)
+        o->c->submit(pool, nothing, NULL);
+    o->c->wait(pool);
+    nanosleep(&settle, NULL);
+    double begin = report_now_ns(), cpu = report_cpu_ns();
+    nanosleep(&span, NULL);
+    out->value = 1000 * (report_cpu_ns() - cpu) / (report_now_ns() - begin);
+    o->c->destroy(pool);
+}
+
+static void bench(const char *title, const char *unit, void (*run)(const void *, cost *), struct order order, int rounds,
+                  report_columns columns)
 {
     report_row rows[REPORT_ROWS_MAX] = {{0}};
-    char title[96];
     for (int r = -1; r < rounds; r++)
         for (int i = 0; i < contestant_count; i++) {
-            const contestant *c = contestants[i];
-            void *pool = c->create(workers);
-            double cores, us = wake_round(c, pool, &cores);
-            c->destroy(pool);
-            report_put(&rows[i], c->name, r, us);
-            if (r >= 0)
-                rows[i].cpu[r] = cores;
+            order.c = contestants[i];
+            cost got = run_apart(run, &order, order.c->name);
+            report_put_cost(&rows[i], order.c->name, r, got.value, got.cpu, got.peak_mib);
         }
-    snprintf(title, sizeof title, "Wake-up of an idle pool, %u workers, a job every %d µs", workers, WAKE_GAP_US);
-    report_table(title, "µs (p50)", rows, contestant_count, rounds, true);
+    report_table(title, unit, rows, contestant_count, rounds, columns);
 }
 
+void wake_bench(unsigned workers, int rounds, int samples)
+{
+    char title[128];
+    for (submitter how = 0; how < SUBMITTERS; how++) {
+        snprintf(title, sizeof title, "Wake-up of an idle pool, %u workers, a job every %d µs; the submitter %s", workers, GAP_US,
+                 what_it_does[how]);
+        bench(title, "µs (p50)", wake_once, (struct order){.workers = workers, .samples = samples, .how = how}, rounds, REPORT_CORES);
+    }
+    snprintf(title, sizeof title, "An idle pool of %d workers", IDLE_WORKERS);
+    bench(title, "thousandths of a core", idle_once, (struct order){.workers = IDLE_WORKERS, .seconds = 0.25}, rounds, REPORT_VALUES);
+}

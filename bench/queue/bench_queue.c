@@ -1,5 +1,6 @@
 /* bench_queue [--quick]: queues alone, without a pool around them: so many threads push and so many pop, until everything
  * was popped; ns an item. Whoever finds nothing yields. What came out is added up: nothing may be lost or come twice. */
+#include "apart.h"
 #include "queue.h"
 #include "report.h"
 
@@ -92,9 +93,18 @@ static void *consume(void *arg)
     return NULL;
 }
 
-static double run(const queue_contestant *c, unsigned threads, size_t items, size_t most)
+typedef struct order {
+    const queue_contestant *c;
+    unsigned                threads;
+    size_t                  items, most;
+} order;
+
+static void run(const void *arg, cost *out)
 {
-    round_t r = {.c = c, .queue = c->create(), .each = items / threads, .all = items / threads * threads, .most = most};
+    const order *o = arg;
+    const queue_contestant *c = o->c;
+    unsigned threads = o->threads;
+    round_t r = {.c = c, .queue = c->create(), .each = o->items / threads, .all = o->items / threads * threads, .most = o->most};
     side sides[SIDE_MAX];
     pthread_t all[2 * SIDE_MAX];
     pthread_barrier_init(&r.begin, NULL, 2 * threads + 1);
@@ -103,18 +113,18 @@ static double run(const queue_contestant *c, unsigned threads, size_t items, siz
         if (pthread_create(&all[2 * i], NULL, produce, &sides[i]) != 0 || pthread_create(&all[2 * i + 1], NULL, consume, &sides[i]) != 0)
             abort();
     }
-    double begin = report_now_ns();
+    double begin = report_now_ns(), cpu = report_cpu_ns();
     pthread_barrier_wait(&r.begin);
     for (unsigned i = 0; i < 2 * threads; i++)
         pthread_join(all[i], NULL);
-    double ns = (report_now_ns() - begin) / (double)r.all;
+    out->value = (report_now_ns() - begin) / (double)r.all;
+    out->cpu = (report_cpu_ns() - cpu) / (double)r.all;
     pthread_barrier_destroy(&r.begin);
     c->destroy(r.queue);
     if (atomic_load(&r.sum) != (uint64_t)r.all * (r.all - 1) / 2) {
         fprintf(stderr, "bench_queue: %s lost an item, or gave one twice\n", c->name);
         exit(1);
     }
-    return ns;
 }
 
 static void bench(unsigned threads, int rounds, size_t items, bool bulk)
@@ -128,15 +138,12 @@ static void bench(unsigned threads, int rounds, size_t items, bool bulk)
         for (int i = 0; i < CONTESTANTS; i++) {
             if ((bulk && !contestants[i]->bulk) || (contestants[i]->halts && 2 * threads > cpus))
                 continue;
-            double ns = run(contestants[i], threads, items, bulk ? QUEUE_BULK : 1);
-            rows[count].name = contestants[i]->name;
-            if (r >= 0)
-                rows[count].value[r] = ns;
-            count++;
+            cost got = run_apart(run, &(order){contestants[i], threads, items, bulk ? QUEUE_BULK : 1}, contestants[i]->name);
+            report_put_cost(&rows[count++], contestants[i]->name, r, got.value, got.cpu, got.peak_mib);
         }
     }
     snprintf(title, sizeof title, "%u to %u threads, %s", threads, threads, bulk ? "popped up to 32 at a time" : "one by one");
-    report_table(title, "ns per item", rows, count, rounds, false);
+    report_table(title, "ns per item", rows, count, rounds, REPORT_COST);
 }
 
 int main(int argc, char **argv)

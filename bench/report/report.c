@@ -8,6 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef BENCH_COMPILER      /* built by hand */
+#define BENCH_COMPILER __VERSION__
+#define BENCH_FLAGS "flags unknown"
+#endif
+
 static FILE *json;      /* NULL: BENCH_JSON is not set */
 
 double report_now_ns(void)
@@ -60,6 +65,15 @@ void report_put(report_row *row, const char *name, int round, double value)
         row->value[round] = value;
 }
 
+void report_put_cost(report_row *row, const char *name, int round, double value, double cpu, double rss)
+{
+    report_put(row, name, round, value);
+    if (round >= 0) {
+        row->cpu[round] = cpu;
+        row->rss[round] = rss;
+    }
+}
+
 static void json_rounds(const char *key, const double *values, int rounds)
 {
     fprintf(json, ", \"%s\": [", key);
@@ -68,37 +82,60 @@ static void json_rounds(const char *key, const double *values, int rounds)
     fputc(']', json);
 }
 
-static void json_table(const char *title, const char *unit, const report_row *rows, int count, int rounds, bool with_cpu)
+void report_json(const char *title, const char *unit, const report_row *rows, int count, int rounds, report_columns columns)
 {
+    if (json == NULL)
+        return;
     fprintf(json, "{\"title\": \"%s\", \"unit\": \"%s\", \"rows\": [", title, unit);
     for (int i = 0; i < count; i++) {
-        fprintf(json, "%s{\"name\": \"%s\"", i > 0 ? ", " : "", rows[i].name);
+        fprintf(json, "%s{\"name\": \"%s\"%s", i > 0 ? ", " : "", rows[i].name, rows[i].weak ? ", \"weak\": true" : "");
         json_rounds("rounds", rows[i].value, rounds);
-        if (with_cpu)
-            json_rounds("cores", rows[i].cpu, rounds);
+        if (columns != REPORT_VALUES)
+            json_rounds(columns == REPORT_CORES ? "cores" : "cpu", rows[i].cpu, rounds);
+        if (columns == REPORT_COST)
+            json_rounds("peak_mib", rows[i].rss, rounds);
         fputc('}', json);
     }
     fputs("]}\n", json);
     fflush(json);       /* before a fork, and for who reads along */
 }
 
-void report_table(const char *title, const char *unit, const report_row *rows, int count, int rounds, bool with_cpu)
+report_summary report_summarize(const report_row *row, int rounds)
 {
-    printf("\n### %s\n\n", title);
-    printf("| contestant | median %s | min | max | ratio to %s |%s\n", unit, rows[0].name, with_cpu ? " cores used |" : "");
-    printf("|---|---|---|---|---|%s\n", with_cpu ? "---|" : "");
+    double sorted[REPORT_ROUNDS_MAX];
+    sort(row->value, sorted, rounds);
+    return (report_summary){median(row->value, rounds), sorted[0], sorted[rounds - 1]};
+}
+
+static void print_row(const report_row *row, const report_row *first, int rounds, report_columns columns)
+{
+    report_summary s = report_summarize(row, rounds);
+    printf("| %s%s | **%.1f** | %.1f | %.1f | %.0f %% | %.2f |", row->name, row->weak ? " ¹" : "", s.median, s.min, s.max,
+           100 * (s.max - s.min) / s.median, ratio(row, first, rounds));
+    if (columns == REPORT_CORES)
+        printf(" %.2f |", median(row->cpu, rounds));
+    if (columns == REPORT_COST)
+        printf(" %.1f | %.1f |", median(row->cpu, rounds), median(row->rss, rounds));
+    printf("\n");
+}
+
+void report_table(const char *title, const char *unit, const report_row *rows, int count, int rounds, report_columns columns)
+{
+    bool weak = false;
+    printf("\n### %s\n\n| contestant | median %s | min | max | spread | ratio to %s |", title, unit, rows[0].name);
+    if (columns == REPORT_CORES)
+        printf(" cores used |");
+    if (columns == REPORT_COST)
+        printf(" CPU, %s | peak MiB |", unit);
+    printf("\n|---|---|---|---|---|---|%s\n", columns == REPORT_CORES ? "---|" : columns == REPORT_COST ? "---|---|" : "");
     for (int i = 0; i < count; i++) {
-        double sorted[REPORT_ROUNDS_MAX];
-        sort(rows[i].value, sorted, rounds);
-        printf("| %s | **%.1f** | %.1f | %.1f | %.2f |", rows[i].name, median(rows[i].value, rounds), sorted[0],
-               sorted[rounds - 1], ratio(&rows[i], &rows[0], rounds));
-        if (with_cpu)
-            printf(" %.2f |", median(rows[i].cpu, rounds));
-        printf("\n");
+        print_row(&rows[i], &rows[0], rounds, columns);
+        weak |= rows[i].weak;
     }
+    if (weak)
+        printf("\n¹ its producer runs jobs itself, or may wait: a weaker promise than to submit and return.\n");
     fflush(stdout);
-    if (json != NULL)
-        json_table(title, unit, rows, count, rounds, with_cpu);
+    report_json(title, unit, rows, count, rounds, columns);
 }
 
 static void cpu_model(char *out, size_t size)

@@ -1,11 +1,9 @@
 //! Recursive spawns: the shapes of bench/fork/shapes.h.
 
-use std::time::Instant;
+use crate::Span;
 
-pub const NAMES: [&str; 1] = ["rayon"];
+pub const NAMES: &[&str] = &["rayon"];
 
-const FIB_N: u32 = 32;
-const SKYNET_LEAVES: i64 = 1_000_000;
 const QUEENS_N: usize = 11;
 
 fn fib(n: u32) -> u64 {
@@ -76,18 +74,31 @@ fn must(right: bool, what: &str) {
     }
 }
 
-pub fn round(name: &str, shape: &str, workers: usize) -> f64 {
+/// What the program must answer.
+fn expected(shape: &str, n: u32) -> i64 {
+    match shape {
+        "fib" => (0..n).fold((0i64, 1i64), |(a, b), _| (b, a + b)).0,
+        "skynet" => i64::from(n) * (i64::from(n) - 1) / 2,
+        _ => 2680,
+    }
+}
+
+pub fn round(name: &str, shape: &str, workers: usize) -> (f64, f64) {
     must(name == "rayon", name);
+    let (shape, n) = shape.split_once('-').unwrap_or((shape, "0"));
+    let n: u32 = n.parse().unwrap_or(0);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(workers).build().unwrap();
     pool.install(|| {
         fib(20);
-        let begin = Instant::now();
-        match shape {
-            "fib" => must(fib(FIB_N) == 2178309, shape),
-            "skynet" => must(skynet(0, SKYNET_LEAVES) == SKYNET_LEAVES * (SKYNET_LEAVES - 1) / 2, shape),
-            "queens" => must(queens([0; QUEENS_N], 0) == 2680, shape),
-            _ => must(false, shape),
-        }
-        begin.elapsed().as_nanos() as f64
+        let span = Span::begin();
+        let got = match shape {
+            "fib" => fib(n) as i64,
+            "skynet" => skynet(0, n.into()),
+            "queens" => queens([0; QUEENS_N], 0).into(),
+            _ => -1,
+        };
+        let took = span.end(1);
+        must(got == expected(shape, n), shape);
+        took
     })
 }
