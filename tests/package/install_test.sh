@@ -31,6 +31,13 @@ for program in use_mageflow use_mageflow_static use_testing use_testing_static u
     echo "    $program: $("$work/consumer/$program")"
 done
 
+# The benchmarks of somebody's own tasks, with a module that was built the same way.
+quietly cmake -G Ninja -S "$source/bench" -B "$work/bench" -D CMAKE_PREFIX_PATH="$prefix" \
+    -D CMAKE_C_COMPILER="$cc" -D CMAKE_CXX_COMPILER="$cxx" -D CMAKE_C_FLAGS="$flags" -D CMAKE_CXX_FLAGS="$flags"
+quietly cmake --build "$work/bench" --target bench_task bench_task_example
+quietly "$work/bench/bench/bench_task" --load "$work/bench/bench/example_tasks.so" --tasks 20 --rounds 1 --seconds 0.2 nothing
+echo "    bench_task: $(grep -o '20 tasks a round' "$work/log")"
+
 PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name mageflow.pc)")
 export PKG_CONFIG_PATH
 libdir=$(dirname "$PKG_CONFIG_PATH")
