@@ -27,6 +27,7 @@ static void observed_free(observed *o)
 {
     hatchet *h = o->owner;
     hatchet_text_free(h, o->task);
+    mf_message_unref(o->sent);
     if (o->text != NULL)
         mfi_release(h->allocator, o->text, o->len + 1);
     mf_delete(h->allocator, o);
@@ -105,7 +106,7 @@ static void tell_end(void *arg)
     h->ends--;
     pthread_mutex_unlock(&h->lock);
     mf_message *value = value_of(o);
-    mf_status st = h->host->ops->outcome(h->host, &o->unit, o->status, value);
+    mf_status st = h->host->ops->outcome(h->host, &o->unit, o->status, value, o->sent);
     if (st == MF_E_CLOSED || st == MF_E_IO || st == MF_E_NOMEM)     /* a note stays: another watches it after our lease */
         hatchet_log(h, MF_LOG_WARN, "the end of \"%s\" in %s could not be told: %s", o->task, o->unit.key.text, mf_status_text(st));
     else if (o->noted)
@@ -142,6 +143,7 @@ void hatchet_refuse_unit(hatchet *h, const mf_entry *e, const char *type, const 
     o->owner = h;
     o->unit = e->unit;
     o->status = MF_STATUS_FAILED;
+    o->sent = mf_message_ref(e->message);
     o->task = mfi_copy_text(h->allocator, e->spec->name);
     o->text = mfi_copy_text(h->allocator, mf_cstr(line));
     o->len = o->text == NULL ? 0 : len < (int)sizeof line ? (size_t)len : sizeof line - 1;

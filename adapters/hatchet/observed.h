@@ -27,6 +27,7 @@ struct hatchet_observed {
     mf_status           st;                 /* failed: MF_E_NOT_FOUND where there never was a run */
     char               *text;               /* an output, or an error; NULL: neither */
     size_t              len;
+    mf_message         *sent;               /* the message of a call that could not be sent; else NULL */
 };
 typedef struct hatchet_observed observed;
 

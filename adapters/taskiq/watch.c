@@ -277,7 +277,7 @@ static void tell_end(void *arg)
         status = r.failed ? MF_STATUS_FAILED : MF_STATUS_DONE;
     else
         value = mf_msg("{s:s, s:T}", "type", "UnreadableResult", "text", mf_cstr(err.text));
-    st = t->host->ops->outcome(t->host, &w->unit, status, value);
+    st = t->host->ops->outcome(t->host, &w->unit, status, value, NULL);
     if (w->mark != NULL && !not_now(st))
         forget_mark(t, w->mark);
     mf_message_unref(whole);

@@ -206,10 +206,11 @@ static void recording_deliver(mf_host *host, const mf_delivery *delivery)
     r->upper->ops->deliver(r->upper, delivery);
 }
 
-static mf_status recording_outcome(mf_host *host, const mf_unit *unit, mf_signature_status status, const mf_message *value)
+static mf_status recording_outcome(mf_host *host, const mf_unit *unit, mf_signature_status status, const mf_message *value,
+                                   const mf_message *sent)
 {
     struct recording *r = recording_of_host(host);
-    return r->upper->ops->outcome(r->upper, unit, status, value);
+    return r->upper->ops->outcome(r->upper, unit, status, value, sent);
 }
 
 static mf_status recording_lost(mf_host *host, const mf_delivery *delivery, const char *why)

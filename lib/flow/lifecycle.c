@@ -2,6 +2,7 @@
 
 #include "callbacks.h"
 #include "compose.h"
+#include "foreign.h"
 #include "framework.h"
 #include "transition.h"
 
@@ -112,6 +113,8 @@ static void end_state(const mf_spec *spec, mf_state *state, mf_signature_status 
                       int64_t now_ms, mfi_plan *plan)
 {
     plan->resumes = plan->resumes || mfi_status_pauses(state->status);
+    if (spec->kind == MF_KIND_TASK)
+        mfi_foreign_ended(spec, &(mf_unit){.key = spec->key, .epoch = state->epoch}, plan);
     mfi_status_set(state, status);
     state->ended_ms = now_ms;
     state->deadline_ms = mfi_deadline_ms(spec->keep_ms, now_ms);

@@ -17,6 +17,23 @@ static void start_release(mfi_start *start)
     mf_message_unref(start->error);
 }
 
+struct mfi_own_note {
+    struct mfi_own_note *next;
+    mf_message          *value;
+    char                *name;
+    size_t               len;
+};
+
+static void own_notes_release(mfi_plan *plan)
+{
+    for (struct mfi_own_note *own; (own = plan->own) != NULL;) {
+        plan->own = own->next;
+        mf_message_unref(own->value);
+        mfi_release(plan->allocator, own->name, own->len + 1);
+        mf_delete(plan->allocator, own);
+    }
+}
+
 /* Neighbours are mostly calls of the same task: such a run holds its spec once, with its first entry. */
 static bool is_first_of_run(const mfi_plan *plan, size_t i)
 {
@@ -38,6 +55,7 @@ static void entries_release(mfi_plan *plan)
 void mfi_plan_reset(mfi_plan *plan)
 {
     entries_release(plan);
+    own_notes_release(plan);
     for (size_t i = 0; i < plan->start_count; i++)
         start_release(&plan->starts[i]);
     plan->entry_count = plan->outcome_count = plan->settle_count = plan->start_count = 0;
@@ -149,6 +167,33 @@ void mfi_plan_note(mfi_plan *plan, const mf_note *note)
 {
     if (HAS_ROOM(plan, notes, note_count, note_capacity))
         plan->notes[plan->note_count++] = *note;
+}
+
+void mfi_plan_own_note(mfi_plan *plan, const mf_note *note)
+{
+    struct mfi_own_note *own = plan->status == MF_OK ? mf_new(plan->allocator, struct mfi_own_note) : NULL;
+    char *name = own != NULL ? mfi_copy_text(plan->allocator, note->name) : NULL;
+    if (name == NULL) {
+        mf_delete(plan->allocator, own);
+        mfi_plan_fail(plan, MF_E_NOMEM, "flow: no memory for a note");
+        return;
+    }
+    *own = (struct mfi_own_note){.next = plan->own, .value = mf_message_ref(note->value), .name = name, .len = note->name.len};
+    plan->own = own;
+    mf_note held = *note;
+    held.name = mf_str_of(name, note->name.len);
+    mfi_plan_note(plan, &held);
+}
+
+void mfi_plan_put_off(mfi_plan *plan, size_t entry, size_t note, int64_t late_ms)
+{
+    for (; entry < plan->entry_count; entry++) {
+        int64_t due_ms = plan->entries[entry].due_ms;
+        plan->entries[entry].due_ms = (due_ms > 0 ? due_ms : plan->now_ms) + late_ms;
+    }
+    for (; note < plan->note_count; note++)
+        if (plan->notes[note].expires_ms > 0)
+            plan->notes[note].expires_ms += late_ms;
 }
 
 /* splitmix64: enough for spreading starts, and a seed replays it. */

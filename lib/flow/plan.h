@@ -46,8 +46,9 @@ typedef struct mfi_plan {
     mf_item             *items;         /* appended to the record; borrowed from the event that adds them */
     size_t               item_count, item_capacity;
     uint64_t             items_from;
-    mf_note             *notes;         /* borrowed from the events */
+    mf_note             *notes;         /* borrowed from the events, or what `own` holds */
     size_t               note_count, note_capacity;
+    struct mfi_own_note *own;           /* the plan's own notes */
 } mfi_plan;
 
 void mfi_plan_init(mfi_plan *plan, const mf_allocator *allocator, const mf_limits *limits, const struct mfi_framework *framework);
@@ -75,6 +76,10 @@ void mfi_plan_items(mfi_plan *plan, uint64_t from, const mf_item *items, size_t 
 
 /** Set or take away a note, whose texts and value are borrowed until the commit. */
 void mfi_plan_note(mfi_plan *plan, const mf_note *note);
+/** The same, with a name that is copied and a value of which it takes a reference. */
+void mfi_plan_own_note(mfi_plan *plan, const mf_note *note);
+/** Entries and notes from these places on are due, and go, later by so much; what is due at once is due then. */
+void mfi_plan_put_off(mfi_plan *plan, size_t entry, size_t note, int64_t late_ms);
 
 /** A random number below n (n > 0). */
 uint64_t mfi_plan_random(mfi_plan *plan, uint64_t n);

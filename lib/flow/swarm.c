@@ -5,6 +5,7 @@
 #include "callbacks.h"
 #include "chain.h"
 #include "compose.h"
+#include "foreign.h"
 #include "framework.h"
 #include "lifecycle.h"
 
@@ -148,6 +149,8 @@ void mfi_swarm_item(const mf_spec *spec, mf_state *state, const mfi_flow_event *
         return;     /* meanwhile: counted, and nothing follows */
 
     const mf_spec *each = spec->each.spec;
+    if (each != NULL)
+        mfi_foreign_ended(each, &(mf_unit){spec->key, event->index, state->epoch}, plan);
     if (each != NULL && status == MF_STATUS_DONE)
         mfi_callbacks_success(each, event->index, event->value, plan);
     else if (each != NULL && status == MF_STATUS_FAILED)

@@ -1,9 +1,8 @@
 #include "transition.h"
 
-#include <stdio.h>
-
 #include "chain.h"
 #include "compose.h"
+#include "foreign.h"
 #include "framework.h"
 #include "lifecycle.h"
 #include "swarm.h"
@@ -188,35 +187,11 @@ static mf_message *handed_message(const mf_spec *spec, const mfi_start *start, m
     return handed;
 }
 
-/* A foreign worker's silence is an end, too: unless one is known by then, its call has failed. */
-static void watch_foreign(const mf_spec *spec, const mf_unit *unit, const mf_message *sent, mfi_plan *plan)
-{
-    char text[256];
-    snprintf(text, sizeof text, "no outcome of the foreign task \"%.*s\" within %lld ms: does a worker serve it, with a "
-             "result backend, on the same server, with the same serializer?", (int)spec->name.len, spec->name.at,
-             (long long)spec->timeout_ms);
-    mfi_failure failure = {.type = MF_STR_LIT("Timeout"), .text = mf_cstr(text), .attempt = 1, .key = unit->key,
-                           .index = unit->index, .final = true};
-    mf_message *error = NULL, *message = NULL;
-    mf_error err = {.text = "flow: no memory for an error"};
-    mf_status st = mfi_compose_error(&failure, plan->allocator, &error);
-    if (st == MF_OK)
-        st = mfi_compose_pair("error", error, "message", sent, plan, &message, &err);
-    mf_message_unref(error);
-    if (st != MF_OK) {
-        mfi_plan_fail(plan, st, err.text);
-        return;
-    }
-    mfi_plan_entry(plan, plan->framework->specs[mfi_framework_for_end(&unit->key, false)], unit, 1, message);
-    if (plan->status == MF_OK)
-        plan->entries[plan->entry_count - 1].due_ms = plan->now_ms + spec->timeout_ms;
-}
-
 void mfi_flow_call(const mf_spec *spec, const mf_unit *unit, mf_message *message, mfi_plan *plan)
 {
     mfi_plan_entry(plan, spec, unit, 1, message);
     if (spec->foreign && plan->status == MF_OK)
-        watch_foreign(spec, unit, plan->entries[plan->entry_count - 1].message, plan);
+        mfi_foreign_called(spec, unit, plan->entries[plan->entry_count - 1].message, plan);
 }
 
 /* A task is called itself. A container is started by mageflow's own task, since its record changes. */
@@ -235,7 +210,7 @@ void mfi_flow_start_entry(const mf_spec *spec, const mf_state *state, const mfi_
         mfi_plan_fail(plan, st, err.text);
         return;
     }
-    size_t at = plan->entry_count;
+    size_t at = plan->entry_count, note = plan->note_count;
     if (is_task)
         mfi_flow_call(spec, &unit, message, plan);
     else
@@ -245,6 +220,5 @@ void mfi_flow_start_entry(const mf_spec *spec, const mf_state *state, const mfi_
     if (is_task)
         plan->entries[at].error = mf_message_ref(start->error);
     if (spec->stagger_ms > 0)       /* and with it every time that is counted from its beginning */
-        for (int64_t late = (int64_t)mfi_plan_random(plan, (uint64_t)spec->stagger_ms); at < plan->entry_count; at++)
-            plan->entries[at].due_ms = (plan->entries[at].due_ms > 0 ? plan->entries[at].due_ms : plan->now_ms) + late;
+        mfi_plan_put_off(plan, at, note, (int64_t)mfi_plan_random(plan, (uint64_t)spec->stagger_ms));
 }

@@ -252,6 +252,9 @@ void mfi_observers_look(mf_client *client);
 /* ---- the wrapper ----------------------------------------------------------------------------------------------- */
 
 extern const mf_host_ops mfi_host_ops;
+/** mf_host_ops.outcome (told.c). */
+mf_status mfi_told_outcome(mf_host *host, const mf_unit *unit, mf_signature_status status, const mf_message *value,
+                           const mf_message *sent);
 
 /** One attempt failed: try again later, or tell the record. failure->final and the attempts left decide. */
 void mfi_attempt_failed(mf_client *client, const mf_delivery *delivery, uint64_t token, const mfi_task *task,

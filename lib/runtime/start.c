@@ -15,7 +15,7 @@ struct start {
     mfi_unique       unique;    /* count 0: none */
     const mf_note   *notes;     /* of who starts it, in place of those: borrowed; */
     size_t           note_count;    /* 0: none */
-    mfi_plan         plan;      /* its one entry is the beginning (with a foreign task's end of its timeout) */
+    mfi_plan         plan;      /* its one entry is the beginning (with a foreign task's end of its timeout), and all notes */
     bool             joined;    /* `key` is the run that is there */
     mf_key           key;
 };
@@ -33,15 +33,21 @@ static mf_status plan_beginning(struct start *s, const mf_spec *spec, const mf_s
     if (s->plan.status != MF_OK)
         return mf_fail(err, s->plan.status, "%s", s->plan.error.text);
     int64_t delay_ms = mfi_span_ms(s->options.delay, 0);
-    for (size_t i = 0; delay_ms > 0 && i < s->plan.entry_count; i++) {
-        mf_entry *e = &s->plan.entries[i];
-        e->due_ms = (e->due_ms > 0 ? e->due_ms : s->plan.now_ms) + delay_ms;
-    }
+    if (delay_ms > 0)
+        mfi_plan_put_off(&s->plan, 0, 0, delay_ms);
     const mfi_task *task = s->sig->task;
     const mf_message *sent = s->plan.entries[0].message;
     if (task != NULL && task->def.in != NULL)
         return mf_fields_validate(task->def.in, sent != NULL ? sent : mf_message_nil(), err);
     return MF_OK;
+}
+
+/* What else is noted with the beginning. */
+static mf_status plan_notes(struct start *s, const mf_note *notes, size_t n, mf_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        mfi_plan_note(&s->plan, &notes[i]);
+    return s->plan.status == MF_OK ? MF_OK : mf_fail(err, s->plan.status, "%s", s->plan.error.text);
 }
 
 /* The state once the beginning is on its way. */
@@ -118,6 +124,9 @@ static mf_status start_new(struct start *s, mf_error *err)
     st = prepare_unique(s, err);
     if (st != MF_OK || s->joined)
         return st;
+    st = s->note_count > 0 ? plan_notes(s, s->notes, s->note_count, err) : plan_notes(s, s->unique.notes, s->unique.count, err);
+    if (st != MF_OK)
+        return st;
     mfi_storing storing;
     if ((st = mfi_storing_begin(sig, &storing, err)) != MF_OK)
         return st;
@@ -127,7 +136,7 @@ static mf_status start_new(struct start *s, mf_error *err)
     state = sent_state(s, sig->own.spec, state);
     if (st == MF_OK)
         st = mfi_store_own(sig, &storing, &state, s->plan.entries, s->plan.entry_count,
-                           s->note_count > 0 ? s->notes : s->unique.notes, s->note_count + s->unique.count, err);
+                           s->plan.notes, s->plan.note_count, err);
     if (st != MF_OK)
         mfi_storing_failed(&storing);
     mfi_storing_fini(&storing);
@@ -156,11 +165,13 @@ static mf_status start_stored(struct start *s, mf_error *err)
                          mf_signature_status_name(record.state.status));
         if (st == MF_OK)
             st = plan_beginning(s, record.spec, &record.state, err);
+        if (st == MF_OK)
+            st = plan_notes(s, s->unique.notes, s->unique.count, err);
         if (st == MF_OK) {
             mf_state state = sent_state(s, record.spec, record.state);
             mf_batch batch = {.key = *key, .version = record.state.version, .state = &state, .entries = s->plan.entries,
-                              .entry_count = s->plan.entry_count, .notes = s->unique.notes,
-                              .note_count = s->unique.count};
+                              .entry_count = s->plan.entry_count, .notes = s->plan.notes,
+                              .note_count = s->plan.note_count};
             st = mfi_commit(client, &batch, &refusal, err);
         }
         mf_record_release(&record);

@@ -442,16 +442,6 @@ static void deliver(mf_host *host, const mf_delivery *d)
 
 /* ---- what else a manager tells ------------------------------------------------------------------------------------ */
 
-static mf_status outcome(mf_host *host, const mf_unit *unit, mf_signature_status status, const mf_message *value)
-{
-    mf_client *client = mfi_client_of_host(host);
-    mfi_flow_event event = {.index = unit->index, .value = mf_message_ref(value)};
-    event.kind = status == MF_STATUS_DONE     ? MFI_EV_ITEM_DONE
-                 : status == MF_STATUS_FAILED ? MFI_EV_ITEM_FAILED
-                                              : MFI_EV_ITEM_CANCELED;
-    return mfi_dispatch_wait(client, &unit->key, &event, true);
-}
-
 static mf_status lost(mf_host *host, const mf_delivery *d, const char *why)
 {
     mf_client *client = mfi_client_of_host(host);
@@ -478,7 +468,7 @@ static void flush(mf_host *host)
 const mf_host_ops mfi_host_ops = {
     .struct_size = sizeof(mf_host_ops),
     .deliver = deliver,
-    .outcome = outcome,
+    .outcome = mfi_told_outcome,
     .lost = lost,
     .stop = stop,
     .mark = stops_so_far,

@@ -61,7 +61,8 @@ static void deliver_job(sim_adapter *a, sim_job *job)
 }
 
 /* What is known of a unit's end, though no delivery of it ran. Where the process dies meanwhile another one tells it. */
-static void tell_end(sim_adapter *a, mfi_parcel *p, bool early, unsigned row, mf_signature_status status, const mf_message *value)
+static void tell_end(sim_adapter *a, mfi_parcel *p, bool early, unsigned row, mf_signature_status status, const mf_message *value,
+                     const mf_message *sent)
 {
     mfi_strand *s = a->sim->current;
     unsigned met = s->met, outer = s->row;
@@ -69,7 +70,7 @@ static void tell_end(sim_adapter *a, mfi_parcel *p, bool early, unsigned row, mf
     s->met = p->met | (early ? MFI_FAULT_BIT(MFI_FAULT_ORDER) : 0);
     s->row = row;
     a->busy++;
-    mf_status st = a->host->ops->outcome(a->host, &p->unit, status, value);
+    mf_status st = a->host->ops->outcome(a->host, &p->unit, status, value, sent);
     a->busy--;
     s->met = met;
     s->row = outer;
@@ -100,7 +101,7 @@ static void tell_answer(sim_adapter *a, mfi_parcel *p, bool early)
     mfi_sim_trace(a->sim, "a peer's answer for %.12s %llu: %s", p->unit.key.text, (unsigned long long)p->unit.index,
                   mf_signature_status_name(p->status));
     a->sim->answers++;
-    tell_end(a, p, early, MFI_ROW_PEER, p->status, p->message);
+    tell_end(a, p, early, MFI_ROW_PEER, p->status, p->message, NULL);      /* as a bridge sees it: the call alone */
 }
 
 static bool is_given_up(const sim_adapter *a, const mfi_parcel *p)
@@ -117,7 +118,7 @@ static void give_up(sim_adapter *a, mfi_parcel *p, bool early)
     mfi_sim_trace(a->sim, "%.*s for %.12s %llu is a dead letter", (int)p->task.len, p->task.at, p->unit.key.text,
                   (unsigned long long)p->unit.index);
     mfi_parcel_is_dead(a->sim, p);
-    tell_end(a, p, early, MFI_ROW_DEAD, MF_STATUS_FAILED, error);
+    tell_end(a, p, early, MFI_ROW_DEAD, MF_STATUS_FAILED, error, p->message);
     mf_message_unref(error);
 }
 

@@ -33,7 +33,6 @@ typedef struct observed {
     mf_signature_status status;
     uint64_t            hash;
     bool                started;
-    bool                untold;     /* it failed, and whoever told that did not know the message its task was sent */
 } observed;
 
 static uint64_t results_hash(model *m, const mf_key *key)
@@ -55,15 +54,6 @@ static uint64_t results_hash(model *m, const mf_key *key)
     }
 }
 
-/* A peer's answer, and the end of a dead letter, name the call alone. */
-static bool names_the_call_alone(const mf_message *error)
-{
-    mf_value type;
-    mf_str text;
-    return error != NULL && mf_value_get(mf_message_value(error), MF_STR_LIT("type"), &type) && mf_value_str(type, &text) == MF_OK &&
-           (mf_str_eq(text, MF_STR_LIT("ForeignError")) || mf_str_eq(text, MF_STR_LIT("TooManyDeliveries")));
-}
-
 static observed look(model *m, const mf_key *key)
 {
     mf_record record = {0};
@@ -73,7 +63,6 @@ static observed look(model *m, const mf_key *key)
     o.there = true;
     o.status = record.state.status;
     o.started = record.state.started_ms != 0;
-    o.untold = o.status == MF_STATUS_FAILED && record.spec->kind == MF_KIND_TASK && names_the_call_alone(record.state.result);
     mf_value value = mf_message_value(record.state.result), list;
     if (mf_value_type(value) == MF_TYPE_MAP && mf_value_get(value, MF_STR_LIT("results"), &list))
         value = list;       /* a chain whose last step was a swarm */
@@ -276,8 +265,6 @@ static void check_callbacks(model *m, node *n, fields in, int64_t k_above, expec
         return;
     if (n->kind == NODE_TASK && k_above != 0)
         sent.k = k_above;
-    if (n->error_count > 0 && e.status == MF_STATUS_FAILED && look(m, &n->key).untold)
-        sent = (fields){.has_m = false};
     for (unsigned i = 0; i < n->success_count; i++) {
         if (e.status == MF_STATUS_DONE)
             check(m, n->success[i], (fields){.results = e.hash}, 0, false);

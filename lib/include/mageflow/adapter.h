@@ -55,8 +55,11 @@ typedef struct mf_host_ops {
     /* Run the delivered task in this thread, record its outcome, settle it. With a claim it may return before the outcome is
      * committed; nothing of the delivery is needed for that any more. Else all of it is done. */
     void (*deliver)(mf_host *host, const mf_delivery *delivery);
-    /* A task that somebody else runs ended: done with its result, or failed with its error map. */
-    mf_status (*outcome)(mf_host *host, const mf_unit *unit, mf_signature_status status, const mf_message *value);
+    /* A task that somebody else runs ended: done with its result, or failed with its error map, of which `type` and `text` are
+     * enough. sent: the message that the call was sent, for error callbacks; NULL: the manager does not know it (any more), and of
+     * a foreign task the host does. */
+    mf_status (*outcome)(mf_host *host, const mf_unit *unit, mf_signature_status status, const mf_message *value,
+                         const mf_message *sent);
     /* A delivery was lost by the manager (its worker died, it expired there): counts as a failed attempt. */
     mf_status (*lost)(mf_host *host, const mf_delivery *delivery, const char *why);
     /* The manager asks a running call to stop; unknown ids are passed over. */

@@ -86,7 +86,7 @@ FLOW_TEST(adapter_host, an_outcome_told_from_elsewhere_goes_on_with_the_flow_and
     mf_run *run = gated(f, &key);
     mf_message *result = msg("\"from elsewhere\"");
     mf_unit unit = {.key = key};
-    is_status(f->mage->host.ops->outcome(&f->mage->host, &unit, MF_STATUS_DONE, result), MF_OK);
+    is_status(f->mage->host.ops->outcome(&f->mage->host, &unit, MF_STATUS_DONE, result, NULL), MF_OK);
     ends_done(f, run, "{\"mageflow_results\":\"from elsewhere\"}");
     mf_message_unref(result);
     open_gate(f);
@@ -101,9 +101,46 @@ FLOW_TEST(adapter_host, a_failure_told_from_elsewhere_fails_the_flow)
     mf_run *run = gated(f, &key);
     mf_message *error = msg("{\"type\":\"Far\",\"text\":\"away\"}");
     mf_unit unit = {.key = key};
-    is_status(f->mage->host.ops->outcome(&f->mage->host, &unit, MF_STATUS_FAILED, error), MF_OK);
+    is_status(f->mage->host.ops->outcome(&f->mage->host, &unit, MF_STATUS_FAILED, error, NULL), MF_OK);
     mf_message_unref(error);
     ends_failed(f, run, "Far: away");
+    open_gate(f);
+    settle_down(f);
+    called(f, "echo", 0);
+}
+
+FLOW_TEST(adapter_host, what_failed_elsewhere_has_a_whole_error_and_the_message_that_is_told_with_it)
+{
+    mf_run *run = start(f, on_error(f, sign(f, "gate", NULL), sign(f, "note", NULL)), "{\"a\":1}");
+    mf_unit unit = {.key = mf_run_key(run)};
+    wait_calls(f, "gate", 1);
+    mf_message *error = msg("{\"type\":\"Far\",\"attempt\":7,\"more\":true}"), *sent = msg("{\"a\":1}");
+    is_status(f->mage->host.ops->outcome(&f->mage->host, &unit, MF_STATUS_FAILED, error, sent), MF_OK);
+    mf_message_unref(error);
+    mf_message_unref(sent);
+    ends_failed(f, run, "Far: ");
+    wait_calls(f, "note", 1);
+    is_text(call_of(f, "note", 0).in, "{\"a\":1}");
+    char whole[256];
+    snprintf(whole, sizeof whole, "{\"type\":\"Far\",\"text\":\"\",\"attempt\":7,\"key\":\"%s\",\"index\":0,\"final\":true,\"more\":true}",
+             unit.key.text);
+    is_text(call_of(f, "note", 0).error, whole);
+    open_gate(f);
+    settle_down(f);
+    called(f, "note", 1);
+}
+
+FLOW_TEST(adapter_host, an_error_that_is_no_map_or_none_at_all_fails_the_flow_all_the_same)
+{
+    mf_message *errors[] = {msg("\"broken\""), NULL};
+    for (size_t i = 0; i < 2; i++) {
+        mf_run *run = start(f, CHAIN(f, sign(f, "gate", NULL), sign(f, "echo", NULL)), NULL);
+        mf_unit unit = {.key = mf_run_key(run)};
+        wait_calls(f, "gate", i + 1);
+        is_status(f->mage->host.ops->outcome(&f->mage->host, &unit, MF_STATUS_FAILED, errors[i], NULL), MF_OK);
+        mf_message_unref(errors[i]);
+        ends_failed(f, run, "Error: ");
+    }
     open_gate(f);
     settle_down(f);
     called(f, "echo", 0);

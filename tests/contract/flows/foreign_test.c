@@ -35,6 +35,40 @@ FLOW_TEST(flow_foreign, it_stands_in_chains_and_swarms_like_any_other)
     wait_calls(f, "note", 1);
 }
 
+/* What was kept of calls for their error callbacks has gone with their ends. */
+static void nothing_is_kept(fixture *f)
+{
+    mf_note note;
+    size_t got = 0;
+    settle_down(f);
+    is_status(mf_store_notes(&f->store->base, MF_STR_LIT("foreign.sent"), MF_STR_LIT(""), 1, &note, &got, &f->err), MF_OK);
+    cr_assert(eq(sz, got, 0));
+}
+
+/* Whoever saw the end knew the call alone. */
+FLOW_TEST(flow_foreign, an_error_callback_receives_the_message_and_the_whole_error)
+{
+    char key[64];
+    if (f->maker->quirks.outside || !declare(f, "broken", mf_minutes(1)) || !declare(f, "double", mf_minutes(1)))
+        return;
+    mf_run *run = start(f, on_error(f, sign(f, "broken", "{\"a\":1}"), sign(f, "note", "{\"c\":3}")), "{\"b\":2}");
+    snprintf(key, sizeof key, "\"key\":\"%s\"", mf_run_key(run).text);
+    ends_failed(f, run, "ForeignError: it is broken there");
+    wait_calls(f, "note", 1);
+    is_text(call_of(f, "note", 0).in, "{\"b\":2,\"a\":1,\"c\":3}");
+    has_text(call_of(f, "note", 0).error, "\"type\":\"ForeignError\"");
+    has_text(call_of(f, "note", 0).error, "\"text\":\"it is broken there\"");
+    has_text(call_of(f, "note", 0).error, "\"attempt\":1");
+    has_text(call_of(f, "note", 0).error, key);
+    /* A step, which was handed a result; and one that ends well keeps nothing either. */
+    ends_failed(f, start(f, CHAIN(f, sign(f, "add", "{\"n\":4}"), on_error(f, sign(f, "broken", NULL), sign(f, "note", NULL))), NULL),
+                "ForeignError: it is broken there");
+    ends_done(f, start(f, on_error(f, sign(f, "double", "{\"n\":4}"), sign(f, "note", NULL)), NULL), "8");
+    wait_calls(f, "note", 2);
+    is_text(call_of(f, "note", 1).in, "{\"mageflow_results\":5}");
+    nothing_is_kept(f);
+}
+
 FLOW_TEST(flow_foreign, silence_is_a_failure_after_its_timeout)
 {
     if (!declare(f, "silent", mf_milliseconds(50)))
@@ -45,6 +79,13 @@ FLOW_TEST(flow_foreign, silence_is_a_failure_after_its_timeout)
     has_text(f->err.text, "does a worker serve it");
     mf_run_destroy(run);
     called(f, "note", 0);
+    run = start(f, on_error(f, sign(f, "silent", "{\"a\":1}"), sign(f, "note", NULL)), NULL);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_E_TASK_FAILED);
+    mf_run_destroy(run);
+    wait_calls(f, "note", 1);
+    is_text(call_of(f, "note", 0).in, "{\"a\":1}");
+    has_text(call_of(f, "note", 0).error, "\"type\":\"Timeout\"");
+    nothing_is_kept(f);
 }
 
 FLOW_TEST(flow_foreign, without_a_timeout_or_with_a_function_it_is_refused)

@@ -107,6 +107,37 @@ FLOW_TEST(flow_map, the_source_is_drawn_no_further_than_the_concurrency_allows)
     called(f, "gate", 100);
 }
 
+/* Whoever sees the ends of others' tasks knows the calls alone. */
+FLOW_TEST(flow_map, a_foreign_items_error_callback_receives_what_was_drawn)
+{
+    numbers s = {.total = 3, .broken = UINT64_MAX};
+    bool seen[3] = {false};
+    if (f->maker->quirks.outside || !fixture_can(f, MF_CAP_OBSERVES))
+        return;
+    is_status(mf_task_foreign(f->mage, MF_TASK_DEF(.name = "broken", .timeout = mf_minutes(1)), &f->err), MF_OK);
+    declare_source(f, &s, false);
+    ends_done(f, start(f, map_of(f, on_error(f, sign(f, "broken", NULL), sign(f, "note", NULL)), NULL), NULL), "[null,null,null]");
+    settle_down(f);
+    size_t calls = calls_of(f, "note");
+    cr_assert(f->maker->quirks.twice ? calls >= 3 : calls == 3, "%zu calls", calls);
+    for (size_t i = 0; i < calls; i++) {
+        call c = call_of(f, "note", i);
+        char in[32], index[32];
+        cr_assert(lt(u64, c.index, 3));
+        snprintf(in, sizeof in, "{\"n\":%u}", (unsigned)c.index);
+        snprintf(index, sizeof index, "\"index\":%u", (unsigned)c.index);
+        is_text(c.in, in);
+        has_text(c.error, "it is broken there");
+        has_text(c.error, index);
+        seen[c.index] = true;
+    }
+    cr_assert(seen[0] && seen[1] && seen[2]);
+    mf_note note;
+    size_t got = 0;
+    is_status(mf_store_notes(&f->store->base, MF_STR_LIT("foreign.sent"), MF_STR_LIT(""), 1, &note, &got, &f->err), MF_OK);
+    cr_assert(eq(sz, got, 0));
+}
+
 FLOW_TEST(flow_map, an_empty_source_is_a_done_swarm)
 {
     numbers s = {.total = 0, .broken = UINT64_MAX};

@@ -26,7 +26,7 @@ static void serve_foreign(queue_manager *q, const parcel *p)
     } else {
         return;
     }
-    q->host->ops->outcome(q->host, &p->unit, status, value);
+    q->host->ops->outcome(q->host, &p->unit, status, value, NULL);
     mf_message_unref(value);
 }
 

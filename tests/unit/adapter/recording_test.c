@@ -85,9 +85,10 @@ static void host_deliver(mf_host *host, const mf_delivery *d)
     delivered++;
 }
 
-static mf_status host_outcome(mf_host *host, const mf_unit *unit, mf_signature_status status, const mf_message *value)
+static mf_status host_outcome(mf_host *host, const mf_unit *unit, mf_signature_status status, const mf_message *value,
+                              const mf_message *sent)
 {
-    (void)host, (void)unit, (void)status, (void)value;
+    (void)host, (void)unit, (void)status, (void)value, (void)sent;
     outcomes++;
     return MF_OK;
 }
@@ -198,7 +199,7 @@ Test(adapter_recording, what_comes_from_below_reaches_the_host)
 {
     mf_host host = {.ops = &host_ops};
     is_status(mf_adapter_bind(recording, &host, NULL, NULL), MF_OK);
-    is_status(inner.host->ops->outcome(inner.host, &(mf_unit){.index = 1}, MF_STATUS_DONE, NULL), MF_OK);
+    is_status(inner.host->ops->outcome(inner.host, &(mf_unit){.index = 1}, MF_STATUS_DONE, NULL, NULL), MF_OK);
     is_status(inner.host->ops->lost(inner.host, NULL, "why"), MF_OK);
     inner.host->ops->stop(inner.host, MF_STR_LIT("id"));
     is_status(inner.host->ops->refresh_timeout(inner.host, NULL, 1), MF_E_STATE);
