@@ -40,6 +40,7 @@ typedef struct mfi_redis_parcel {
 typedef struct mfi_redis_receipt {
     mf_str queue, group, entry;
     bool   drop;
+    mf_str dead, reason;    /* the stream of dead letters that its data is kept in, if it was not acknowledged yet; empty: none */
 } mfi_redis_receipt;
 
 /** What the manager does for the store, on the threads that commit, with no lock held. Entries that are due later, or

@@ -202,6 +202,8 @@ static void add_receipts(struct mfi_rs_args *a, const struct mfi_rs *s, const mf
         mfi_rs_add(a, receipt.group);
         mfi_rs_add(a, receipt.entry);
         mfi_rs_add_uint(a, receipt.drop);
+        mfi_rs_add(a, receipt.dead);
+        mfi_rs_add(a, receipt.reason);
         carried->receipts++;
     }
     if (a->st == MF_OK)

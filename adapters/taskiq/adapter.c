@@ -333,7 +333,7 @@ static void taskiq_destroy(mf_adapter *base)
 static const mf_adapter_ops taskiq_ops = {
     .struct_size = sizeof(mf_adapter_ops),
     .name = "taskiq",
-    .capabilities = MF_CAP_CONCURRENCY | MF_CAP_OBSERVES | MF_CAP_RETRIES_CALLS,
+    .capabilities = MF_CAP_CONCURRENCY | MF_CAP_OBSERVES | MF_CAP_RETRIES_CALLS | MF_CAP_HOLDS,
     .task = taskiq_task_declare,
     .durable_task = taskiq_task_declare,
     .worker = taskiq_worker,

@@ -145,12 +145,35 @@ void taskiq_jobs_free(taskiq *t)
 
 /* ---- what the message says --------------------------------------------------------------------------------------- */
 
-/* Whom the answer to an unreadable message goes to, if that can be seen. */
-static void name_unreadable(taskiq_job *job)
+/* How often it was tried before, by whomever: retries count in their label, redeliveries in the stream. */
+static uint32_t attempt_of(const taskiq_job *job)
 {
-    size_t len = 0;
-    if (taskiq_message_find_id(job->payload, job->id, sizeof job->id, &len))
-        job->result_key = taskiq_result_key(job->owner, mf_str_of(job->id, len));
+    int64_t retries = 0;
+    if (job->flow)
+        return job->meta.attempt;
+    if (!taskiq_label_int(&job->message, MF_STR_LIT("_retries"), &retries) || retries < 0 || retries > 1000000)
+        retries = 0;
+    return (uint32_t)retries + 1 + job->deliveries;
+}
+
+static void set_delivery(taskiq_job *job)
+{
+    job->delivery = (mf_delivery){.id = job->message.id, .task = job->message.name, .message = job->bound,
+                                  .error = job->meta.error, .attempt = attempt_of(job), .again = job->deliveries > 0, .native = job};
+    if (job->flow)
+        job->delivery.unit = job->meta.unit;
+}
+
+/* What a flow's message was for ends as failed; where the store is on the same server, in one step with the message's own end. Else
+ * the flow is told first, and what is handed out again because its worker died then finds that it was. */
+static void fail_in_flow(taskiq_job *job, const char *type, const char *reason)
+{
+    taskiq *t = job->owner;
+    t->host->ops->give_up(t->host, &job->delivery, type, reason);
+    if (atomic_load(&job->settled))
+        return;
+    job->action = job->given_up ? TASKIQ_DEAD : TASKIQ_ACK;
+    taskiq_settle_job(job);
 }
 
 /* A message that nobody can run: kept where a person finds it, and whoever waits is told. */
@@ -159,8 +182,35 @@ static void dead_letter(taskiq_job *job, const char *type, const char *reason)
     taskiq *t = job->owner;
     taskiq_log(t, MF_LOG_WARN, "queue %s: a message is a dead letter: %s", job->queue->name, reason);
     snprintf(job->extra, sizeof job->extra, "%.*s", (int)sizeof job->extra - 1, reason);
+    job->given_up = true;
+    if (job->flow) {
+        fail_in_flow(job, type, reason);
+        return;
+    }
     job->action = TASKIQ_DEAD;
     taskiq_fail_job(job, type, reason);
+}
+
+/* Whom the answer to an unreadable message goes to, if that can be seen; in our own stream its id says where it stands in which
+ * flow. */
+static void refuse_unreadable(taskiq_job *job, const char *reason)
+{
+    char name[256];
+    size_t len = 0, name_len = 0;
+    bool has_id = taskiq_message_find_id(job->payload, job->id, sizeof job->id, &len);
+    mf_str id = mf_str_of(job->id, len);
+    if (has_id && job->queue->own && taskiq_unit_of_id(id, &job->meta.unit) &&
+        taskiq_message_find_name(job->payload, name, sizeof name, &name_len)) {
+        job->flow = true;
+        job->meta.attempt = 1;
+        set_delivery(job);
+        job->delivery.id = id;
+        job->delivery.task = mf_str_of(name, name_len);
+    } else if (has_id) {
+        job->result_key = taskiq_result_key(job->owner, id);
+    }
+    dead_letter(job, "MalformedMessage", reason);
+    job->delivery.task = mf_str_of(NULL, 0);
 }
 
 static bool refuse_by_labels(taskiq_job *job)
@@ -220,17 +270,6 @@ static void set_timeout(taskiq_job *job)
         job->delivery.timeout = (mf_duration)(seconds * 1e9);
 }
 
-/* How often it was tried before, by whomever: retries count in their label, redeliveries in the stream. */
-static uint32_t attempt_of(const taskiq_job *job)
-{
-    int64_t retries = 0;
-    if (job->flow)
-        return job->meta.attempt;
-    if (!taskiq_label_int(&job->message, MF_STR_LIT("_retries"), &retries) || retries < 0 || retries > 1000000)
-        retries = 0;
-    return (uint32_t)retries + 1 + job->deliveries;
-}
-
 static bool prepare(taskiq_job *job)
 {
     taskiq *t = job->owner;
@@ -247,21 +286,22 @@ static bool prepare(taskiq_job *job)
     }
     mf_status st = taskiq_message_read(job->payload, t->options.limits, t->allocator, &job->message, &err);
     if (st != MF_OK) {
-        name_unreadable(job);
-        dead_letter(job, "MalformedMessage", err.text);
+        refuse_unreadable(job, err.text);
         return false;
     }
     job->result_key = taskiq_result_key(t, job->message.id);
-    if (job->deliveries > TASKIQ_DEATHS_MAX) {
-        dead_letter(job, "TooManyDeliveries", "its worker died each time it ran");
-        return false;
-    }
     st = taskiq_meta_read(&job->message, t->options.limits, t->allocator, &job->meta, &err);
     if (st == MF_E_MALFORMED) {
-        dead_letter(job, "MalformedMessage", err.text);
+        refuse_unreadable(job, err.text);
         return false;
     }
     job->flow = st == MF_OK;
+    if (job->deliveries > TASKIQ_DEATHS_MAX) {
+        (void)!taskiq_arguments_bind(&job->message, NULL, t->allocator, &job->bound, &err);
+        set_delivery(job);
+        dead_letter(job, "TooManyDeliveries", "its worker died each time it ran");
+        return false;
+    }
     job->task = taskiq_task_find(t, job->message.name);
     bool framework = job->message.name.len > 9 && memcmp(job->message.name.at, "mageflow.", 9) == 0;
     if (framework && !job->flow && !mf_str_eq(job->message.name, MF_STR_LIT("mageflow.run_flow"))) {
@@ -274,14 +314,15 @@ static bool prepare(taskiq_job *job)
         return false;
     st = taskiq_arguments_bind(&job->message, job->task != NULL && !job->flow ? job->task->in : NULL, t->allocator,
                                &job->bound, &err);
+    set_delivery(job);
+    if (st != MF_OK && job->flow) {
+        fail_in_flow(job, "TypeError", err.text);
+        return false;
+    }
     if (st != MF_OK) {
         taskiq_fail_job(job, "TypeError", err.text);
         return false;
     }
-    job->delivery = (mf_delivery){.id = job->message.id, .task = job->message.name, .message = job->bound,
-                                  .error = job->meta.error, .attempt = attempt_of(job), .native = job};
-    if (job->flow)
-        job->delivery.unit = job->meta.unit;
     job->raw = (mf_taskiq_message){.struct_size = sizeof job->raw, .task_id = job->message.id, .task_name = job->message.name,
                                    .queue = mf_cstr(job->queue->name), .entry = mf_cstr(job->entry), .payload = job->payload,
                                    .deliveries = job->deliveries, .labels = job->message.labels,
@@ -500,9 +541,32 @@ void taskiq_job_run(void *arg)
     slot_ended(job, gate);
 }
 
+static void counted(void *user, mf_status st, mfi_redis_replies *replies, const mf_error *err)
+{
+    (void)st, (void)replies, (void)err;
+    taskiq_answered(user);
+}
+
+/* Who waits kills nobody: a suspect that does has not died where its worker does so meanwhile. */
+static void count_deaths(taskiq_job *job, bool waits)
+{
+    taskiq *t = job->owner;
+    if (job->deliveries == 0 || atomic_load(&job->acknowledged))
+        return;
+    mfi_redis_request *rq = mfi_redis_request_create(t->redis);
+    mf_str argv[] = {mf_cstr(job->queue->list ? job->queue->deaths : ""), job->payload, waits ? MF_STR_LIT("-1") : MF_STR_LIT("1")};
+    if (job->queue->list)
+        mfi_redis_add_script(rq, t->scripts[TASKIQ_COUNT_LIST], 1, sizeof argv / sizeof *argv, argv);
+    else
+        taskiq_add_count(rq, job, 0, job->deliveries + !waits);
+    (void)taskiq_submit(t, t->redis, rq, NULL, counted, t);
+}
+
 /* A suspect that waits is alone no longer: what it waits for may be a suspect too. */
 void taskiq_slot_release(taskiq *t)
 {
+    if (current != NULL)
+        count_deaths(current, true);
     pthread_mutex_lock(&t->lock);
     bool was_alone = current != NULL && current->alone;
     if (was_alone)
@@ -520,6 +584,8 @@ void taskiq_slot_release(taskiq *t)
 
 void taskiq_slot_take(taskiq *t)
 {
+    if (current != NULL)
+        count_deaths(current, false);
     pthread_mutex_lock(&t->lock);
     t->in_flight++;
     t->helping--;

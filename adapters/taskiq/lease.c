@@ -168,6 +168,11 @@ static void claimed(void *user, mf_status st, mfi_redis_replies *replies, const 
     taskiq_answered(t);
 }
 
+void taskiq_claim_at(taskiq *t, int64_t when_ns)
+{
+    t->claim_ns = when_ns < t->claim_ns ? when_ns : t->claim_ns;
+}
+
 /* One at a time: it runs alone, and what is claimed beside it would share its next death. The next one follows when it has
  * ended. */
 static void claim(taskiq *t, taskiq_queue *q)

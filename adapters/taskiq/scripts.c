@@ -289,6 +289,16 @@ static const char requeue[] =
     "redis.call('XDEL', KEYS[1], ARGV[1])\n"
     "return 1\n";
 
+/* KEYS: the stream. ARGV: group, consumer, id, how long it is to have been idle in ms, how often it is to have been handed out. */
+static const char count_stream[] =
+    "local held = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2])\n"
+    "if held.err or #held == 0 then return 0 end\n"
+    "redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[3], 'IDLE', ARGV[4], 'RETRYCOUNT', ARGV[5], 'JUSTID')\n"
+    "return 1\n";
+
+/* KEYS: the counts of deaths. ARGV: a payload, how many more. */
+static const char count_list[] = "return redis.call('HINCRBY', KEYS[1], redis.sha1hex(ARGV[1]), ARGV[2])\n";
+
 const char *const taskiq_script_sources[TASKIQ_SCRIPTS] = {
     [TASKIQ_ACK_STREAM] = ack_stream,
     [TASKIQ_ACK_LIST] = ack_list,
@@ -303,5 +313,7 @@ const char *const taskiq_script_sources[TASKIQ_SCRIPTS] = {
     [TASKIQ_DUE] = due,
     [TASKIQ_LEAVE_STREAM] = leave_stream,
     [TASKIQ_REQUEUE] = requeue,
+    [TASKIQ_COUNT_STREAM] = count_stream,
+    [TASKIQ_COUNT_LIST] = count_list,
     [TASKIQ_WATCH] = watch,
 };

@@ -17,6 +17,8 @@ typedef enum taskiq_script {
     TASKIQ_LEAVE_STREAM,    /* our consumer's name is given up where nothing is pending under it */
     TASKIQ_WATCH,           /* foreign tasks that we look for the ends of stay ours; what the dead looked for becomes ours */
     TASKIQ_REQUEUE,         /* a dead letter goes back into its queue */
+    TASKIQ_COUNT_STREAM,    /* an entry of ours gets another idle time, and another count of deliveries */
+    TASKIQ_COUNT_LIST,      /* a payload another count of deaths */
     TASKIQ_SCRIPTS
 } taskiq_script;
 

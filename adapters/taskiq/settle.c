@@ -120,8 +120,12 @@ static void decide(taskiq_job *job, const mf_settlement *s)
 {
     static const char canceled[] = "the task was canceled";
     job->action = TASKIQ_ACK;
-    if (s->status == MF_STATUS_ACTIVE) {
+    if (s->status == MF_STATUS_SUSPENDED) {
+        job->action = TASKIQ_WAIT;      /* somebody has its claim still, who may be dead */
+    } else if (s->status == MF_STATUS_ACTIVE) {
         job->action = TASKIQ_NOW;       /* nothing is known of it: it is handed out again */
+    } else if (job->given_up) {
+        job->action = TASKIQ_DEAD;
     } else if (job->flow) {
         return;                         /* its outcome is in the store; a message of a flow has no result of TaskIQ's */
     } else if (s->status == MF_STATUS_PENDING) {
@@ -200,6 +204,8 @@ static void told_done(void *user, mf_status st, mfi_redis_replies *replies, cons
                 note_lost(batch->jobs[i]);
             else if (batch->jobs[i]->action == TASKIQ_LATER)
                 taskiq_due_at(t, mfi_now_ns(t->clock) + mf_milliseconds(strtoll(batch->jobs[i]->extra, NULL, 10) + 1));
+            else if (batch->jobs[i]->action == TASKIQ_WAIT)
+                taskiq_claim_at(t, mfi_now_ns(t->clock) + t->options.lease / 3 + mf_milliseconds(1));
         }
         all_told(t, batch->jobs, batch->count);
     } else if (st == MF_E_CLOSED) {
@@ -300,6 +306,17 @@ static void add_move(taskiq *t, mfi_redis_request *rq, taskiq_job *job)
                          mf_cstr(words[job->action]), again, mf_cstr(job->extra), text_of(&job->result), ttl_of(t, ttl)};
         mfi_redis_add_script(rq, t->scripts[TASKIQ_MOVE_STREAM], 5, sizeof argv / sizeof *argv, argv);
     }
+}
+
+/* As if it had been idle for so long, and handed out so often. */
+void taskiq_add_count(mfi_redis_request *rq, const taskiq_job *job, mf_duration idle, unsigned deliveries)
+{
+    const taskiq *t = job->owner;
+    char ms[24], count[16];
+    int len = snprintf(ms, sizeof ms, "%lld", (long long)(idle / 1000000)), digits = snprintf(count, sizeof count, "%u", deliveries);
+    mf_str argv[] = {mf_cstr(job->queue->name), mf_cstr(t->options.group), mf_cstr(t->consumer), mf_cstr(job->entry),
+                     mf_str_of(ms, (size_t)len), mf_str_of(count, (size_t)digits)};
+    mfi_redis_add_script(rq, t->scripts[TASKIQ_COUNT_STREAM], 1, sizeof argv / sizeof *argv, argv);
 }
 
 /* One that was acknowledged before it ran: nothing is ours any more, what is left is to tell its result, or to send it again. */
@@ -413,6 +430,8 @@ static void tell_batch(taskiq *t, told *batch)
         idempotent = action == TASKIQ_ACK || elsewhere;
     } else if (job->action == TASKIQ_ACK) {
         add_acks(t, rq, batch);
+    } else if (job->action == TASKIQ_WAIT) {    /* claims and leases are renewed apart from each other, by as much at most */
+        taskiq_add_count(rq, job, t->options.lease - t->options.lease / 3, job->deliveries);
     } else {
         add_move(t, rq, job);
     }

@@ -84,7 +84,7 @@ typedef struct taskiq_batch {
     atomic_uint        refs;
 } taskiq_batch;
 
-typedef enum taskiq_action { TASKIQ_ACK, TASKIQ_NOW, TASKIQ_LATER, TASKIQ_DEAD } taskiq_action;
+typedef enum taskiq_action { TASKIQ_ACK, TASKIQ_NOW, TASKIQ_LATER, TASKIQ_DEAD, TASKIQ_WAIT } taskiq_action;
 
 /* A task that is declared here. */
 typedef struct taskiq_task {
@@ -120,6 +120,7 @@ struct taskiq_job {
     taskiq_message message;
     taskiq_meta    meta;
     bool           flow;                    /* meta is set */
+    bool           given_up;                /* it is to be a dead letter, `extra` tells why */
     mf_message    *bound;
     bool           prepared;                /* everything above is set */
     taskiq_task   *task;                    /* NULL: none of that name here */
@@ -262,11 +263,13 @@ mf_status taskiq_settle(mf_adapter *base, const mf_settlement *settlements, size
 void      taskiq_settle_job(taskiq_job *job);          /* action, result and the rest are set. Any thread */
 void      taskiq_fail_job(taskiq_job *job, const char *type, const char *text);   /* an error result, without a call */
 void      taskiq_acknowledge_now(taskiq_job *job);     /* before it runs */
+void      taskiq_add_count(mfi_redis_request *rq, const taskiq_job *job, mf_duration idle, unsigned deliveries);
 void      taskiq_tell(taskiq *t);                      /* io: what is settling goes out */
 
 /* lease.c */
 int64_t   taskiq_lease_tick(taskiq *t, int64_t now_ns);        /* io */
 void      taskiq_due_at(taskiq *t, int64_t when_ns);           /* something is due then. Any thread */
+void      taskiq_claim_at(taskiq *t, int64_t when_ns);         /* io: something may be taken over then */
 void      taskiq_lease_leave(taskiq *t);                       /* io or not: our name is given up */
 mf_status taskiq_lease_first(taskiq *t, mf_error *err);        /* before the first read; waits */
 
@@ -289,6 +292,7 @@ void      taskiq_watch_free(taskiq *t);                /* and after */
 mf_status taskiq_workflow(mf_adapter *base, mf_str name, mf_workflow **out, mf_error *err);
 mf_status taskiq_publish(mf_adapter *base, const mf_entry *entries, size_t n, mf_error *err);
 char     *taskiq_unit_id(taskiq *t, const mf_unit *unit);
+bool      taskiq_unit_of_id(mf_str id, mf_unit *out);  /* the way back; false: it is nobody's in a flow */
 void      taskiq_join(taskiq *t, mf_store *store);     /* what the store commits goes out with it */
 
 /* worker.c */

@@ -60,6 +60,8 @@ void taskiq_message_release(taskiq_message *message);
 /** The task_id of a message that cannot be read (too deep, a number beyond 64 bits), so that somebody who waits for it
  * can be answered; true: it stands in `out`, which keeps up to `room` bytes. */
 bool taskiq_message_find_id(mf_str bytes, char *out, size_t room, size_t *len);
+/** The same for its task_name. */
+bool taskiq_message_find_name(mf_str bytes, char *out, size_t room, size_t *len);
 
 typedef enum taskiq_label_type {
     TASKIQ_LABEL_NONE,      /* no entry in labels_types: taken as it is */

@@ -97,9 +97,8 @@ static bool keep_id(mf_str id, char *out, size_t room, size_t *len)
 }
 
 /* "task_id" at the top level, and the text behind its colon. Nothing else is looked at, so that it may be anything. */
-static bool find_in_json(mf_str json, char *out, size_t room, size_t *len)
+static bool find_in_json(mf_str json, mf_str name, char *out, size_t room, size_t *len)
 {
-    static const char key[] = "\"task_id\"";
     const char *at = json.at, *end = json.at + json.len;
     int depth = 0;
     while (at != NULL && at < end) {
@@ -109,7 +108,8 @@ static bool find_in_json(mf_str json, char *out, size_t room, size_t *len)
             at++;
             continue;
         }
-        bool found = depth == 1 && (size_t)(end - at) >= sizeof key && memcmp(at, key, sizeof key - 1) == 0;
+        bool found = depth == 1 && (size_t)(end - at) > name.len + 2 && at[name.len + 1] == '"' &&
+                     memcmp(at + 1, name.at, name.len) == 0;
         at = past_text(at + 1, end);
         if (!found || at == NULL)
             continue;
@@ -122,7 +122,7 @@ static bool find_in_json(mf_str json, char *out, size_t room, size_t *len)
     return false;
 }
 
-static bool find_in_msgpack(mf_str bytes, char *out, size_t room, size_t *len)
+static bool find_in_msgpack(mf_str bytes, mf_str wanted, char *out, size_t room, size_t *len)
 {
     const unsigned char *at = (const unsigned char *)bytes.at, *end = at + bytes.len;
     mfi_head head;
@@ -137,7 +137,7 @@ static bool find_in_msgpack(mf_str bytes, char *out, size_t room, size_t *len)
         if (second == NULL || !mfi_head_read(second, end, &value))
             return false;
         mf_str name = {(const char *)at + key.size, key.count};
-        if (key.type == MF_TYPE_STR && mf_str_eq(name, MF_STR_LIT("task_id"))) {
+        if (key.type == MF_TYPE_STR && mf_str_eq(name, wanted)) {
             mf_str id = {(const char *)second + value.size, value.count};
             return value.type == MF_TYPE_STR && mfi_skip(second, end) != NULL && keep_id(id, out, room, len);
         }
@@ -148,12 +148,22 @@ static bool find_in_msgpack(mf_str bytes, char *out, size_t room, size_t *len)
     return false;
 }
 
-bool taskiq_message_find_id(mf_str bytes, char *out, size_t room, size_t *len)
+static bool find(mf_str bytes, mf_str name, char *out, size_t room, size_t *len)
 {
     if (bytes.len == 0)
         return false;
-    bool found = bytes.at[0] == '{' ? find_in_json(bytes, out, room, len) : find_in_msgpack(bytes, out, room, len);
+    bool found = bytes.at[0] == '{' ? find_in_json(bytes, name, out, room, len) : find_in_msgpack(bytes, name, out, room, len);
     return found && mfi_utf8_valid(mf_str_of(out, *len)) == *len;
+}
+
+bool taskiq_message_find_id(mf_str bytes, char *out, size_t room, size_t *len)
+{
+    return find(bytes, MF_STR_LIT("task_id"), out, room, len);
+}
+
+bool taskiq_message_find_name(mf_str bytes, char *out, size_t room, size_t *len)
+{
+    return find(bytes, MF_STR_LIT("task_name"), out, room, len);
 }
 
 /* ---- out ---------------------------------------------------------------------------------------------------------- */

@@ -43,6 +43,25 @@ char *taskiq_unit_id(taskiq *t, const mf_unit *unit)
     return taskiq_key(t, "%s.%llu.%u", unit->key.text, (unsigned long long)unit->index, unit->epoch);
 }
 
+bool taskiq_unit_of_id(mf_str id, mf_unit *out)
+{
+    int64_t index = 0, epoch = 0;
+    size_t dots[2] = {0, 0};
+    for (size_t i = 0; i < id.len; i++)
+        if (id.at[i] == '.') {
+            dots[0] = dots[1];
+            dots[1] = i;
+        }
+    *out = (mf_unit){.index = 0};
+    if (dots[0] == 0 || taskiq_text_int(mf_str_of(id.at + dots[0] + 1, dots[1] - dots[0] - 1), &index) != TASKIQ_NUMBER_OK ||
+        taskiq_text_int(mf_str_of(id.at + dots[1] + 1, id.len - dots[1] - 1), &epoch) != TASKIQ_NUMBER_OK || index < 0 ||
+        epoch < 0 || epoch > UINT32_MAX || mf_key_parse(mf_str_of(id.at, dots[0]), &out->key, NULL) != MF_OK)
+        return false;
+    out->index = (uint64_t)index;
+    out->epoch = (uint32_t)epoch;
+    return true;
+}
+
 /* A stream without its group swallows what is sent: Python makes it at "$". So whoever sends makes it, too, and looks again
  * now and then, since the server may have come back empty. */
 static mf_status ensure_group(taskiq *t, taskiq_queue *q, mf_error *err)
@@ -339,7 +358,8 @@ static bool receipt(void *user, const mf_delivery *delivery, mfi_redis_receipt *
         return false;
     atomic_store(&job->ending, true);
     *out = (mfi_redis_receipt){mf_cstr(job->queue->name), mf_cstr(t->options.group), mf_cstr(job->entry),
-                               atomic_load(&job->queue->alone)};
+                               atomic_load(&job->queue->alone), mf_cstr(job->given_up ? job->queue->dead : ""),
+                               mf_cstr(job->given_up ? job->extra : "")};
     return true;
 }
 

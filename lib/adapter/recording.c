@@ -243,6 +243,13 @@ static void recording_flush(mf_host *host)
     r->upper->ops->flush(r->upper);
 }
 
+static void recording_give_up(mf_host *host, const mf_delivery *delivery, const char *type, const char *text)
+{
+    struct recording *r = recording_of_host(host);
+    note(r, MF_RECORDED_DELIVERY, delivery->task, &delivery->unit, delivery->attempt, MF_STATUS_FAILED);
+    r->upper->ops->give_up(r->upper, delivery, type, text);
+}
+
 static const mf_host_ops recording_host_ops = {
     .struct_size = sizeof(mf_host_ops),
     .deliver = recording_deliver,
@@ -252,6 +259,7 @@ static const mf_host_ops recording_host_ops = {
     .mark = recording_mark,
     .refresh_timeout = recording_refresh_timeout,
     .flush = recording_flush,
+    .give_up = recording_give_up,
 };
 
 static const mf_adapter_ops recording_ops = {

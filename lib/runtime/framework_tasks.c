@@ -179,3 +179,15 @@ void mfi_framework_deliver(mf_client *client, mfi_framework_task task, const mf_
     mfi_dispatch_wait(client, &delivery->unit.key, &event, true);
     mf_adapter_settle(client->adapter, &(mf_settlement){.delivery = delivery, .status = MF_STATUS_DONE}, 1, NULL);
 }
+
+/* The end of an item is that item's; without a start, or more items, the whole cannot go on. */
+void mfi_framework_give_up(mf_client *client, mfi_framework_task task, const mf_delivery *d, const char *type, const char *text)
+{
+    bool of_item = task != MFI_SWARM_FILL && task != MFI_RUN_FLOW;
+    mfi_flow_event event = {.kind = of_item ? MFI_EV_ITEM_FAILED : MFI_EV_FAIL, .index = d->unit.index, .delivery = d};
+    event.value = mfi_failure_map(client, &d->unit, d->attempt, type, text, true);
+    if (task == MFI_ON_CHAIN_ERROR || task == MFI_ON_SWARM_ITEM_ERROR)
+        event.child = child_of(d->message);
+    mfi_dispatch_wait(client, &d->unit.key, &event, true);
+    mf_adapter_settle(client->adapter, &(mf_settlement){.delivery = d, .status = MF_STATUS_FAILED}, 1, NULL);
+}

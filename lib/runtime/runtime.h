@@ -259,6 +259,8 @@ mf_status mfi_told_outcome(mf_host *host, const mf_unit *unit, mf_signature_stat
 /** One attempt failed: try again later, or tell the record. failure->final and the attempts left decide. */
 void mfi_attempt_failed(mf_client *client, const mf_delivery *delivery, uint64_t token, const mfi_task *task,
                         const char *type, const char *text, bool final);
+/** The map of an error, in memory that is there in the end: what a flow is told is not lost for want of it. */
+mf_message *mfi_failure_map(mf_client *client, const mf_unit *unit, uint32_t attempt, const char *type, const char *text, bool final);
 
 /* ---- unique runs ------------------------------------------------------------------------------------------------- */
 
@@ -288,6 +290,8 @@ mf_status mfi_run_flow(mf_context *ctx, const mf_message *in, mf_message **out, 
 
 /** A message for one of mageflow's own tasks. */
 void mfi_framework_deliver(mf_client *client, mfi_framework_task task, const mf_delivery *delivery);
+/** One that its manager gave up: what it would have told is not known, and ends as failed. */
+void mfi_framework_give_up(mf_client *client, mfi_framework_task task, const mf_delivery *delivery, const char *type, const char *text);
 
 /* ---- dead letters ------------------------------------------------------------------------------------------------ */
 

@@ -156,6 +156,18 @@ static void log_failure(mf_client *client, const mf_delivery *d, const char *typ
     mfi_log_about(client, MF_LOG_INFO, d, why, "%s", what);
 }
 
+mf_message *mfi_failure_map(mf_client *client, const mf_unit *unit, uint32_t attempt, const char *type, const char *text, bool final)
+{
+    mfi_failure failure = {.type = mf_cstr(type), .text = mf_cstr(text), .attempt = attempt, .key = unit->key,
+                           .index = unit->index, .final = final};
+    mf_error err = {.status = MF_E_NOMEM, .text = "no memory for an error"};
+    mf_message *map = NULL;
+    unsigned tries = 0;
+    while (mfi_compose_error(&failure, client->allocator, &map) == MF_E_NOMEM)
+        mfi_pause_before_retry(client, MF_E_NOMEM, &err, &tries);
+    return map;
+}
+
 void mfi_attempt_failed(mf_client *client, const mf_delivery *d, uint64_t token, const mfi_task *task, const char *type,
                         const char *text, bool final)
 {
@@ -168,13 +180,8 @@ void mfi_attempt_failed(mf_client *client, const mf_delivery *d, uint64_t token,
     }
     mfi_stats_count(task, MFI_TALLY_FAILED);
     log_failure(client, d, type, text, "failed");
-    mfi_failure failure = {.type = mf_cstr(type), .text = mf_cstr(text), .attempt = d->attempt, .key = d->unit.key,
-                           .index = d->unit.index, .final = final};
     mfi_flow_event event = {.kind = MFI_EV_ITEM_FAILED, .index = d->unit.index};
-    mf_error err = {.status = MF_E_NOMEM, .text = "no memory for an error"};
-    unsigned tries = 0;
-    while (mfi_compose_error(&failure, client->allocator, &event.value) == MF_E_NOMEM)
-        mfi_pause_before_retry(client, MF_E_NOMEM, &err, &tries);
+    event.value = mfi_failure_map(client, &d->unit, d->attempt, type, text, final);
     event.sent = mf_message_ref(d->message);
     tell(client, d, token, &event);
 }
@@ -374,6 +381,52 @@ static uint64_t stops_so_far(mf_host *host)
     return atomic_load_explicit(&mfi_client_of_host(host)->control.stops, memory_order_seq_cst);
 }
 
+/* The same message once more, when something that is in its way now may be over. */
+static void put_off(mf_client *client, const mf_delivery *d, int64_t ms)
+{
+    send_again(client, d, 0, mfi_registry_task(&client->registry, d->task),
+               (mf_entry){.attempt = d->attempt, .due_ms = mf_store_now_ms(client->store) + ms});
+}
+
+/* Who may run it, in *claim: with its status OK, STALE, AGAIN, or what the store says of a unit that is gone. False: settled
+ * already. */
+static bool take_claim(mf_client *client, const mf_delivery *d, mf_claim *claim)
+{
+    if (d->claim != NULL)
+        *claim = *d->claim;
+    if (d->claim != NULL || !mf_key_is_set(&d->unit.key))
+        return true;
+    claim->unit = d->unit;
+    claim->attempt = d->attempt;
+    mf_error err = {0};
+    unsigned tries = 0;
+    mf_status st;
+    /* The manager has given its message away: nobody else would bring it again. */
+    while ((st = mf_store_claim(client->store, claim, 1, &err)) != MF_OK && !atomic_load(&client->closing))
+        mfi_pause_before_retry(client, st, &err, &tries);
+    if (st != MF_OK) {
+        settle_with_manager(client, d, MF_STATUS_ACTIVE, NULL);
+        return false;
+    }
+    int64_t lease_ms = mf_store_lease_ms(client->store);
+    if (claim->status == MF_E_EXISTS && d->again && lease_ms > 0 && mf_adapter_can(client->adapter, MF_CAP_HOLDS)) {
+        settle_with_manager(client, d, MF_STATUS_SUSPENDED, NULL);      /* as below, where the manager counts deaths */
+        return false;
+    }
+    if (claim->status == MF_E_EXISTS && (tries > 0 || d->again) && lease_ms > 0) {
+        /* Perhaps it is ours: the answer to a try before may have been lost, after the claim was made. Or it is that of a
+         * worker whose death the manager has noticed before the store did. */
+        put_off(client, d, lease_ms);
+        return false;
+    }
+    if (claim->status == MF_E_EXISTS ||
+        (claim->status != MF_OK && claim->token == 0 && claim->status != MF_E_STALE && claim->status != MF_E_AGAIN)) {
+        settle_with_manager(client, d, MF_STATUS_CANCELED, NULL);   /* somebody else runs it, or nobody will */
+        return false;
+    }
+    return true;
+}
+
 static void deliver(mf_host *host, const mf_delivery *d)
 {
     mf_client *client = mfi_client_of_host(host);
@@ -386,38 +439,11 @@ static void deliver(mf_host *host, const mf_delivery *d)
 
     mf_claim claim = {.status = MF_OK, .head = MF_STATUS_ACTIVE, .above = MF_STATUS_ACTIVE};
     uint64_t mark = d->claim != NULL ? d->mark : stops_so_far(host);
-    if (d->claim != NULL) {
-        claim = *d->claim;
-    } else if (mf_key_is_set(&d->unit.key)) {
-        claim.unit = d->unit;
-        claim.attempt = d->attempt;
-        mf_error err = {0};
-        unsigned tries = 0;
-        mf_status st;
-        /* The manager has given its message away: nobody else would bring it again. */
-        while ((st = mf_store_claim(client->store, &claim, 1, &err)) != MF_OK && !atomic_load(&client->closing))
-            mfi_pause_before_retry(client, st, &err, &tries);
-        if (st != MF_OK) {
-            settle_with_manager(client, d, MF_STATUS_ACTIVE, NULL);
-            return;
-        }
-        if (claim.status == MF_E_AGAIN) {       /* locked: a moment later it may not be */
-            send_again(client, d, 0, mfi_registry_task(&client->registry, d->task),
-                       (mf_entry){.attempt = d->attempt, .due_ms = mf_store_now_ms(client->store) + LOCKED_LATER_MS});
-            return;
-        }
-        int64_t lease_ms = mf_store_lease_ms(client->store);
-        if (claim.status == MF_E_EXISTS && (tries > 0 || d->again) && lease_ms > 0) {
-            /* Perhaps it is ours: the answer to a try before may have been lost, after the claim was made. Or it is that of a
-             * worker whose death the manager has noticed before the store did. */
-            send_again(client, d, 0, mfi_registry_task(&client->registry, d->task),
-                       (mf_entry){.attempt = d->attempt, .due_ms = mf_store_now_ms(client->store) + lease_ms});
-            return;
-        }
-        if (claim.status == MF_E_EXISTS || (claim.status != MF_OK && claim.token == 0 && claim.status != MF_E_STALE)) {
-            settle_with_manager(client, d, MF_STATUS_CANCELED, NULL);   /* somebody else runs it, or nobody will */
-            return;
-        }
+    if (!take_claim(client, d, &claim))
+        return;
+    if (d->claim == NULL && claim.status == MF_E_AGAIN) {       /* locked: a moment later it may not be */
+        put_off(client, d, LOCKED_LATER_MS);
+        return;
     }
     mfi_task *task = mfi_registry_task(&client->registry, d->task);
     if (mf_key_is_set(&d->unit.key) && (claim.status != MF_OK || !mfi_flow_should_run(claim.head, claim.above))) {
@@ -441,6 +467,29 @@ static void deliver(mf_host *host, const mf_delivery *d)
 }
 
 /* ---- what else a manager tells ------------------------------------------------------------------------------------ */
+
+/* Whoever has its claim may still be running it: the end is theirs, or comes when their claim is over. */
+static void give_up(mf_host *host, const mf_delivery *d, const char *type, const char *text)
+{
+    mf_client *client = mfi_client_of_host(host);
+    mfi_framework_task framework = mfi_framework_find(d->task);
+    if (framework != MFI_FRAMEWORK_TASKS) {
+        mfi_framework_give_up(client, framework, d, type, text);
+        return;
+    }
+    mf_claim claim = {.status = MF_OK, .head = MF_STATUS_ACTIVE, .above = MF_STATUS_ACTIVE};
+    if (!take_claim(client, d, &claim))
+        return;
+    mf_signature_status blocking = mf_signature_status_runs(claim.head) ? claim.above : claim.head;
+    if (claim.status == MF_E_AGAIN && mf_adapter_can(client->adapter, MF_CAP_HOLDS))
+        settle_with_manager(client, d, MF_STATUS_SUSPENDED, NULL);
+    else if (claim.status == MF_E_AGAIN)
+        put_off(client, d, LOCKED_LATER_MS);
+    else if (claim.status != MF_OK || (!mf_signature_status_runs(blocking) && !mfi_status_pauses(blocking)))
+        drop(client, d, &claim);
+    else
+        mfi_attempt_failed(client, d, claim.token, mfi_registry_task(&client->registry, d->task), type, text, true);
+}
 
 static mf_status lost(mf_host *host, const mf_delivery *d, const char *why)
 {
@@ -474,4 +523,5 @@ const mf_host_ops mfi_host_ops = {
     .mark = stops_so_far,
     .refresh_timeout = refresh_timeout,
     .flush = flush,
+    .give_up = give_up,
 };

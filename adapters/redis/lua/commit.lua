@@ -56,7 +56,9 @@ local entries = read_list(function()
     row[FRAMEWORK], row[DEATHS], row[PARKED], row[BYTES] = text(), number(), text(), text()
     return row
 end)
-local receipts = read_list(function() return {queue = text(), group = text(), id = text(), drop = text()} end)
+local receipts = read_list(function()
+    return {queue = text(), group = text(), id = text(), drop = text(), dead = text(), reason = text()}
+end)
 local notes = read_list(function()
     return {space = text(), name = text(), set = text() == '1', value = text(), expires = text(), fresh = text() == '1'}
 end)
@@ -280,12 +282,32 @@ for _, e in ipairs(entries) do
         keep(e)
     end
 end
+-- Kept aside as it is: once, by whoever acknowledges it. Where that cannot be, it stays unacknowledged, and is found to have
+-- ended when it is handed out again.
+local function bury(r)
+    local pending = redis.pcall('XPENDING', r.queue, r.group, r.id, r.id, 1)
+    local got = redis.pcall('XRANGE', r.queue, r.id, r.id)
+    if pending.err or #pending == 0 or got.err or #got == 0 then
+        return true
+    end
+    local fields, data = got[1][2], ''
+    for i = 1, #fields, 2 do
+        if fields[i] == 'data' then
+            data = fields[i + 1]
+        end
+    end
+    local kept = redis.pcall('XADD', r.dead, '*', 'data', data, 'reason', r.reason, 'queue', r.queue)
+    return type(kept) == 'string'
+end
+
 -- What ran is acknowledged together with its outcome. A group that is gone has nothing to acknowledge.
 local acks = {}
 for _, r in ipairs(receipts) do
     local place = #r.queue .. ':' .. r.queue .. r.group
-    acks[place] = acks[place] or {queue = r.queue, group = r.group, drop = r.drop == '1'}
-    table.insert(acks[place], r.id)
+    if r.dead == '' or bury(r) then
+        acks[place] = acks[place] or {queue = r.queue, group = r.group, drop = r.drop == '1'}
+        table.insert(acks[place], r.id)
+    end
 end
 for _, a in pairs(acks) do
     for i = 1, #a, 1000 do

@@ -44,7 +44,8 @@ typedef struct mf_delivery {
 typedef struct mf_settlement {
     const mf_delivery  *delivery;
     mf_signature_status status;     /* done, failed, canceled; pending: tried again later (published anew); active: nothing
-                                     * came of it, it is to be delivered again */
+                                     * came of it, it is to be delivered again; suspended, with MF_CAP_HOLDS only: the same, after
+                                     * a while */
     const mf_message   *value;      /* the result or the error map; NULL is nil */
 } mf_settlement;
 
@@ -71,6 +72,10 @@ typedef struct mf_host_ops {
     /* Commit the outcomes that wait for others. Whoever sets `gather` calls it, on a thread of the worker, whenever the next
      * delivery may be some time in coming; what is not flushed within some 10 ms the host commits by itself. */
     void (*flush)(mf_host *host);
+    /* The manager keeps this message aside, since nobody can read it or whoever ran it died: what it was for ends as failed, and
+     * is not tried again. It is settled as in deliver, after what came of that is stored, and on the same kind of thread. Of a
+     * message that cannot be read the task's name and the message may be missing; its unit is set. */
+    void (*give_up)(mf_host *host, const mf_delivery *delivery, const char *type, const char *text);
 } mf_host_ops;
 struct mf_host {
     const mf_host_ops *ops;
@@ -206,7 +211,8 @@ typedef enum mf_capability {
     MF_CAP_TIMEOUTS = 1 << 4,     /* ends tasks that take too long */
     MF_CAP_CONCURRENCY = 1 << 5,  /* keeps a task's max_concurrency */
     MF_CAP_OBSERVES = 1 << 6,     /* can watch for the ends of tasks that others serve */
-    MF_CAP_RETRIES_CALLS = 1 << 7 /* tries failed calls without a signature again by itself; they are told to it as failed */
+    MF_CAP_RETRIES_CALLS = 1 << 7,/* tries failed calls without a signature again by itself; they are told to it as failed */
+    MF_CAP_HOLDS = 1 << 8         /* a message that is settled as suspended stays where it is, with the count of its deaths */
 } mf_capability;
 
 typedef struct mf_adapter_ops {

@@ -14,7 +14,7 @@ static mf_spec     *task, *swarm;
 /* A courier whose parcels are the tasks' names; "list" goes to a list. */
 static struct {
     int         packed, unpacked, sent, received;
-    const char *queue;
+    const char *queue, *dead;
     bool        refuses;
 } courier;
 
@@ -48,7 +48,8 @@ static bool receipt(void *user, const mf_delivery *delivery, mfi_redis_receipt *
     (void)user;
     if (delivery->native == NULL)
         return false;
-    *out = (mfi_redis_receipt){MF_STR_LIT("work"), MF_STR_LIT("workers"), mf_cstr(delivery->native), true};
+    *out = (mfi_redis_receipt){MF_STR_LIT("work"), MF_STR_LIT("workers"), mf_cstr(delivery->native), true, mf_cstr(courier.dead),
+                               MF_STR_LIT("poison")};
     return true;
 }
 
@@ -70,6 +71,7 @@ static void start(void)
     redis = mfi_redis_store_link(store);
     memset(&courier, 0, sizeof courier);
     courier.queue = "stream";
+    courier.dead = "";
     mfi_redis_store_carry(store, &(mfi_redis_courier){pack, unpack, sent, receipt, received, NULL});
     task = mf_spec_create(NULL, MF_KIND_TASK, MF_STR_LIT("resize"));
     swarm = mf_spec_create(NULL, MF_KIND_SWARM, MF_STR_LIT("swarm"));
@@ -163,6 +165,28 @@ Test(redis_carry, what_ended_is_acknowledged_and_deleted_with_the_commit)
     /* The stream and its group are gone: what was committed is committed. */
     live_do(redis, "DEL work");
     cr_assert(eq(int, send(NULL, 0, deliveries, 3, &err), MF_OK), "%s", err.text);
+}
+
+Test(redis_carry, what_is_given_up_is_kept_aside_once_with_the_commit)
+{
+    mf_error err = {0};
+    char id[] = "5-1";
+    const mf_delivery held = {.native = id}, *deliveries[] = {&held};
+    live_do(redis, "XGROUP CREATE work workers 0 MKSTREAM");
+    live_do(redis, "XADD work 5-1 data x");
+    live_do(redis, "XREADGROUP GROUP workers me STREAMS work >");
+    courier.dead = "dead";
+    /* Where the letter cannot be kept, the message is not acknowledged; what was committed is committed. */
+    live_do(redis, "SET dead text");
+    cr_assert(eq(int, send(NULL, 0, deliveries, 1, &err), MF_OK), "%s", err.text);
+    is("EVAL return\tredis.call('XPENDING','work','workers')[1] 0", "1");
+    live_do(redis, "DEL dead");
+    for (int i = 0; i < 2; i++) {       /* by whomever, however often */
+        cr_assert(eq(int, send(NULL, 0, deliveries, 1, &err), MF_OK), "%s", err.text);
+        is("XLEN work", "0");
+        is("XLEN dead", "1");
+    }
+    is("EVAL return\ttable.concat(redis.call('XRANGE','dead','-','+')[1][2],'.') 0", "data.x.reason.poison.queue.work");
 }
 
 Test(redis_carry, a_queue_of_another_type_or_a_parcel_that_cannot_be_made_changes_nothing)

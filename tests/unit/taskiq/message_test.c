@@ -70,6 +70,10 @@ Test(taskiq_message, the_id_is_found_where_the_rest_cannot_be_read)
     size_t len = 0;
     cr_assert(taskiq_message_find_id(BYTES("\x82\xa1x\x91\x01\xa7task_id\xa2id"), id, sizeof id, &len));
     cr_assert(mf_str_eq(mf_str_of(id, len), MF_STR_LIT("id")));
+    cr_assert(taskiq_message_find_name(BYTES("\x82\xa1x\x91\x01\xa9task_name\xa2me"), id, sizeof id, &len));
+    cr_assert(mf_str_eq(mf_str_of(id, len), MF_STR_LIT("me")));
+    cr_assert(taskiq_message_find_name(mf_cstr("{\"task_id\":\"a\",\"task_name\":\"b\",[["), id, sizeof id, &len));
+    cr_assert(mf_str_eq(mf_str_of(id, len), MF_STR_LIT("b")));
     cr_assert(not(taskiq_message_find_id(BYTES("\x82\xa1x\x91\x01\xa7task_id\xa9id"), id, sizeof id, &len)));
     cr_assert(not(taskiq_message_find_id(mf_cstr("{\"task_id\":\"longer than sixteen bytes\"}"), id, sizeof id, &len)));
 }
