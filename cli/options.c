@@ -20,7 +20,7 @@ struct raw {
     int   json, no_wait, wait, all, follow, workers, help;
 };
 
-#define ROWS_MAX 24
+#define ROWS_MAX (OPTIONS + 3)      /* --url, --help and the end */
 
 /* The rows of what the verb takes, in the order of its help. */
 static void make_rows(struct raw *raw, unsigned takes, struct poptOption rows[ROWS_MAX])
@@ -66,6 +66,7 @@ static void make_rows(struct raw *raw, unsigned takes, struct poptOption rows[RO
                           "print the key of what was sent and do not wait; needs a store that outlives this process", NULL}},
         {0, {"help", 'h', POPT_ARG_NONE, &raw->help, 0, "this text", NULL}},
     };
+    _Static_assert(sizeof all / sizeof all[0] == OPTIONS + 2, "each option has its row, --url and --help too");
     size_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if ((all[i].need & ~takes) == 0)

@@ -30,30 +30,16 @@ struct options {
     size_t       count;
 };
 
-/** The options beside --url and --help, which every verb has. */
-enum {
-    OPTION_THREADS = 1,
-    OPTION_TIMEOUT = 2,
-    OPTION_JSON = 4,
-    OPTION_NO_WAIT = 8,
-    OPTION_WAIT = 16,
-    OPTION_MESSAGE = 32,
-    OPTION_FORMAT = 64,
-    OPTION_SLOTS = 128,
-    OPTION_HEALTH = 1 << 12,
-    OPTION_LOG = 1 << 13,
-    OPTION_STATUS = 1 << 14,
-    OPTION_TASK = 1 << 15,
-    OPTION_ALL = 1 << 16,
-    OPTION_LIMIT = 1 << 17,
-    OPTION_AFTER = 1 << 18,
-    OPTION_FOLLOW = 1 << 19,
-    OPTION_LOAD = 1 << 21,
-    OPTION_WORKERS = 1 << 22,
-    OPTION_JSON_SHOWN = 1 << 20,       /* --json of the verbs that show what is there */
-    OPTION_ISOLATION = 1 << 23,
-    OPTIONS_OF_CALLS = OPTION_LOAD | OPTION_THREADS | OPTION_TIMEOUT | OPTION_JSON
-};
+/** The options beside --url and --help, which every verb has: one bit each, in any order. */
+#define OPTIONS_ALL(X)                                                                                                    \
+    X(THREADS) X(TIMEOUT) X(JSON) X(NO_WAIT) X(WAIT) X(MESSAGE) X(FORMAT) X(SLOTS) X(HEALTH) X(LOG) X(STATUS) X(TASK) X(ALL) \
+    X(LIMIT) X(AFTER) X(FOLLOW) X(LOAD) X(WORKERS) X(ISOLATION)                                                           \
+    X(JSON_SHOWN)               /* --json of the verbs that show what is there */
+#define OPTION_PLACE(name) OPTION_PLACE_##name,
+#define OPTION_BIT(name) OPTION_##name = 1 << OPTION_PLACE_##name,
+enum { OPTIONS_ALL(OPTION_PLACE) OPTIONS };
+enum { OPTIONS_ALL(OPTION_BIT) OPTIONS_OF_CALLS = OPTION_LOAD | OPTION_THREADS | OPTION_TIMEOUT | OPTION_JSON };
+_Static_assert(OPTIONS < 31, "a verb's options are bits of one int");
 
 /** What a verb takes, and what it says about itself around the list of options. */
 struct usage {
