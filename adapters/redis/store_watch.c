@@ -80,9 +80,8 @@ static bool wait_for_news(struct mfi_rs *s, mf_duration time, char last[48], boo
 }
 
 /* The lock is held. */
-static void pause_for(struct mfi_rs *s, mf_duration time)
+static void pause_until(struct mfi_rs *s, int64_t until)
 {
-    int64_t until = mfi_now_ns(NULL) + time;
     struct timespec at = {until / 1000000000, until % 1000000000};
     while (!s->closing && pthread_cond_timedwait(&s->listen, &s->listener_lock, &at) != ETIMEDOUT)
         ;
@@ -97,16 +96,19 @@ static void *listen(void *arg)
     pthread_mutex_lock(&s->listener_lock);
     while (!s->closing) {       /* the first look is for what came before the stream was looked at */
         pthread_mutex_unlock(&s->listener_lock);
+        int64_t looked = mfi_now_ns(NULL);
         bool news = false, others = moved(s);
         if (others)
             mfi_watchers_tell(&s->watchers, &(struct mfi_news){.delayed_ms = INT64_MAX, .elsewhere = true});
         time = others ? s->poll : time < QUIET_MOST * s->poll ? 2 * time : time;
         bool waited = wait_for_news(s, time, last, &news);
         pthread_mutex_lock(&s->listener_lock);
-        if (!waited)
+        if (!waited) {
             time = s->poll;
-        if (!waited || news)    /* a short rest, so that many commits of others are one piece of news */
-            pause_for(s, mf_milliseconds(waited ? MFI_RS_REST_MS : MFI_RS_POLL_MS));
+            pause_until(s, mfi_now_ns(NULL) + mf_milliseconds(MFI_RS_POLL_MS));
+        } else if (news) {      /* many commits of others are one piece of news; the first after a while is looked at at once */
+            pause_until(s, looked + mf_milliseconds(MFI_RS_REST_MS));
+        }
     }
     s->listened = true;
     pthread_cond_broadcast(&s->listener_ended);
