@@ -145,8 +145,7 @@ static mf_status give_value(mf_client *client, const mf_message *memo, mf_messag
 
 /* ---- without a signature ----------------------------------------------------------------------------------------- */
 
-/* The manager remembers, where it can. */
-static bool manager_keeps(const mf_context *ctx)
+bool mfi_durable_by_manager(const mf_context *ctx)
 {
     const mfi_running *running = (const mfi_running *)(const void *)ctx->call;
     return running->task->durable && running->token == 0 && !mf_key_is_set(&ctx->call->delivery->unit.key) &&
@@ -193,7 +192,7 @@ mf_status mf_step(mf_context *ctx, const char *key, mf_step_fn *fn, void *user, 
     mfi_durable *d;
     mf_client *client = ctx->call->client;
     const mf_message *memo = NULL;
-    bool by_manager = manager_keeps(ctx);
+    bool by_manager = mfi_durable_by_manager(ctx);
     mf_status st = by_manager ? MF_OK : begin(ctx, &d);
     if (st == MF_OK)
         st = check_name(ctx, "mf_step", key, 255);
@@ -241,7 +240,7 @@ mf_status mf_sleep(mf_context *ctx, mf_duration span)
     mfi_durable *d;
     mf_client *client = ctx->call->client;
     const mf_message *memo = NULL;
-    bool by_manager = manager_keeps(ctx);
+    bool by_manager = mfi_durable_by_manager(ctx);
     mf_status st = by_manager ? MF_OK : begin(ctx, &d);
     if (st == MF_OK && span < 0)
         st = mf_task_fail(ctx, MF_FINAL, "InvalidSpan", "mf_sleep: expected a span of 0 or more, got %lld ns", (long long)span);
@@ -279,7 +278,7 @@ mf_status mf_wait_event(mf_context *ctx, const char *name, mf_duration timeout, 
     mfi_durable *d;
     mf_client *client = ctx->call->client;
     const mf_message *memo = NULL;
-    bool by_manager = manager_keeps(ctx);
+    bool by_manager = mfi_durable_by_manager(ctx);
     mf_status st = by_manager ? MF_OK : begin(ctx, &d);
     if (st == MF_OK)
         st = check_name(ctx, "mf_wait_event", name, sizeof d->event - 1);

@@ -27,6 +27,8 @@ typedef struct mfi_durable {
  * claim was no longer current. */
 mf_status mfi_durable_wait(struct mf_client *client, struct mfi_running *running);
 void mfi_durable_fini(struct mf_client *client, mfi_durable *durable);
+/** Whether a durable task's call has no record of its own, and its manager remembers what its body did. */
+bool mfi_durable_by_manager(const mf_context *ctx);
 /** What a verb that the manager keeps came to, which is returned: MF_E_WAIT and MF_E_STALE say that it calls again by itself. */
 mf_status mfi_durable_told(mf_context *ctx, mf_status st);
 
@@ -44,7 +46,7 @@ void mfi_event_note_fill(struct mfi_event_note *n, const char *event, const mf_k
 
 /** Where random bytes of a key come from in the durable call of this thread, the same in each replay; NULL: in none. */
 const struct mfi_random *mfi_durable_keys(void);
-/** Whether this thread is in a durable call. */
+/** Whether this thread is in a durable call, whoever keeps what it did. */
 bool mfi_durable_is_here(void);
 
 #endif

@@ -48,18 +48,20 @@ def an_event_is_waited_for(engine):
 def a_child_is_started_once(engine):
     with Worker(engine), tempfile.NamedTemporaryFile() as file:
         assert sent(engine, "d_parent", path=file.name, a=5) == {"child": {"got": 5}}
-        children = [step for step in steps(file.name) if step != "begin"]
-        assert len(children) >= 2 and len(set(children)) == 1, lines(file.name)
+        children = [step for step in steps(file.name) if step not in ("begin", "child")]
+        assert len(children) >= 2 and len(set(children)) == 1 and steps(file.name).count("child") == 1, lines(file.name)
 
 
 def a_body_that_goes_another_way_fails_for_good(engine):
     """And is told both ways: of steps, and of children."""
-    with Worker(engine), tempfile.NamedTemporaryFile() as file:
-        answer = sent(engine, "d_wanders", path=file.name)
-        assert answer.startswith("! MF_E_TASK_FAILED") and 'ReplayDiffers: step 1 was "left" and is "right" now' in answer, answer
+    with Worker(engine), Wire(engine) as wire, tempfile.NamedTemporaryFile() as file:
+        runs = [wire.run("d_wanders", {"path": file.name}), wire.run("d_moody")]
+        (state, steps_differ), (other, children_differ) = [wire.ended(run, 75) for run in runs]
+        assert state == other == "FAILED", (state, other)
+        assert steps_differ.error.startswith('ReplayDiffers: step 1 was "left" and is "right" now'), steps_differ
         assert steps(file.name) [:3] == ["begin", "left", "begin"] and "right" not in steps(file.name)
-        answer = sent(engine, "d_moody")
-        assert "ReplayDiffers" in answer and "run(d_child)" in answer and "run(d_other_child)" in answer, answer
+        told = children_differ.error
+        assert told.startswith("ReplayDiffers") and "run(d_child)" in told and "run(d_other_child)" in told, told
 
 
 def children_are_waited_for_without_a_thread(engine):
@@ -98,6 +100,14 @@ def a_flow_s_durable_task_is_kept_by_the_store(engine):
         assert [step for step in steps(path) if step != "begin"] == ["first", "second"] and len(steps(path)) == 4, lines(path)
 
 
+def a_body_starts_its_flows_once(engine):
+    """A durable task that the engine keeps makes the same signatures in each of its calls."""
+    with tempfile.TemporaryDirectory() as folder, Worker(engine, url=f"hatchet:?store=sqlite:{folder}/flows.db"):
+        assert sent(engine, "d_signs", path=f"{folder}/done", a=3) == {"flow": {"got": 3}}
+        done = steps(f"{folder}/done")
+        assert done.count("begin") >= 2 and done.count("child") == 1 and len(set(done)) == 3, done
+
+
 @own_engine
 def what_a_killed_worker_did_is_not_done_again(engine):
     """The engine gives its tasks to another when its heartbeat has been away for 30 s."""
@@ -116,7 +126,7 @@ def what_a_killed_worker_did_is_not_done_again(engine):
 
 TESTS = [steps_and_sleeps_are_remembered, an_event_is_waited_for, a_child_is_started_once,
          children_are_waited_for_without_a_thread, a_body_that_goes_another_way_fails_for_good,
-         a_flow_s_durable_task_is_kept_by_the_store,
+         a_flow_s_durable_task_is_kept_by_the_store, a_body_starts_its_flows_once,
          what_a_killed_worker_did_is_not_done_again]
 
 if __name__ == "__main__":

@@ -92,7 +92,8 @@ static mf_status d_event(mf_context *ctx, const mf_message *in, mf_message **out
 static mf_status d_child(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
 {
     mf_value value;
-    (void)ctx, (void)user;
+    (void)user;
+    note(ctx, in, "child");
     *out = mf_msg("{s:v}", "got", mf_value_get(mf_message_value(in), MF_STR_LIT("a"), &value) ? value : (mf_value){NULL, 0});
     return MF_OK;
 }
@@ -185,6 +186,29 @@ static mf_status d_family(mf_context *ctx, const mf_message *in, mf_message **ou
     return st;
 }
 
+/* A flow of the store's, started in each invocation, and waited for in the last. */
+static mf_status d_signs(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    mf_error err = {0};
+    mf_message *result = NULL;
+    (void)user;
+    note(ctx, in, "begin");
+    mf_signature *sig = mf_sign(mine, "d_child", NULL, &err);
+    mf_run *run = mf_start(sig, mf_message_ref(in), &err);
+    mf_signature_destroy(sig);
+    if (run == NULL)
+        return mf_task_fail(ctx, MF_FINAL, "Flow", "%s", err.text);
+    note(ctx, in, mf_run_key(run).text);
+    mf_status st = mf_sleep(ctx, mf_seconds(1));
+    if (st == MF_OK)
+        st = mf_run_wait(run, mf_seconds(60), &result, &err);
+    mf_run_destroy(run);
+    if (st == MF_OK)
+        *out = mf_msg("{s:m}", "flow", result);
+    mf_message_unref(result);
+    return st;
+}
+
 /* Another child in each invocation. */
 static mf_status d_moody(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
 {
@@ -194,7 +218,7 @@ static mf_status d_moody(mf_context *ctx, const mf_message *in, mf_message **out
     (void)out, (void)user;
     note(ctx, in, "begin");
     mf_status st = mf_hatchet_run(mine, task, in, MF_HATCHET_RUN(.parent = ctx), &run, NULL);
-    return st == MF_OK ? mf_sleep(ctx, mf_seconds(1)) : st;
+    return st == MF_OK ? mf_sleep(ctx, mf_seconds(3)) : st;
 }
 
 /* Another way in each invocation: what a durable body must not do. */
@@ -205,7 +229,7 @@ static mf_status d_wanders(mf_context *ctx, const mf_message *in, mf_message **o
     (void)out, (void)user;
     note(ctx, in, "begin");
     mf_status st = do_step(ctx, in, a->invocation == 1 ? "left" : "right", 1, &value);
-    return st == MF_OK ? mf_sleep(ctx, mf_seconds(1)) : st;
+    return st == MF_OK ? mf_sleep(ctx, mf_seconds(3)) : st;
 }
 
 /* The worker dies between two steps, once. */
@@ -229,7 +253,8 @@ MF_MODULE
 {
     const mf_task_def tasks[] = {
         {.name = "d_nap", .run = d_nap},         {.name = "d_event", .run = d_event}, {.name = "d_parent", .run = d_parent},
-        {.name = "d_wanders", .run = d_wanders}, {.name = "d_family", .run = d_family}, {.name = "d_moody", .run = d_moody}, {.name = "d_dies", .run = d_dies},
+        {.name = "d_wanders", .run = d_wanders}, {.name = "d_family", .run = d_family}, {.name = "d_moody", .run = d_moody},
+        {.name = "d_signs", .run = d_signs}, {.name = "d_dies", .run = d_dies},
     };
     mf_status st = MF_OK;
     mine = client;
