@@ -51,8 +51,10 @@ void hatchet_log(hatchet *h, mf_log_level level, const char *fmt, ...)
 static int64_t tick(void *user, int64_t now_ns)
 {
     hatchet *h = user;
-    int64_t next = io_listen_tick(h, now_ns);
-    int64_t when = io_tell_tick(h, now_ns);
+    int64_t next = io_token_tick(h, now_ns);        /* first: the others go at once with a new one */
+    int64_t when = io_listen_tick(h, now_ns);
+    next = when < next ? when : next;
+    when = io_tell_tick(h, now_ns);
     next = when < next ? when : next;
     when = io_results_tick(h, now_ns);
     next = when < next ? when : next;

@@ -175,8 +175,8 @@ typedef struct batch {
 static bool comes_later(mfi_rpc_code code)
 {
     switch (code) {
-    case MFI_RPC_UNIMPLEMENTED: case MFI_RPC_INVALID_ARGUMENT: case MFI_RPC_ALREADY_EXISTS: case MFI_RPC_UNAUTHENTICATED:
-    case MFI_RPC_PERMISSION_DENIED: case MFI_RPC_NOT_FOUND:
+    case MFI_RPC_UNIMPLEMENTED: case MFI_RPC_INVALID_ARGUMENT: case MFI_RPC_ALREADY_EXISTS: case MFI_RPC_PERMISSION_DENIED:
+    case MFI_RPC_NOT_FOUND:
         return false;
     default:
         return true;
@@ -186,7 +186,8 @@ static bool comes_later(mfi_rpc_code code)
 /* The lock is held. What is told again goes behind what came meanwhile: events of a run are told apart by their attempt. */
 static void keep_or_drop(hatchet *h, hatchet_news *n, const mfi_rpc_end *end, bool together)
 {
-    if (end->status == MF_E_CLOSED || n->event == HATCHET_STARTED || (!comes_later(end->code) && !together) || ++n->tries > TRIES_MAX) {
+    n->tries += end->code != MFI_RPC_UNAUTHENTICATED;       /* it waits for a new token */
+    if (end->status == MF_E_CLOSED || n->event == HATCHET_STARTED || (!comes_later(end->code) && !together) || n->tries > TRIES_MAX) {
         news_free(h, n);
         return;
     }
@@ -202,7 +203,8 @@ static void told(void *user, const mfi_rpc_end *end)
     if (end->code == MFI_RPC_UNIMPLEMENTED && !b->single)
         h->no_batches = true;
     if (end->status != MF_OK && end->status != MF_E_CLOSED) {
-        hatchet_log(h, MF_LOG_WARN, "%zu events were not accepted: %s", b->list.count, end->err->text);
+        if (!io_token_refused(h, end))
+            hatchet_log(h, MF_LOG_WARN, "%zu events were not accepted: %s", b->list.count, end->err->text);
         if (comes_later(end->code)) {
             mfi_retry pause = {mf_milliseconds(500), mf_milliseconds(500), 0};
             atomic_store(&h->tell_ns, mfi_now_ns(h->clock) + mfi_retry_next(&pause, NULL));

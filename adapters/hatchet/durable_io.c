@@ -197,7 +197,7 @@ static void durable_ended(void *user, const mfi_rpc_end *end)
     bool wanted = h->attached;
     pthread_cond_broadcast(&h->changed);
     pthread_mutex_unlock(&h->lock);
-    if (wanted && end->status != MF_OK && end->status != MF_E_CLOSED)
+    if (wanted && end->status != MF_OK && end->status != MF_E_CLOSED && !io_token_refused(h, end))
         hatchet_log(h, MF_LOG_WARN, "the stream of durable tasks ended, it is opened again: %s", end->err->text);
     h->durable_ns = mfi_now_ns(h->clock) + mfi_retry_next(&h->durable_retry, NULL);
     mfi_rpc_poke(h->rpc);

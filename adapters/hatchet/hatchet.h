@@ -5,7 +5,7 @@
  *   define.c      what the engine is told of our tasks: PutWorkflow and Register
  *   worker.c      starting, draining and stopping to serve
  *   listen.c      the stream of actions, and the heartbeat
- *   health.c      whether it hears
+ *   health.c      whether it hears;   token.c  whether the engine still knows us
  *   durable.c     what the bodies of durable tasks ask the engine;   durable_children.c  their children;   durable_io.c  the stream
  *   invoker.c     from an action to a call, on the pool
  *   complete.c    from an outcome to an event for the engine, in batches
@@ -136,7 +136,7 @@ struct hatchet {
     mf_adapter          base;
     const mf_allocator *allocator;      /* I */
     const mf_clock     *clock;          /* I */
-    mfi_hatchet_options options;        /* I  without the token */
+    mfi_hatchet_options options;        /* I  without the token; expires_s L */
     char                what[300];      /* I */
     mf_host            *host;
     mf_store           *store;
@@ -172,6 +172,10 @@ struct hatchet {
     int64_t             define_ns;      /* tell the definitions again then; 0: they are known */
     int64_t             beat_ns;
     bool                beating;
+
+    bool                token_refused;  /* L */
+    bool                token_told;     /* O */
+    int64_t             token_ns;       /* O  not read again before then */
 
     char                store_id[HATCHET_ID_MAX];       /* L until it is set; "": not read yet */
     size_t              returning;      /* L  messages of flows that are being handed back */
@@ -324,6 +328,15 @@ void      hatchet_health_replaced(hatchet *h, bool replace);
 bool      hatchet_is_deaf(hatchet *h);
 void      io_is_deaf(hatchet *h, const char *why);
 bool      io_hears(hatchet *h);         /* true: it was deaf */
+
+/* token.c */
+/* A call was refused for its token. Any thread. */
+void      hatchet_token_refused(hatchet *h);
+#define HATCHET_TOKEN_WHY 600
+void      hatchet_token_why(hatchet *h, char text[HATCHET_TOKEN_WHY]);
+/* False: it did not end so. Else it is told, once. */
+bool      io_token_refused(hatchet *h, const mfi_rpc_end *end);
+int64_t   io_token_tick(hatchet *h, int64_t now_ns);
 
 /* invoker.c */
 void      io_start(hatchet *h, HatchetPb__Action *action);       /* consumed */

@@ -18,6 +18,8 @@ typedef struct mfi_hatchet_options {
     char                host[256];                          /* "": what the token says */
     unsigned            port;
     char                token[MFI_HATCHET_TOKEN_MAX];       /* a secret */
+    char                token_file[MFI_HATCHET_TEXT_MAX];   /* that it was read from; "" */
+    int64_t             expires_s;                          /* as the token says, in s since 1970; INT64_MAX: it does not */
     char                ns[128];                            /* namespace: lower case, with its "_" at the end; or "" */
     mfi_hatchet_tls     tls;
     char                ca[MFI_HATCHET_TEXT_MAX], cert[MFI_HATCHET_TEXT_MAX], key[MFI_HATCHET_TEXT_MAX];
@@ -36,6 +38,11 @@ MF_NODISCARD mf_status mfi_hatchet_options_set(mfi_hatchet_options *o, const cha
 const char *mfi_hatchet_parameter(size_t n, const char **help);
 /** What is missing is taken from the token's claims; what contradicts is refused. Once, after everything is set. */
 MF_NODISCARD mf_status mfi_hatchet_options_finish(mfi_hatchet_options *o, mf_error *err);
+/** The token once more from its file, if it came from one (else MF_E_UNSUPPORTED), with the checks of `finish`. */
+MF_NODISCARD mf_status mfi_hatchet_options_token_again(mfi_hatchet_options *o, mf_error *err);
+/** Whether its time is over; day: " on 2026-01-31 at 12:00", in UTC. */
+#define MFI_HATCHET_EXPIRED_TEXT 32
+bool mfi_hatchet_token_expired(const mfi_hatchet_options *o, char day[MFI_HATCHET_EXPIRED_TEXT]);
 /** The token is overwritten. */
 void mfi_hatchet_options_wipe(mfi_hatchet_options *o);
 

@@ -51,7 +51,7 @@ static void registering_ended(void *user, const mfi_rpc_end *end)
 {
     hatchet *h = user;
     h->registering = false;
-    if (end->status != MF_OK && !is_leaving(h))
+    if (end->status != MF_OK && !is_leaving(h) && !io_token_refused(h, end))
         hatchet_log(h, MF_LOG_WARN, "cannot register again: %s", end->err->text);
     h->listen_ns = mfi_now_ns(h->clock) + (end->status == MF_OK ? 0 : mfi_retry_next(&h->listen_retry, NULL));
     mfi_rpc_poke(h->rpc);
@@ -132,7 +132,7 @@ static void listen_ended(void *user, const mfi_rpc_end *end)
     io_is_deaf(h, end->status == MF_OK ? "the stream of actions ended in good order" : end->err->text);
     if (end->code == MFI_RPC_NOT_FOUND)
         register_again(h);
-    else
+    else if (!io_token_refused(h, end))
         hatchet_log(h, end->status == MF_OK ? MF_LOG_INFO : MF_LOG_WARN, "the stream of actions ended, it is opened again: %s",
                     end->status == MF_OK ? "in good order" : end->err->text);
     mfi_rpc_poke(h->rpc);
@@ -160,6 +160,7 @@ static void beat_ended(void *user, const mfi_rpc_end *end)
     if (is_leaving(h))
         return;
     if (end->status == MF_OK) {
+        h->token_told = false;
         if (h->listen != NULL && io_hears(h))
             hatchet_log(h, MF_LOG_INFO, "the engine sees this worker's stream again");
         return;
@@ -171,7 +172,7 @@ static void beat_ended(void *user, const mfi_rpc_end *end)
         /* The engine sees no stream, whatever we see of it. One that was just opened may not be known yet. */
         if (h->listen != NULL && mfi_now_ns(h->clock) - h->listened_ns >= mf_seconds(1))
             mfi_rpc_cancel(h->listen);
-    } else {
+    } else if (!io_token_refused(h, end)) {
         hatchet_log(h, MF_LOG_WARN, "a heartbeat did not arrive: %s", end->err->text);
     }
 }

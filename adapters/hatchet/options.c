@@ -49,8 +49,10 @@ static mf_status set_token(mfi_hatchet_options *o, const char *value, const char
 /* One line; what a file's editor put behind it is no part of it. */
 static mf_status set_token_file(mfi_hatchet_options *o, const char *value, const char *what, mf_error *err)
 {
-    FILE *file = fopen(value, "re");
     char reason[128];
+    if (strlen(value) >= sizeof o->token_file)
+        return mf_fail(err, MF_E_INVALID, "%s: expected at most %zu bytes", what, sizeof o->token_file - 1);
+    FILE *file = fopen(value, "re");
     if (file == NULL)
         return mf_fail(err, errno == ENOENT ? MF_E_NOT_FOUND : MF_E_IO, "%s: %.200s: %s", what, value,
                        strerror_r(errno, reason, sizeof reason));
@@ -60,6 +62,7 @@ static mf_status set_token_file(mfi_hatchet_options *o, const char *value, const
     while (len > 0 && isspace((unsigned char)o->token[len - 1]))
         len--;
     o->token[len] = '\0';
+    snprintf(o->token_file, sizeof o->token_file, "%s", value);
     return whole && len > 0 ? MF_OK : mf_fail(err, MF_E_INVALID, "%s: %.200s holds no token", what, value);
 }
 
@@ -238,32 +241,59 @@ static mf_status address_from_token(mfi_hatchet_options *o, const mf_message *cl
     return set_address(o, address, "hatchet: the token's grpc_broadcast_address", err);
 }
 
+bool mfi_hatchet_token_expired(const mfi_hatchet_options *o, char day[MFI_HATCHET_EXPIRED_TEXT])
+{
+    struct tm utc;
+    time_t at = (time_t)o->expires_s;
+    day[0] = '\0';
+    if (o->expires_s > mfi_wall_ms(o->clock) / 1000)
+        return false;
+    if (gmtime_r(&at, &utc) != NULL)
+        strftime(day, MFI_HATCHET_EXPIRED_TEXT, " on %Y-%m-%d at %H:%M", &utc);
+    return true;
+}
+
 /* The engine would only say that it is invalid. */
-static mf_status check_expiry(const mfi_hatchet_options *o, const mf_message *claims, mf_error *err)
+static mf_status check_expiry(mfi_hatchet_options *o, const mf_message *claims, mf_error *err)
 {
     mf_value value;
-    int64_t end = 0;
-    char day[32] = "";
-    struct tm utc;
-    if (!mf_value_get(mf_message_value(claims), MF_STR_LIT("exp"), &value) || mf_value_int(value, &end) != MF_OK ||
-        end > mfi_wall_ms(o->clock) / 1000)
+    char day[MFI_HATCHET_EXPIRED_TEXT];
+    o->expires_s = INT64_MAX;
+    if (!mf_value_get(mf_message_value(claims), MF_STR_LIT("exp"), &value) || mf_value_int(value, &o->expires_s) != MF_OK)
         return MF_OK;
-    time_t at = (time_t)end;
-    if (gmtime_r(&at, &utc) != NULL)
-        strftime(day, sizeof day, " on %Y-%m-%d at %H:%M", &utc);
+    if (!mfi_hatchet_token_expired(o, day))
+        return MF_OK;
     return mf_fail(err, MF_E_INVALID, "hatchet: the token has expired%s UTC: make a new one, in the dashboard or with hatchet-admin", day);
+}
+
+static mf_status check_token(mfi_hatchet_options *o, mf_message **claims, mf_error *err)
+{
+    if (o->token[0] == '\0')
+        return mf_fail(err, MF_E_INVALID, "hatchet: no token: set HATCHET_CLIENT_TOKEN, or name a file with token_file=");
+    *claims = claims_of(o);
+    if (*claims == NULL)
+        return mf_fail(err, MF_E_INVALID, "hatchet: the token is no JWT: expected three parts between dots, the second one JSON in base64");
+    return check_expiry(o, *claims, err);
+}
+
+mf_status mfi_hatchet_options_token_again(mfi_hatchet_options *o, mf_error *err)
+{
+    char path[MFI_HATCHET_TEXT_MAX];
+    mf_message *claims = NULL;
+    if (o->token_file[0] == '\0')
+        return MF_E_UNSUPPORTED;
+    memcpy(path, o->token_file, sizeof path);
+    mf_status st = set_token_file(o, path, "token_file", err);
+    if (st == MF_OK)
+        st = check_token(o, &claims, err);
+    mf_message_unref(claims);
+    return st;
 }
 
 mf_status mfi_hatchet_options_finish(mfi_hatchet_options *o, mf_error *err)
 {
-    if (o->token[0] == '\0')
-        return mf_fail(err, MF_E_INVALID, "hatchet: no token: set HATCHET_CLIENT_TOKEN, or name a file with token_file=");
-    mf_message *claims = claims_of(o);
-    mf_status st = MF_OK;
-    if (claims == NULL)
-        st = mf_fail(err, MF_E_INVALID, "hatchet: the token is no JWT: expected three parts between dots, the second one JSON in base64");
-    else
-        st = check_expiry(o, claims, err);
+    mf_message *claims = NULL;
+    mf_status st = check_token(o, &claims, err);
     if (st == MF_OK && o->host[0] == '\0')
         st = address_from_token(o, claims, err);
     mf_message_unref(claims);

@@ -86,7 +86,7 @@ static void results_ended(void *user, const mfi_rpc_end *end)
         w->asked = false;
     pthread_mutex_unlock(&h->lock);
     wanted = io_observed_unasked(h, true) || wanted;
-    if (wanted && end->status != MF_OK && end->status != MF_E_CLOSED)
+    if (wanted && end->status != MF_OK && end->status != MF_E_CLOSED && !io_token_refused(h, end))
         hatchet_log(h, MF_LOG_WARN, "the stream of results ended, it is opened again: %s", end->err->text);
     h->results_ns = mfi_now_ns(h->clock) + mfi_retry_next(&h->results_retry, NULL);
     mfi_rpc_poke(h->rpc);

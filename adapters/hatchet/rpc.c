@@ -20,14 +20,28 @@ static void release_text(const mf_allocator *a, char *text)
         mfi_release(a, text, strlen(text) + 1);
 }
 
+/* The header that carries the token; NULL: no memory. */
+static char *bearer(const mf_allocator *a, const char *token)
+{
+    size_t size = strlen(token) + sizeof "bearer ";
+    char *header = mfi_alloc(a, size);
+    if (header != NULL)
+        snprintf(header, size, "bearer %s", token);
+    return header;
+}
+
+static void forget(const mf_allocator *a, char *secret)
+{
+    size_t size = strlen(secret) + 1;
+    explicit_bzero(secret, size - 1);
+    mfi_release(a, secret, size);
+}
+
 static void rpc_free(mfi_rpc *rpc)
 {
     const mf_allocator *a = rpc->allocator;
-    if (rpc->authorization != NULL) {
-        size_t size = strlen(rpc->authorization) + 1;
-        explicit_bzero(rpc->authorization, size - 1);
-        mfi_release(a, rpc->authorization, size);
-    }
+    if (rpc->authorization != NULL)
+        forget(a, rpc->authorization);
     char *texts[] = {rpc->what, rpc->host, rpc->ca, rpc->cert, rpc->key, rpc->authority};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         release_text(a, texts[i]);
@@ -75,13 +89,8 @@ static bool copy_texts(mfi_rpc *rpc, const mfi_rpc_options *o)
     rpc->key = mfi_copy_text(a, mf_cstr(o->key));
     rpc->authority = mfi_copy_text(a, mf_cstr(o->server_name != NULL && o->server_name[0] != '\0' ? o->server_name : authority));
     bool ok = rpc->host != NULL && rpc->what != NULL && rpc->ca != NULL && rpc->cert != NULL && rpc->key != NULL && rpc->authority != NULL;
-    if (ok && o->token != NULL && o->token[0] != '\0') {
-        size_t size = strlen(o->token) + sizeof "bearer ";
-        rpc->authorization = mfi_alloc(a, size);
-        ok = rpc->authorization != NULL;
-        if (ok)
-            snprintf(rpc->authorization, size, "bearer %s", o->token);
-    }
+    if (ok && o->token != NULL && o->token[0] != '\0')
+        ok = (rpc->authorization = bearer(a, o->token)) != NULL;
     return ok;
 }
 
@@ -121,6 +130,21 @@ static mf_status check_token(const char *token, mf_error *err)
         if (*c <= ' ' || *c > '~')
             return mf_fail(err, MF_E_INVALID, "token: expected visible ASCII characters alone: a blank or a line end is in it");
     return MF_OK;
+}
+
+bool mfi_rpc_token_set(mfi_rpc *rpc, const char *token)
+{
+    const mf_allocator *a = rpc->allocator;
+    char *header = check_token(token, NULL) == MF_OK ? bearer(a, token) : NULL;
+    if (header == NULL)
+        return false;
+    bool another = rpc->authorization == NULL || strcmp(rpc->authorization, header) != 0;
+    char *gone = another ? rpc->authorization : header;
+    if (another)
+        rpc->authorization = header;
+    if (gone != NULL)
+        forget(a, gone);
+    return another;
 }
 
 mf_status mfi_rpc_create(const mfi_rpc_options *options, mfi_rpc **out, mf_error *err)

@@ -140,6 +140,9 @@ void mfi_rpc_destroy(mfi_rpc *rpc, mf_duration drain);
 MF_NODISCARD mf_status mfi_rpc_wait_up(mfi_rpc *rpc, mf_duration timeout, mf_error *err);
 /** Have tick called soon. Any number of pokes before it runs are one. */
 void mfi_rpc_poke(mfi_rpc *rpc);
+/** Another token from the next call on, copied. Only in a callback or in tick. False: it is the one there was, or it is none
+ * (see options.token), or there is no memory. */
+bool mfi_rpc_token_set(mfi_rpc *rpc, const char *token);
 /** As options.what; lives as long as rpc. */
 const char *mfi_rpc_text(const mfi_rpc *rpc);
 

@@ -122,7 +122,7 @@ struct mfi_rpc {
     const mf_allocator *allocator;          /* I */
     const mf_clock     *clock;              /* I */
     const mfi_random   *random;             /* I */
-    char               *what, *host, *ca, *cert, *key, *authority, *authorization;      /* I  authorization holds the token */
+    char               *what, *host, *ca, *cert, *key, *authority, *authorization;      /* I; authorization O: it holds the token */
     uint16_t            port;               /* I */
     bool                tls;                /* I */
     mf_duration         connect_timeout, call_timeout, ping_timeout;        /* I */

@@ -39,11 +39,15 @@ mf_status hatchet_call(hatchet *h, const char *method, const ProtobufCMessage *r
 {
     hatchet_bytes bytes;
     mfi_rpc_bytes answer = {NULL, NULL, 0};
-    mfi_rpc_code unused;
+    mfi_rpc_code how = MFI_RPC_OK;
     mf_status st = hatchet_pack(h, request, &bytes, err);
     if (st == MF_OK)
-        st = mfi_rpc_unary(h->rpc, method, hatchet_str(&bytes), within, &answer, code != NULL ? code : &unused, err);
+        st = mfi_rpc_unary(h->rpc, method, hatchet_str(&bytes), within, &answer, &how, err);
     hatchet_bytes_free(&bytes);
+    if (code != NULL)
+        *code = how;
+    if (how == MFI_RPC_UNAUTHENTICATED)
+        hatchet_token_refused(h);       /* perhaps the next one has a new token */
     if (st == MF_OK && out != NULL) {
         *out = protobuf_c_message_unpack(reply, NULL, answer.len, (const uint8_t *)(answer.at != NULL ? answer.at : ""));
         if (*out == NULL)

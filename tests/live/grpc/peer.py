@@ -1,6 +1,8 @@
 """Our gRPC client against a server of grpcio: peer.py PROBE [WORD…]"""
 import os
 import re
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -140,6 +142,38 @@ def certificates(folder):
     return {name: open(path(name), "rb").read() for name in ("ca.pem", "server.pem", "server.key")}, path
 
 
+class Plain:
+    """A server with TLS that shakes hands, and offers these protocols."""
+
+    def __init__(self, path, protocols):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(path("server.pem"), path("server.key"))
+        if protocols:
+            self.context.set_alpn_protocols(protocols)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                with self.context.wrap_socket(self.listener.accept()[0], server_side=True) as one:
+                    one.recv(1)
+            except ssl.SSLError:
+                pass
+            except OSError:
+                return
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join()
+
+
 def tls_and_mutual_tls():
     with tempfile.TemporaryDirectory() as folder:
         pem, path = certificates(folder)
@@ -156,6 +190,10 @@ def tls_and_mutual_tls():
             assert probe(server, ca, *ours, *call) == "40 messages of 2800000 bytes; 40 OK;"
             said = probe(server, ca, *call)
             assert said.startswith("! MF_E_"), said       # grpcio closes, and says no word
+        for protocols in ([], ["http/1.1"]):        # TLS, and not a word of HTTP/2 in its handshake
+            with Plain(path, protocols) as server:
+                said = probe(server, ca, *call)
+                assert said == "! MF_E_INVALID the server: tls: the server does not speak the protocol that is needed here", said
 
 
 TESTS = [many_calls_at_once_each_get_their_answer, a_status_is_told_in_the_servers_words, streams_of_any_size_flow,

@@ -1,7 +1,11 @@
 """Our worker and our client as processes: what the tests of the bridge share."""
+import json
+import re
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
 from fleet import Process, wait_for, worker_is_given_tasks, worker_listens
 
@@ -46,3 +50,23 @@ def lines(path):
 def words(path):
     """The lines without their attempts: the engine counts one for a task that it first gave to a worker that had gone."""
     return [line.split()[0] for line in lines(path)]
+
+
+def health(worker):
+    """(code, text) of its health port."""
+    url = re.search(r"^health: (\S+)$", worker.text(), re.M)[1]
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return answer.status, json.load(answer).get("reason", "")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def is_well(worker):
+    return health(worker)[0] == 200
+
+
+def told(worker, *words):
+    """Its health port is red and says one of them."""
+    code, text = health(worker)
+    return code == 503 and any(word in text for word in words)

@@ -1,15 +1,12 @@
 """What lies between a worker of ours and its engine, and what its health port says of it: rough.py MAGEFLOW TASKS.so CLIENT PROXY [WORD…]"""
 import base64
 import json
-import re
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 
 from fleet import own_engine, run_all, wait_for, worker_listens
-from ours import Worker, call, lines
+from ours import Worker, call, health, is_well, lines, told
 
 PROXY = sys.argv.pop(1)
 
@@ -35,29 +32,9 @@ class Proxy:
         self.process.stdout.close()
 
 
-def health(worker):
-    """(code, text) of its health port."""
-    url = re.search(r"^health: (\S+)$", worker.text(), re.M)[1]
-    try:
-        with urllib.request.urlopen(url, timeout=20) as answer:
-            return answer.status, json.load(answer).get("reason", "")
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
 def ends(path):
     """Of any attempt: one that the engine sent into a dying connection is sent again after 30 s."""
     return sum(line.startswith("end") for line in lines(path))
-
-
-def is_well(worker):
-    return health(worker)[0] == 200
-
-
-def told(worker, *words):
-    """Its health port is red and says one of them."""
-    code, text = health(worker)
-    return code == 503 and any(word in text for word in words)
 
 
 def a_bad_network_is_told_and_heals(engine):

@@ -125,6 +125,38 @@ Test(hatchet_options, a_token_may_stand_in_a_file)
     cr_assert(eq(int, mfi_hatchet_options_set(&o, "token_file", path, &err), MF_E_NOT_FOUND));
 }
 
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    cr_assert(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+Test(hatchet_options, a_token_is_read_from_its_file_again)
+{
+    char path[] = "/tmp/mageflow-token-XXXXXX", day[MFI_HATCHET_EXPIRED_TEXT];
+    mfi_hatchet_options o;
+    mf_error err;
+    close(mkstemp(path));
+    write_file(path, TOKEN "\n");
+    cr_assert(eq(int, mfi_hatchet_options_init(&o, &err), MF_OK));
+    cr_assert(eq(int, mfi_hatchet_options_token_again(&o, &err), MF_E_UNSUPPORTED));
+    cr_assert(eq(int, mfi_hatchet_options_set(&o, "token_file", path, &err), MF_OK));
+    cr_assert(eq(int, mfi_hatchet_options_finish(&o, &err), MF_OK), "%s", err.text);
+    cr_assert(not(mfi_hatchet_token_expired(&o, day)));
+    mfi_hatchet_options_wipe(&o);
+    write_file(path, TOKEN_OF_NOWHERE "\n");        /* an address is not asked for a second time */
+    cr_assert(eq(int, mfi_hatchet_options_token_again(&o, &err), MF_OK), "%s", err.text);
+    cr_assert(eq(str, o.token, TOKEN_OF_NOWHERE));
+    write_file(path, TOKEN_OF_LONG_AGO "\n");
+    cr_assert(eq(int, mfi_hatchet_options_token_again(&o, &err), MF_E_INVALID));
+    cr_assert(mfi_hatchet_token_expired(&o, day));
+    cr_assert(eq(str, day, " on 2001-09-09 at 01:46"));
+    write_file(path, "");
+    cr_assert(eq(int, mfi_hatchet_options_token_again(&o, &err), MF_E_INVALID));
+    unlink(path);
+    cr_assert(eq(int, mfi_hatchet_options_token_again(&o, &err), MF_E_NOT_FOUND));
+}
+
 Test(hatchet_options, every_parameter_has_a_help)
 {
     const char *help = NULL;

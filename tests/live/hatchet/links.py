@@ -1,0 +1,126 @@
+"""Connections and tokens that end while a worker of ours runs, without an engine: links.py MAGEFLOW TASKS.so CLIENT [WORD…]"""
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+
+from double import Double, token
+from fleet import Process, wait_for
+from ours import COMMAND, TASKS, is_well, told
+
+
+class Worker(Process):
+    def __init__(self, double, path, *options):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("HATCHET_")}
+        super().__init__([COMMAND, "worker", "--url", f"hatchet://{double.address}?token_file={path}&tls=none", "--load", TASKS,
+                          "--health", "0", *options], environment, lambda me: "serving" in me.text())
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=60)
+        assert code == 0, f"the worker ended with {code}:\n{self.text()[-4000:]}"
+
+
+def put_token(path, seconds):
+    """As somebody renews it: under another name first, so that nobody reads half of it."""
+    made = token(seconds)
+    with open(path + ".new", "w") as file:
+        file.write(made + "\n")
+    os.rename(path + ".new", path)
+    return made
+
+
+def all_end(double, runs, what):
+    wait_for(lambda: all(double.dispatcher.ends[run] > 0 for run in runs), what=what)
+
+
+def connections_that_are_given_up_lose_nothing():
+    """A GOAWAY every 0.3 s; the stream of actions runs on, on the connection that was given up."""
+    with tempfile.TemporaryDirectory() as folder, Double(max_connection_age_ms=300) as double:
+        path = folder + "/token"
+        put_token(path, 600)
+        with Worker(double, path) as worker:
+            runs = []
+            while len(double.dispatcher.peers) < 5:
+                runs += double.give("c_echo", 5)
+                all_end(double, runs, "its tasks")
+            assert set(double.dispatcher.given[run] for run in runs) == {1} and double.dispatcher.streams == 1
+            wait_for(lambda: is_well(worker), what="its health")
+
+
+def streams_that_are_cut_and_ended_are_opened_again():
+    """A connection is given up and, 0.2 s later, cut, with all that runs on it; and a stream that ends in good order."""
+    with tempfile.TemporaryDirectory() as folder, Double(max_connection_age_ms=300, max_connection_age_grace_ms=200) as double:
+        path = folder + "/token"
+        put_token(path, 600)
+        with Worker(double, path) as worker:
+            while double.dispatcher.streams < 3:
+                runs = double.give("c_echo", 5)
+                # Into a connection that is cut just then: an engine gives it out again after its 30 s.
+                wait_for(lambda: double.dispatcher.waiting.empty() and double.dispatcher.streams > 0, what="that they are given out")
+                lost = [run for run in runs if not ends_soon(double, run)]
+                for run in lost:
+                    double.dispatcher.waiting.put((run, "c_echo"))
+                all_end(double, runs, "its tasks")
+            streams = double.dispatcher.streams
+            double.dispatcher.over.set()
+            wait_for(lambda: "in good order" in worker.text(), what="the end of a stream")
+            double.dispatcher.over.clear()
+            wait_for(lambda: double.dispatcher.streams > streams and is_well(worker), what="another stream")
+            all_end(double, double.give("c_echo", 5), "tasks after it")
+
+
+def ends_soon(double, run):
+    try:
+        return wait_for(lambda: double.dispatcher.ends[run] > 0, 2)
+    except AssertionError:
+        return False
+
+
+def a_token_that_expires_is_told_and_renewed():
+    """Nothing that was done meanwhile is lost: the stream of actions does not end with its token."""
+    with tempfile.TemporaryDirectory() as folder, Double() as double:
+        path = folder + "/token"
+        first = put_token(path, 600)
+        with Worker(double, path) as worker:
+            wait_for(lambda: is_well(worker), what="its health")
+            double.auth.revoked.add(first)
+            wait_for(lambda: told(worker, "the engine does not take the token: put a new one into " + path), what="that it is refused")
+            while "there is a new token" not in worker.text():
+                put_token(path, 6)      # may have expired before it is read
+                time.sleep(3)
+            wait_for(lambda: told(worker, "which has expired on"), what="that it has expired")
+            runs = double.give("c_echo", 5)
+            wait_for(lambda: double.auth.refused["/Dispatcher/SendBatchActionEvent"] > 0, what="that their ends are refused")
+            assert not any(double.dispatcher.ends[run] for run in runs)
+            put_token(path, 600)
+            all_end(double, runs, "what was done meanwhile")
+            wait_for(lambda: is_well(worker), what="its health")
+            assert worker.text().count("the engine does not take the token") == 2, worker.text()
+            assert set(double.dispatcher.given[run] for run in runs) == {1} and double.dispatcher.streams == 1
+
+
+TESTS = [connections_that_are_given_up_lose_nothing, streams_that_are_cut_and_ended_are_opened_again,
+         a_token_that_expires_is_told_and_renewed]
+
+
+def main():
+    failed = 0
+    for test in TESTS:
+        if sys.argv[1:] and not any(word in test.__name__ for word in sys.argv[1:]):
+            continue
+        began = time.monotonic()
+        try:
+            test()
+            print(f"ok      {test.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
+        except Exception:
+            traceback.print_exc()
+            print("FAILED ", test.__name__, flush=True)
+            failed += 1
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
