@@ -155,8 +155,9 @@ void mfi_observers_ended(mf_client *client, const mf_key *key)
 
 #define LOOK_PAGE 32
 
-/* One page of the watched keys that come after `*after`, in no order but a stable one. */
-static size_t watched_page(mfi_observers *o, const mf_key *after, mf_key *out)
+/* One page of the watched keys that come after `*after`, in no order but a stable one, and whether their records were there: a run
+ * that is being started is observed before. */
+static size_t watched_page(mfi_observers *o, const mf_key *after, mf_key *out, bool *stored)
 {
     size_t n = 0;
     mfi_watch *watch = NULL;
@@ -164,39 +165,33 @@ static size_t watched_page(mfi_observers *o, const mf_key *after, mf_key *out)
     if (mf_key_is_set(after))
         HASH_FIND(hh, o->watches, after, sizeof *after, watch);
     for (watch = watch != NULL ? watch->hh.next : mf_key_is_set(after) ? NULL : o->watches; watch != NULL && n < LOOK_PAGE;
-         watch = watch->hh.next)
-        if (watch->first != NULL)
-            out[n++] = watch->key;
+         watch = watch->hh.next) {
+        const mf_run *run = watch->first;
+        if (run == NULL)
+            continue;
+        while (run != NULL && !run->stored)
+            run = run->next;
+        out[n] = watch->key;
+        stored[n++] = run != NULL;
+    }
     pthread_mutex_unlock(&o->lock);
     return n;
 }
 
-/* A run that is being started is observed before its record is there. */
-static bool was_stored(mfi_observers *o, const mf_key *key)
-{
-    mfi_watch *watch = NULL;
-    pthread_mutex_lock(&o->lock);
-    HASH_FIND(hh, o->watches, key, sizeof *key, watch);
-    const mf_run *run = watch != NULL ? watch->first : NULL;
-    while (run != NULL && !run->stored)
-        run = run->next;
-    pthread_mutex_unlock(&o->lock);
-    return run != NULL;
-}
-
+/* What is not there any more has ended, too; but it must have been there before this look, or it is only coming. */
 void mfi_observers_look(mf_client *client)
 {
     mf_key keys[LOOK_PAGE], after = {{0}};
+    bool stored[LOOK_PAGE];
     mf_record records[LOOK_PAGE];
     size_t n;
-    while ((n = watched_page(&client->observers, &after, keys)) > 0) {
+    while ((n = watched_page(&client->observers, &after, keys, stored)) > 0) {
         after = keys[n - 1];        /* should it be gone by then, the next look sees the rest */
         memset(records, 0, sizeof records);
         if (mf_store_load(client->store, keys, n, records, NULL) != MF_OK)
             return;
         for (size_t i = 0; i < n; i++) {
-            if (records[i].spec == NULL ? was_stored(&client->observers, &keys[i])
-                                        : mf_signature_status_ended(records[i].state.status))
+            if (records[i].spec == NULL ? stored[i] : mf_signature_status_ended(records[i].state.status))
                 mfi_observers_ended(client, &keys[i]);
             mf_record_release(&records[i]);
         }
