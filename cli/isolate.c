@@ -26,6 +26,7 @@
 
 #define STOP_MS    2000     /* from a stop request to SIGKILL: less than the 3 s after which the library gives a call up */
 #define READY_MS   60000    /* for a child to load its modules */
+#define HELP_MS    10       /* how long a thread whose task waits in its child serves others without a look at that */
 #define DYING_MS   1000     /* from the end of its socket to its own */
 #define SEND_S     10       /* for a child to read what it is sent; one that is halted does not */
 
@@ -242,6 +243,7 @@ void isolation_destroy(struct isolation *isolation)
 struct isolated {
     mf_context   *ctx;
     struct child *child;
+    bool          waits;        /* its task waits for the end of another flow: this thread serves others meanwhile */
     bool          stopped;      /* it was asked to stop */
     int64_t       kill_ms;      /* and is killed then */
     bool          ended;        /* the child told the end: */
@@ -322,7 +324,10 @@ static mf_status serve(struct isolated *call, mf_str word, mf_value value)
     mf_message *message = NULL;
     int64_t more;
     mf_status st = MF_E_MALFORMED;
-    if (mf_str_eq(word, MF_STR_LIT("cancel"))) {
+    if (mf_str_eq(word, MF_STR_LIT("waits")) || mf_str_eq(word, MF_STR_LIT("goes_on"))) {
+        call->waits = mf_str_eq(word, MF_STR_LIT("waits"));
+        st = MF_OK;
+    } else if (mf_str_eq(word, MF_STR_LIT("cancel"))) {
         st = mf_context_cancel(call->ctx);
     } else if (mf_str_eq(word, MF_STR_LIT("log")) && mf_value_bin(value, &text) == MF_OK) {
         st = mf_context_log(call->ctx, "%.*s", (int)text.len, text.at);
@@ -358,6 +363,22 @@ static void ask_to_stop(struct isolated *call)
     (void)frame_send_word(call->child->fd, "stop");     /* if it is dead, poll tells so */
 }
 
+static bool is_news(void *arg)
+{
+    return poll(arg, 3, 0) > 0;
+}
+
+/* While the task waits, what it waits for may wait for this thread, or for its slot: so other calls run here, on top of this
+ * one, as they would beneath a task that waits in this process. Nothing wakes a thread that helps when a socket has news, so it
+ * looks up. False: it cannot help, and nobody else's turn depends on it. */
+static bool help_others(struct isolated *call, struct pollfd fds[3])
+{
+    const mf_clock *clock = mf_clock_default();
+    int64_t until = clock->monotonic_ns(clock->user) + HELP_MS * INT64_C(1000000);
+    mf_status st = mf_adapter_help(call->ctx->adapter, is_news, fds, until);
+    return st == MF_OK || st == MF_E_TIMEOUT;
+}
+
 /* MF_OK: the child told the end. MF_E_TIMEOUT: it did not listen. Anything else: it is dead, or mad. */
 static mf_status wait_end(struct isolated *call)
 {
@@ -368,6 +389,8 @@ static mf_status wait_end(struct isolated *call)
         int64_t left = call->stopped ? call->kill_ms - now_ms() : -1;
         if (call->stopped && left <= 0)
             return MF_E_TIMEOUT;
+        if (call->waits && !call->stopped && help_others(call, fds))
+            left = 0;
         if (poll(fds, 3, (int)left) < 0)
             continue;       /* a signal */
         if (!call->stopped && fds[2].revents != 0) {

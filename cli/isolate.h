@@ -37,7 +37,9 @@ mf_call_fn isolation_call;
  *     init   {url, modules, json}   first of all        ready  []
  *     call   {see send_call}                            refused [text]   and it ends
  *     stop   []   the call should end                   log [text], progress [message], cancel [], refresh [ns]
- *     answer [status]   to log, progress, …             end [word, message]: done with the result, failed with the error
+ *     answer [status]   to log, progress, …             waits [], goes_on []: its task waits for another flow's end, which may
+ *                                                            need the thread and the slot that its worker has for it
+ *                                                       end [word, message]: done with the result, failed with the error
  *                                                            map, canceled, stopped (it gave up as it was asked to) */
 
 #define FRAME_MAX ((size_t)16 << 20)    /* two messages at their limit, several times over */

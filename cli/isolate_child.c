@@ -24,6 +24,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#define LOOK_UP_NS INT64_C(50000000)
 #define OOM_SCORE "500\n"       /* where memory is short, this process goes and not the worker */
 
 struct child {
@@ -33,7 +34,8 @@ struct child {
     mf_host            *host;
     mf_client          *client;
     pthread_mutex_t     lock;
-    pthread_cond_t      changed;
+    pthread_cond_t      changed;    /* by CLOCK_MONOTONIC */
+    pthread_t           thread;     /* that runs calls */
     mf_message         *call;       /* L  comes from the worker and was not begun yet */
     bool                answered;   /* L  … what somebody waits for, with */
     mf_status           answer;     /* L */
@@ -193,6 +195,43 @@ static mf_status child_bind(mf_adapter *base, mf_host *host, mf_store *store, mf
     return mf_adapter_bind(inner_of(base), host, store, err);
 }
 
+static mf_status ask_word(const char *word)
+{
+    mf_builder b;
+    frame_begin(&b, word, 0);
+    return ask(&b);
+}
+
+/* What the call waits for may need the thread and the slot that its worker has for it. Stops of the call wake nobody here. */
+static mf_status child_help(mf_adapter *base, bool (*done)(void *arg), void *arg, int64_t deadline_ns)
+{
+    struct child *c = &the_child;
+    const mf_clock *clock = mf_clock_default();
+    int64_t now_ns;
+    (void)base;
+    if (!pthread_equal(pthread_self(), c->thread))
+        return MF_E_UNSUPPORTED;
+    (void)ask_word("waits");
+    pthread_mutex_lock(&c->lock);
+    bool over;
+    while (!(over = done(arg)) && (now_ns = clock->monotonic_ns(clock->user)) < deadline_ns) {
+        int64_t until = deadline_ns - now_ns < LOOK_UP_NS ? deadline_ns : now_ns + LOOK_UP_NS;
+        struct timespec at = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+        pthread_cond_timedwait(&c->changed, &c->lock, &at);
+    }
+    pthread_mutex_unlock(&c->lock);
+    (void)ask_word("goes_on");
+    return over ? MF_OK : MF_E_TIMEOUT;
+}
+
+static void child_wake_helpers(mf_adapter *base)
+{
+    (void)base;
+    pthread_mutex_lock(&the_child.lock);
+    pthread_cond_broadcast(&the_child.changed);
+    pthread_mutex_unlock(&the_child.lock);
+}
+
 static int64_t child_due(mf_adapter *base)
 {
     return mf_adapter_due(inner_of(base));
@@ -231,6 +270,8 @@ static void make_adapter(struct child *c, bool shared)
         .observe = child_observe,
         .bind = child_bind,
         .due = child_due,
+        .help = child_help,
+        .wake_helpers = child_wake_helpers,
         .health = child_health,
         .destroy = child_destroy,
     };
@@ -426,7 +467,6 @@ static int task_process_run(int argc, const char **argv)
     struct frames frames = {0};
     mf_str word;
     mf_error err = {.text = ""};
-    pthread_t thread;
     (void)argv;
     if (argc > 1 || fcntl(TASK_PROCESS_FD, F_GETFD) < 0) {
         complain("task-process is what a worker with --isolation process starts");
@@ -435,11 +475,15 @@ static int task_process_run(int argc, const char **argv)
     prepare_process();
     pthread_mutex_init(&c->lock, NULL);
     pthread_mutex_init(&c->ask_lock, NULL);
-    pthread_cond_init(&c->changed, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     mf_message *init = next_frame(&frames, &word);
     mf_status st = mf_str_eq(word, MF_STR_LIT("init")) ? open_client(c, init, &err) : MF_E_MALFORMED;
     mf_message_unref(init);
-    if (st == MF_OK && pthread_create(&thread, NULL, run_calls, c) != 0)
+    if (st == MF_OK && pthread_create(&c->thread, NULL, run_calls, c) != 0)
         st = mf_fail(&err, MF_E_NOMEM, "no thread");
     if (st != MF_OK) {
         refuse(&err);

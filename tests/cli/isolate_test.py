@@ -118,6 +118,19 @@ def what_a_task_says_and_sends_arrives(folder):
     worker.stop()
 
 
+def tasks_that_wait_give_up_their_turn(folder):
+    """Each waits for a flow of its own, for which there is one thread and one slot."""
+    worker = isolated(folder, "--threads", "1", "--slots", "1")
+    with open(f"{folder}/flow.json", "w", encoding="utf-8") as file:
+        json.dump({"swarm": [{"task": "say"}] * 5}, file)
+    ran = subprocess.run([MAGEFLOW, "run", "--wait", "--timeout", f"{PATIENCE}s", "--url", worker.url, f"{folder}/flow.json"],
+                         capture_output=True, text=True, timeout=2 * PATIENCE)
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert len(told) == 5 and all(one["pid"] != one["other"] for one in told), told
+    worker.stop()
+
+
 def thousand_calls_share_two_processes(folder):
     worker = isolated(folder)
     flow = {"swarm": [{"task": "pid"}] * 1000}
@@ -168,7 +181,7 @@ def redis_as_store_and_manager(folder):
     redis = subprocess.Popen([server, "--port", "0", "--unixsocket", f"{folder}/redis", "--dir", folder, "--save", "",
                               "--appendonly", "no"], stdout=subprocess.PIPE, text=True)
     until(lambda: "eady to accept connections" in redis.stdout.readline(), "redis is ready")
-    worker = isolated(folder, url=f"taskiq+unix://{folder}/redis")
+    worker = isolated(folder, "--threads", "1", "--slots", "1", url=f"taskiq+unix://{folder}/redis")
     told = json.loads(worker.send("say", {}).stdout)
     assert told["pid"] in children(worker) and told["other"] in children(worker), told
     sent = worker.send("die", {})
@@ -201,6 +214,6 @@ def what_cannot_be_isolated_is_refused(folder):
 
 
 run_case((crash_fails_its_attempt_alone, task_that_ignores_its_timeout_is_killed, child_that_somebody_kills_fails_its_attempt,
-          worker_that_is_killed_leaves_no_child, what_a_task_says_and_sends_arrives, thousand_calls_share_two_processes,
-          worker_leaves_in_order_and_its_children_with_it, task_that_does_not_listen_while_the_worker_leaves_is_killed,
-          redis_as_store_and_manager, what_cannot_be_isolated_is_refused))
+          worker_that_is_killed_leaves_no_child, what_a_task_says_and_sends_arrives, tasks_that_wait_give_up_their_turn,
+          thousand_calls_share_two_processes, worker_leaves_in_order_and_its_children_with_it,
+          task_that_does_not_listen_while_the_worker_leaves_is_killed, redis_as_store_and_manager, what_cannot_be_isolated_is_refused))
