@@ -66,7 +66,7 @@ def a_body_that_goes_another_way_fails_for_good(engine):
 
 def children_are_waited_for_without_a_thread(engine):
     """Ours and Python's, one that fails, and one that is canceled while nobody has a thread for its parent; and the other way round."""
-    with Worker(engine), PythonWorker(engine), Wire(engine) as wire, tempfile.TemporaryDirectory() as folder:
+    with Worker(engine, "--threads", "8"), PythonWorker(engine), Wire(engine) as wire, tempfile.TemporaryDirectory() as folder:
         until, path = f"{folder}/until", f"{folder}/parent"
         open(until, "w").close()
         slow = {"until": until, "path": f"{folder}/child"}

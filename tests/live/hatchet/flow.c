@@ -25,6 +25,15 @@ static mf_signature *chain(bool mixed)
     return mf_chain_add(c, task("c_echo", NULL), &err);
 }
 
+/* Ours and Python's in turn. */
+static mf_signature *line(int count)
+{
+    mf_signature *c = mf_chain(client, "in turn", NULL, &err);
+    for (int i = 1; i < count; i++)
+        c = mf_chain_add(c, task(i % 2 == 1 ? "py_add" : "c_add", mf_msg("{s:i, s:i}", "a", i, "b", 1)), &err);
+    return mf_chain_add(c, task("c_echo", NULL), &err);
+}
+
 static mf_signature *swarm(int count, bool mixed, double seconds)
 {
     mf_signature *s = mf_swarm(client, "sums", MF_SWARM_OPTIONS(.max_concurrency = 20), &err);
@@ -52,6 +61,8 @@ static mf_signature *what(const char *name, int count)
 {
     if (strcmp(name, "chain") == 0 || strcmp(name, "mixed-chain") == 0)
         return chain(name[0] == 'm');
+    if (strcmp(name, "mixed-line") == 0)
+        return line(count);
     if (strcmp(name, "swarm") == 0 || strcmp(name, "mixed-swarm") == 0)
         return swarm(count, name[0] == 'm', 0);
     if (strcmp(name, "slow-swarm") == 0)
@@ -66,7 +77,7 @@ static void print_end(mf_run *run)
     mf_message *result = NULL;
     char *text;
     size_t len;
-    mf_status st = run == NULL ? err.status : mf_run_wait(run, mf_seconds(120), &result, &err);
+    mf_status st = run == NULL ? err.status : mf_run_wait(run, mf_minutes(10), &result, &err);
     if (st == MF_OK && mf_message_to_json(result, NULL, &text, &len, &err) == MF_OK) {
         puts(text);
         mf_json_free(NULL, text, len);

@@ -47,6 +47,7 @@ def a_flow_of_ours_is_runs_of_the_engine(engine):
 def tasks_of_pythons_stand_in_chains_and_swarms(engine):
     with store() as url, Worker(engine, url=url), PythonWorker(engine):
         assert flow(engine, url, "send", "mixed-chain") == {"mageflow_results": {"n": 1, "mageflow_results": {"sum": 14}}}
+        assert flow(engine, url, "send", "mixed-line", "20") == {"mageflow_results": {"sum": 20}}
         assert flow(engine, url, "send", "mixed-swarm", "20") == [{"sum": i + 1} for i in range(20)]
         assert flow(engine, url, "send", "py_fail") == "! MF_E_TASK_FAILED ValueError: bad, 42"
 

@@ -6,7 +6,17 @@ import tempfile
 from fleet import PythonWorker, run_all, wait_for
 from hatchet_sdk import EmptyModel
 from ours import Worker, call, lines, words
+from pydantic import BaseModel
 from wire_client import Wire, workflows
+
+
+class Sum(BaseModel):
+    a: int
+    b: int = 10
+
+
+class Total(BaseModel):
+    sum: int
 
 
 async def all_of_a_bulk_come_back(engine):
@@ -16,6 +26,10 @@ async def all_of_a_bulk_come_back(engine):
             task = hatchet.stubs.task(name=name)
             items = [task.create_bulk_run_item(input=EmptyModel(i=i)) for i in range(count)]
             assert [r.model_dump() for r in await task.aio_run_many(items)] == [{"i": i} for i in range(count)], name
+        # What somebody who knows the types writes, as an asynchronous program and as one that is not.
+        task = hatchet.stubs.task(name="c_add", input_validator=Sum, output_validator=Total)
+        assert await task.aio_run(Sum(a=1)) == Total(sum=11)
+        assert await asyncio.to_thread(task.run, Sum(a=1, b=2)) == Total(sum=3)
 
 
 async def a_task_of_pythons_has_children_of_ours(engine):

@@ -77,6 +77,17 @@ static mf_status c_third(mf_context *ctx, const mf_message *in, mf_message **out
     return MF_OK;
 }
 
+static mf_status c_patient(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    unsigned attempt = mf_context_execution_info(ctx)->attempt_number;
+    (void)user;
+    note(ctx, in, "begin");
+    if (attempt < 2)
+        return mf_task_fail(ctx, MF_RETRY, "Early", "attempt %u", attempt);
+    *out = mf_msg("{s:s}", "came", "later");
+    return MF_OK;
+}
+
 static mf_status c_final(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
 {
     (void)out, (void)user;
@@ -164,6 +175,7 @@ MF_MODULE
         {.name = "c_fail", .run = c_fail},
         {.name = "c_verbose", .run = c_verbose},
         {.name = "c_third", .run = c_third, .retries = 2},
+        {.name = "c_patient", .run = c_patient, .retries = 3, .backoff = mf_seconds(2)},
         {.name = "c_final", .run = c_final, .retries = 5},
         {.name = "c_slow", .run = c_slow},
         {.name = "c_timeout", .run = c_timeout, .timeout = mf_milliseconds(200)},

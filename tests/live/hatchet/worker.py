@@ -7,7 +7,7 @@ import tempfile
 
 from fleet import PythonWorker, own_engine, python_call, run_all, wait_for, worker_listens
 from hatchet_sdk import EmptyModel
-from ours import COMMAND, Worker, call, words
+from ours import COMMAND, Worker, call, lines, words
 from wire_client import Wire
 
 VALUE = {"a": [1, -2, 2.5, None, True, "h\u00e9\U0001f600"], "m": {"x": {"y": []}}}
@@ -52,11 +52,13 @@ def an_error_is_told_whole_and_a_timeout_is_one(engine):
 
 
 def a_task_that_needs_longer_asks_for_more_time(engine):
-    """Of its own timeout, which our runtime keeps, and of the engine's, in a workflow that names a short one."""
-    with Worker(engine), Wire(engine) as wire, tempfile.TemporaryDirectory() as folder:
+    """Of its own timeout, which our runtime keeps, and of the engine's, in a workflow that names a short one. Beside them, since the
+    engine looks at both every few seconds: a retry with a pause before it."""
+    with Worker(engine, "--threads", "8"), Wire(engine) as wire, tempfile.TemporaryDirectory() as folder:
         wire.put("refreshed", ("",), action="c_refreshes_too:c_refreshes_too", timeout="3s")
         until = folder + "/until"
         open(until, "w").close()
+        patient = wire.run("c_patient", {"path": folder + "/patient"})
         runs = {(name, ask): wire.run(name, {"path": f"{folder}/{name}-{ask}", "until": until, "ask": ask})
                 for name in ("c_refreshes", "refreshed") for ask in (True, False)}
         for name, why in (("c_refreshes", "Timeout: the task did not end within its timeout"), ("refreshed", "Task exceeded timeout of 3s")):
@@ -67,6 +69,9 @@ def a_task_that_needs_longer_asks_for_more_time(engine):
         os.unlink(until)
         for name in ("c_refreshes", "refreshed"):
             assert wire.ended(runs[name, True])[0] == "COMPLETED" and words(f"{folder}/{name}-True") == ["begin", "end"], name
+        state, task = wire.ended(patient, 75)
+        assert (state, task.output) == ("COMPLETED", b'{"came":"later"}') and len(lines(folder + "/patient")) >= 2, (state, task)
+        assert engine.query("""SELECT "retryBackoffFactor" FROM "Step" WHERE "readableId" = 'c_patient'""")[0] == ["2"]
 
 
 async def a_cancel_reaches_a_running_task(engine):
