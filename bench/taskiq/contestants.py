@@ -2,11 +2,15 @@
 import json
 import os
 import pathlib
-
-from machine import command, numbers_of, start
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(1, str(ROOT / "bench/report"))
+
+from machine import numbers_of, start       # noqa: E402
+from server import command                  # noqa: E402
+
 DEPS = ROOT / ".deps"
 SLOTS = 100         # tasks at a time for everybody: taskiq's default, and the batch of the bare loop
 

@@ -13,14 +13,10 @@ import sys
 import time
 
 from contestants import SLOTS, Asynq, Bare, BullMQ, Mageflow, Python, HERE, ROOT
-from machine import (Redis, cpu_seconds, describe, end, median, number, pair_ratio, rss_kib, table, wait_idle, wait_until)
+from machine import cpu_seconds, describe, end, median, number, pair_ratio, rss_kib, table, verdict, wait_idle, wait_until
+from server import Redis, describe_server
 
 WARM = 200          # tasks before the clock: connections, scripts and compilers are there
-
-
-def verdict(value, goal, at_least=True):
-    met = value >= goal if at_least else value <= goal
-    return f"{number(value)} ({'met' if met else '**missed**'})"
 
 
 class Bench:
@@ -317,7 +313,7 @@ class Bench:
     # ---- the report ------------------------------------------------------------------------------------------------
 
     def report(self, sections):
-        print(f"# TaskIQ on one Redis\n\n- {describe()}")
+        print(f"# TaskIQ on one Redis\n\n- {describe(describe_server())}")
         print(f"- `script/bench{' --quick' if self.quick else ''} taskiq`: {self.rounds} rounds, contestants in turn within each; "
               "1 core: the worker on one CPU, Redis on another; 2 cores: on a machine with two, Redis shares them")
         for line in versions_of():
@@ -361,7 +357,7 @@ def main():
     print(f"\n(took {time.monotonic() - began:.0f} s)")
     if given.json:
         with open(given.json, "w") as file:
-            json.dump({"machine": describe(), "figures": bench.figures, "goals": bench.goals}, file, indent=1)
+            json.dump({"machine": describe(describe_server()), "figures": bench.figures, "goals": bench.goals}, file, indent=1)
 
 
 if __name__ == "__main__":
