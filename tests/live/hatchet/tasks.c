@@ -163,6 +163,17 @@ static mf_status c_big(mf_context *ctx, const mf_message *in, mf_message **out, 
     return MF_OK;
 }
 
+/* Takes its process along, at the first attempt. */
+static mf_status c_dies_once(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    unsigned attempt = mf_context_execution_info(ctx)->attempt_number;
+    (void)in, (void)user;
+    if (attempt == 1)
+        _exit(9);
+    *out = mf_msg("{s:i}", "attempt", (int)attempt);
+    return MF_OK;
+}
+
 MF_MODULE
 {
     const mf_task_def tasks[] = {
@@ -176,6 +187,7 @@ MF_MODULE
         {.name = "c_verbose", .run = c_verbose},
         {.name = "c_third", .run = c_third, .retries = 2},
         {.name = "c_patient", .run = c_patient, .retries = 3, .backoff = mf_seconds(2)},
+        {.name = "c_dies_once", .run = c_dies_once, .retries = 1},
         {.name = "c_final", .run = c_final, .retries = 5},
         {.name = "c_slow", .run = c_slow},
         {.name = "c_timeout", .run = c_timeout, .timeout = mf_milliseconds(200)},

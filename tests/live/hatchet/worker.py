@@ -133,17 +133,22 @@ def the_doctor_asks_the_engine_about_its_token(engine):
     assert code == 1 and "error engine, " in text and "token is refused" in text, text
 
 
-def a_namespace_keeps_apart(engine):
-    with Worker(engine, HATCHET_CLIENT_NAMESPACE="Mine"):
+def a_namespace_keeps_apart_and_so_do_processes(engine):
+    """A task that takes its process along has failed an attempt, and the retry is the engine's."""
+    with Worker(engine, "--isolation", "process", HATCHET_CLIENT_NAMESPACE="Mine") as worker:
         assert call(engine, "c_add", '{"a":1}', HATCHET_CLIENT_NAMESPACE="Mine") == '{"sum":11}'
+        assert call(engine, "c_dies_once", "{}", HATCHET_CLIENT_NAMESPACE="Mine") == '{"attempt":2}'
+        assert "bad, 42" in call(engine, "c_fail", "{}", HATCHET_CLIENT_NAMESPACE="Mine")
         assert python_call(engine, "c_add", {"a": 1}, HATCHET_CLIENT_NAMESPACE="Mine") == {"sum": 11}
+        assert worker.process.poll() is None
 
 
 TESTS = [a_python_client_gets_what_our_worker_returns, a_client_in_c_gets_what_workers_return, an_error_is_told_whole_and_a_timeout_is_one,
          a_task_that_needs_longer_asks_for_more_time,
          a_cancel_reaches_a_running_task, a_stopped_worker_ends_what_runs_and_says_good_bye,
          an_engine_that_comes_back_is_served_again, an_engine_that_forgot_the_worker_is_registered_with_again,
-         what_cannot_be_reached_says_one_clear_thing, the_doctor_asks_the_engine_about_its_token, a_namespace_keeps_apart]
+         what_cannot_be_reached_says_one_clear_thing, the_doctor_asks_the_engine_about_its_token,
+         a_namespace_keeps_apart_and_so_do_processes]
 
 if __name__ == "__main__":
     sys.exit(run_all(TESTS))
