@@ -21,6 +21,7 @@
 #include "clock.h"
 #include "memory.h"
 
+#define EVICTIONS 4
 #define WITHIN mf_seconds(20)           /* for an answer; a connection that is dead is known by then */
 
 /* ---- asking ----------------------------------------------------------------------------------------------------------- */
@@ -104,8 +105,7 @@ static void give_up(hatchet *h, hatchet_job *job)
     pthread_mutex_unlock(&h->lock);
 }
 
-/* The engine goes on with the task by itself when what it waits for is there. */
-static mf_status evict(hatchet *h, hatchet_job *job, char *reason)
+static ask_state evict_once(hatchet *h, hatchet_job *job, char *reason)
 {
     struct hatchet_ask ask = {.job = job};
     HatchetPb__Evict e = HATCHET_PB__EVICT__INIT;
@@ -116,6 +116,18 @@ static mf_status evict(hatchet *h, hatchet_job *job, char *reason)
     e.reason = reason;
     ask.request.evict_invocation = &e;
     ask_state state = hatchet_ask_for(h, &ask, ASK_ACKED);
+    if (state != ASK_DONE && state != ASK_STALE)
+        hatchet_log(h, MF_LOG_WARN, "a durable task could not be evicted: %s", state == ASK_FAILED ? ask.why : "no answer");
+    return state;
+}
+
+/* The engine goes on with the task by itself when what it waits for is there. Its database may be in the way of an eviction, which
+ * is asked for as often as one likes. */
+static mf_status evict(hatchet *h, hatchet_job *job, char *reason)
+{
+    ask_state state = ASK_FAILED;
+    for (int i = 0; i < EVICTIONS && state != ASK_DONE && state != ASK_STALE; i++)
+        state = evict_once(h, job, reason);
     if (state != ASK_DONE && state != ASK_STALE)        /* it is tried again as a call that failed */
         return MF_E_IO;
     give_up(h, job);
