@@ -67,8 +67,10 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     limits = limits_of(folder)
     for path in sorted(folder.glob("*.json")):
+        if path.stem == "goals":
+            continue        # the goals' own form, and no figures
         machine, tables = read(path)
-        for table in tables:
+        for table in tables if "cpu" in machine else []:
             name = re.sub(r"[^a-z0-9]+", "-", table["title"].lower()).strip("-")
             draw(machine, table, {} if path.stem == "machine" else limits, folder / f"{path.stem}-{name}.svg")
     return 0

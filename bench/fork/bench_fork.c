@@ -94,7 +94,7 @@ static void bench(shape which, const extent *size, unsigned workers, int rounds)
 int main(int argc, char **argv)
 {
     bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
-    int rounds = quick ? 7 : 9;
+    int rounds = 7;
     outside_count = externals("fork", outside);
     printf("## Recursive spawns\n\n");
     report_machine(quick ? "script/bench --quick fork" : "script/bench fork");

@@ -56,7 +56,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_pool [--quick] | --list | --one CONTESTANT submit|batch|producers WORKERS JOBS\n");
         return 2;
     }
-    int rounds = quick ? 7 : 9;
+    int rounds = 7;
     size_t jobs = quick ? 100000 : 300000;
     printf("## The pool beside others\n\n");
     report_machine(quick ? "script/bench --quick pool" : "script/bench pool");
