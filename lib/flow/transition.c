@@ -114,11 +114,25 @@ static mf_status end_by(const mf_spec *spec, mf_state *state, mf_signature_statu
     return MF_OK;
 }
 
+static void plan_notes(const mfi_flow_event *event, mfi_plan *plan)
+{
+    for (size_t i = 0; i < event->note_count; i++)
+        mfi_plan_note(plan, &event->note[i]);
+}
+
 static mf_status remove_record(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
     mf_status st = mfi_remove_record(spec, state, &event->removal, now_ms, plan);
-    for (size_t i = 0; i < event->note_count && st == MF_OK; i++)
-        mfi_plan_note(plan, &event->note[i]);
+    if (st == MF_OK)
+        plan_notes(event, plan);
+    return st;
+}
+
+static mf_status add(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, mfi_plan *plan)
+{
+    mf_status st = mfi_swarm_add(spec, state, event, plan);
+    if (st == MF_OK)
+        plan_notes(event, plan);
     return st;
 }
 
@@ -154,7 +168,7 @@ mf_status mfi_flow_apply(const mf_spec *spec, mf_state *state, const mfi_flow_ev
     case MFI_EV_REMOVE:
         return remove_record(spec, state, event, now_ms, plan);
     case MFI_EV_ADD:
-        return mfi_swarm_add(spec, state, event, plan);
+        return add(spec, state, event, plan);
     case MFI_EV_CLOSE:
         return mfi_swarm_close(spec, state, plan);
     case MFI_EV_EXPIRE:

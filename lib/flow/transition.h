@@ -50,7 +50,7 @@ typedef struct mfi_flow_event {
     size_t         item_count;
     uint64_t       from;        /* the index that the first one must get; UINT64_MAX: any */
     const mf_note *note;        /* borrowed until the commit */
-    size_t         note_count;  /* of a removal */
+    size_t         note_count;  /* of a removal or an addition */
     mf_message    *value;
     mf_message    *sent;
     mf_message    *inherited;

@@ -63,7 +63,7 @@ mf_status mfi_signature_need_spec(mf_signature *sig, mf_error *err);
 /** Make the spec complete: from here on it does not change. The lock is held. */
 mf_status mfi_signature_freeze(mf_signature *sig, mf_error *err);
 
-/* What says which records of a start are there before it is (storing.c). */
+/* What says which records of a start, or an addition, are there before it is (storing.c). */
 #define MFI_STORING_PAGE 64         /* records that one note lists */
 typedef struct mfi_storing {
     mf_client *client;
@@ -73,6 +73,8 @@ typedef struct mfi_storing {
     char     (*names)[96];
 } mfi_storing;
 mf_status mfi_storing_begin(mf_signature *sig, mfi_storing *out, mf_error *err);
+/** Of what stands below it alone: its own record is there already. */
+mf_status mfi_storing_begin_below(mf_signature *sig, mfi_storing *out, mf_error *err);
 void      mfi_storing_fini(mfi_storing *s);
 /** The note that goes with the record below[i], the first of its page; its value is the caller's. */
 mf_status mfi_storing_page(const mfi_storing *s, const mf_signature *sig, size_t i, mf_note *out, mf_error *err);
@@ -85,9 +87,10 @@ mf_status mfi_storing_in_time(const mfi_storing *s, mf_error *err);
 mf_status mfi_storing_end(const mfi_storing *s, const mf_note *with, size_t with_count, mf_note **out, size_t *count, mf_error *err);
 /** There will be no last commit: what is there is looked for in time. */
 void      mfi_storing_failed(const mfi_storing *s);
+/** The same, and what stands below sig is taken away at once if the store answers. */
+void      mfi_storing_undo(const mfi_storing *s, mf_signature *sig);
 
-/** Store every record of it but its own, which is stored last, when it starts or is saved. MF_E_EXISTS: one is stored already.
- * storing NULL: nothing is noted of them. */
+/** Store every record of it but its own, which is stored last, when it starts or is saved. MF_E_EXISTS: one is stored already. */
 mf_status mfi_store_below(mf_signature *sig, const mfi_storing *storing, mf_error *err);
 /** Store it, the records below first; with its own the entries and the notes. MF_E_EXISTS as mfi_store_draft. */
 mf_status mfi_store_own(mf_signature *sig, const mfi_storing *storing, const mf_state *state, const mf_entry *entries,
@@ -98,8 +101,8 @@ mf_status mfi_store_draft(mf_client *client, mfi_draft *draft, const mf_state *s
                           size_t entry_count, const mf_note *notes, size_t note_count, mf_error *err);
 /** The state that a record is stored with. sent: its beginning goes with it. */
 mf_state mfi_draft_state(mf_client *client, const mfi_draft *draft, bool sent);
-/** Take away what was stored of it below, after a failure. */
-void mfi_unstore_below(mf_signature *sig);
+/** Take away what was stored of it below, after a failure. The first failure of this, when all was tried. */
+mf_status mfi_unstore_below(mf_signature *sig);
 /** The same with its own record, of which a long swarm's first pages may be there. */
 void mfi_unstore(mf_signature *sig);
 /** mf_start with notes (borrowed) that its commit sets, whose first fresh one that is there already refuses it: MF_E_EXISTS, and nothing

@@ -103,7 +103,7 @@ static mf_status meet_replay(struct start *s, mf_error *err)
         s->joined = st == MF_OK;
         s->key = spec->key;
     } else if (st == MF_OK) {
-        mfi_unstore_below(s->sig);      /* of a start that did not come to its end */
+        (void)mfi_unstore_below(s->sig);      /* of a start that did not come to its end */
     }
     mf_record_release(&record);
     return st;
@@ -143,7 +143,7 @@ static mf_status start_new(struct start *s, mf_error *err)
     if (st == MF_E_EXISTS && s->note_count > 0)         /* somebody else was faster */
         mfi_unstore(sig);
     if (st == MF_E_EXISTS && s->unique.count > 0) {
-        mfi_unstore_below(sig);
+        (void)mfi_unstore_below(sig);
         st = meet_unique(s, err);
     }
     return st;

@@ -67,9 +67,8 @@ mf_status mfi_store_below(mf_signature *sig, const mfi_storing *storing, mf_erro
     for (size_t i = 0; st == MF_OK && i < sig->below_count; i++) {
         mf_state state = mfi_draft_state(sig->client, &sig->below[i], false);
         mf_note note = {.value = NULL};
-        if (storing != NULL)
-            st = mfi_storing_in_time(storing, err);
-        if (st == MF_OK && storing != NULL && i % MFI_STORING_PAGE == 0)
+        st = mfi_storing_in_time(storing, err);
+        if (st == MF_OK && i % MFI_STORING_PAGE == 0)
             st = mfi_storing_page(storing, sig, i, &note, err);
         if (st == MF_OK)
             st = mfi_store_draft(sig->client, &sig->below[i], &state, note.value != NULL ? &note : NULL, NULL, 0, NULL, 0, err);
@@ -94,24 +93,28 @@ mf_status mfi_store_own(mf_signature *sig, const mfi_storing *storing, const mf_
     return st;
 }
 
-static void unstore(mf_client *client, const mf_key *key)
+static mf_status unstore(mf_client *client, const mf_key *key)
 {
     mf_removal removal = {.key = *key};
     mf_batch batch = {.removals = &removal, .removal_count = 1};
     mf_refusal refusal;
-    (void)mfi_commit(client, &batch, &refusal, NULL);
+    return mfi_commit(client, &batch, &refusal, NULL);
 }
 
-void mfi_unstore_below(mf_signature *sig)
+mf_status mfi_unstore_below(mf_signature *sig)
 {
-    for (size_t i = 0; i < sig->below_count; i++)
-        unstore(sig->client, &sig->below[i].spec->key);
+    mf_status first = MF_OK;
+    for (size_t i = 0; i < sig->below_count; i++) {
+        mf_status st = unstore(sig->client, &sig->below[i].spec->key);
+        first = first == MF_OK ? st : first;
+    }
+    return first;
 }
 
 void mfi_unstore(mf_signature *sig)
 {
-    unstore(sig->client, &sig->own.spec->key);
-    mfi_unstore_below(sig);
+    (void)unstore(sig->client, &sig->own.spec->key);
+    (void)mfi_unstore_below(sig);
 }
 
 /* ---- saving and loading ------------------------------------------------------------------------------------------- */

@@ -1,17 +1,17 @@
 /* A signature with records below it is stored in several commits, and only the last one brings its own record and sends its
- * beginning. A process that dies in between leaves records that nothing runs and nobody names.
+ * beginning; items with records of their own are stored before the commit that adds them to their swarm. A process that dies in
+ * between leaves records that nothing runs and nobody names.
  *
  * So a note in the commit that stores the first of a page of them lists the page, and the last commit takes the notes away: one
- * that is there past its time stands for a start that never came to its end, and the keeper takes away what it lists.
+ * that is there past its time stands for a start, or an addition, that never came to its end, and the keeper takes away what it
+ * lists.
  *
  *    who stores                                   who takes away
  *    S1  is the notes' time nearly over? fail     T1  is a note's time over?
  *    S2  a commit; with the last the notes go     T2  what it lists goes, and the note
  *
  * Between S1 and S2 there is a quarter of that time, which is an hour. A start that stood still for longer in that very place
- * finds its children removed, and ends as one does that is removed piece by piece.
- *
- * Items that are added to a swarm are not noted: what an addition that was cut short stored stays until somebody removes it. */
+ * finds its children removed, and ends as one does that is removed piece by piece. */
 #include "sign.h"
 
 #include <stdio.h>
@@ -31,20 +31,31 @@ static bool root_takes_several(const mfi_draft *own)
     return own->spec->kind == MF_KIND_SWARM && own->item_count > MFI_DRAFT_PAGE;
 }
 
-mf_status mfi_storing_begin(mf_signature *sig, mfi_storing *out, mf_error *err)
+static mf_status begin(mf_signature *sig, bool root, mfi_storing *out, mf_error *err)
 {
     mf_client *client = sig->client;
-    *out = (mfi_storing){.client = client, .pages = IN_ALL(sig->below_count), .root = root_takes_several(&sig->own)};
+    *out = (mfi_storing){.client = client, .pages = IN_ALL(sig->below_count), .root = root};
     size_t n = out->pages + out->root;
     if (n == 0)
         return MF_OK;
     out->names = mfi_alloc_array(client->allocator, n, sizeof *out->names);
     if (out->names == NULL)
         return mf_fail(err, MF_E_NOMEM, "start: no memory");
+    const mf_spec *first = out->pages > 0 ? sig->below[0].spec : sig->own.spec;     /* stored by nobody else */
     for (size_t i = 0; i < n; i++)
-        snprintf(out->names[i], sizeof out->names[i], "%s %zu", sig->own.spec->key.text, i);
+        snprintf(out->names[i], sizeof out->names[i], "%s %zu", first->key.text, i);
     out->until_ms = mf_store_now_ms(client->store) + client->storing_ms;
     return MF_OK;
+}
+
+mf_status mfi_storing_begin(mf_signature *sig, mfi_storing *out, mf_error *err)
+{
+    return begin(sig, root_takes_several(&sig->own), out, err);
+}
+
+mf_status mfi_storing_begin_below(mf_signature *sig, mfi_storing *out, mf_error *err)
+{
+    return begin(sig, false, out, err);
 }
 
 void mfi_storing_fini(mfi_storing *s)
@@ -115,6 +126,22 @@ void mfi_storing_failed(const mfi_storing *s)
     mfi_keeper_delayed(s->client, s->until_ms);
 }
 
+void mfi_storing_undo(const mfi_storing *s, mf_signature *sig)
+{
+    mf_note *notes = NULL;
+    size_t count = 0;
+    mf_refusal refusal;
+    mf_status st = mfi_unstore_below(sig);
+    if (st == MF_OK)
+        st = mfi_storing_end(s, NULL, 0, &notes, &count, NULL);
+    if (st == MF_OK && count > 0)
+        st = mfi_commit(s->client, &(mf_batch){.notes = notes, .note_count = count}, &refusal, NULL);
+    if (notes != NULL)
+        mfi_release(s->client->allocator, notes, count * sizeof *notes);
+    if (st != MF_OK)
+        mfi_storing_failed(s);
+}
+
 /* ---- who takes away ------------------------------------------------------------------------------------------------ */
 
 static size_t removals_of(const mf_message *value, mf_removal *out)
@@ -142,7 +169,7 @@ static mf_status take_away(mf_client *client, const mf_note *note)
     mf_batch batch = {.removals = removals, .removal_count = removals_of(note->value, removals), .notes = &gone, .note_count = 1};
     mf_status st = mfi_commit(client, &batch, &refusal, &err);
     if (st != MF_OK)
-        mfi_log(client, MF_LOG_WARN, "cannot take away what a start left, trying again: %s", err.text);
+        mfi_log(client, MF_LOG_WARN, "cannot take away what a start or an addition left, trying again: %s", err.text);
     return st;
 }
 
@@ -180,7 +207,7 @@ int64_t mfi_storing_tick(mf_client *client, int64_t now_ms)
     } while (got == PAGE);
     k->left_known = next_ms != INT64_MAX;
     int64_t then_ms = k->left_known ? next_ms : now_ms + LOOK_EVERY;
-    /* A start that failed meanwhile has set it to 0, and it is looked again. */
+    /* One that failed meanwhile has set it to 0, and it is looked again. */
     if (!atomic_compare_exchange_strong_explicit(&k->left_ms, &look_ms, then_ms, memory_order_acq_rel, memory_order_relaxed))
         return now_ms + LOOK_AGAIN;
     return next_ms;

@@ -114,6 +114,26 @@ static bool number_items(const mf_item *items, size_t n, uint64_t from)
     return any;
 }
 
+/* Store what they have below, then tell the swarm. */
+static mf_status add_stored(mf_client *client, const mf_key *swarm, mf_signature *shell, const mfi_storing *storing,
+                            mfi_flow_event *event, mf_error *err)
+{
+    mf_note *notes = NULL;
+    size_t count = 0;
+    mf_status st = mfi_store_below(shell, storing, err);
+    if (st == MF_OK)
+        st = mfi_storing_end(storing, NULL, 0, &notes, &count, err);
+    event->note = notes;
+    event->note_count = count;
+    if (st == MF_OK)
+        st = mfi_dispatch_wait(client, swarm, event, false);
+    if (notes != NULL)
+        mfi_release(client->allocator, notes, count * sizeof *notes);
+    if (st != MF_OK)
+        mfi_storing_undo(storing, shell);
+    return st;
+}
+
 static mf_status add_once(mf_client *client, const mf_key *swarm, mf_signature *shell, const mf_item *items, mf_error *err)
 {
     mf_record record = {0};
@@ -125,13 +145,12 @@ static mf_status add_once(mf_client *client, const mf_key *swarm, mf_signature *
     if (st != MF_OK || !there)
         return st != MF_OK ? st : MF_E_NOT_FOUND;
     bool numbered = number_items(items, n, from);
-    st = mfi_store_below(shell, NULL, err);
-    if (st == MF_OK) {
-        mfi_flow_event event = {.kind = MFI_EV_ADD, .items = items, .item_count = n, .from = numbered ? from : UINT64_MAX};
-        st = mfi_dispatch_wait(client, swarm, &event, false);
-    }
-    if (st != MF_OK)
-        mfi_unstore_below(shell);
+    mfi_flow_event event = {.kind = MFI_EV_ADD, .items = items, .item_count = n, .from = numbered ? from : UINT64_MAX};
+    mfi_storing storing;
+    st = mfi_storing_begin_below(shell, &storing, err);
+    if (st == MF_OK)
+        st = add_stored(client, swarm, shell, &storing, &event, err);
+    mfi_storing_fini(&storing);
     return st;
 }
 

@@ -29,7 +29,6 @@ typedef struct audit_record {
     bool                 ended;
     bool                 removed;       /* by a commit; what stands below it went along */
     bool                 dead;          /* a note says so */
-    bool                 started_with;  /* stored by a start, not added to something later */
     bool                 asked;         /* … by a verb on itself; else as a branch that is not taken */
     uint64_t             end_step;      /* of the commit */
     mfi_process         *end_process;
@@ -94,8 +93,6 @@ static void add_record(mfi_audit *audit, const mf_put *put)
     r->key = put->spec->key;
     r->spec = mf_spec_ref(put->spec);
     r->status = put->state->status;
-    const char *strand = mfi_sim_strand_name();
-    r->started_with = strand != NULL && strcmp(strand, "start") == 0;
     HASH_ADD(hh, audit->records, key, sizeof r->key, r);
 }
 
@@ -502,7 +499,38 @@ static bool is_there(mfi_sim *sim, const mf_key *key)
     return there;
 }
 
-/* Nothing is left of a start that did not come to its end: what is there stands below what is there. */
+/* Not its callback, nor what is drawn. */
+static bool is_item(const mf_spec *spec, const mf_spec *in)
+{
+    return in->kind == MF_KIND_SWARM && in->source.len == 0 && mf_key_eq(&spec->container, &in->key);
+}
+
+/* The swarm has it at its place. One that was taken away is not asked: what stood in it may have gone before or after. */
+static bool has_item(mfi_sim *sim, const audit_record *swarm, const audit_record *item)
+{
+    mf_item at = {.spec = NULL};
+    size_t got = 0;
+    if (!is_there(sim, &swarm->key))
+        return true;
+    if (mf_store_items(sim->store, &swarm->key, item->spec->index, 1, &at, &got, NULL) != MF_OK || got == 0)
+        return false;
+    bool same = mf_key_eq(&at.spec->key, &item->key);
+    mfi_item_unref(&at);
+    return same;
+}
+
+/* Nothing is left of a start or an addition that did not come to its end: what is there stands in what is there. */
+static void check_stands(mfi_audit *audit, const audit_record *r)
+{
+    if (!mf_key_is_set(&r->spec->parent) || !is_there(audit->sim, &r->key))
+        return;
+    const audit_record *in = record_of(audit, &r->spec->parent);
+    if (in == NULL)
+        mfi_sim_break(audit->sim, "%s is there, and what it stands in never was", r->key.text);
+    else if (is_item(r->spec, in->spec) && !has_item(audit->sim, in, r))
+        mfi_sim_break(audit->sim, "%s is there, and was never added to %s", r->key.text, in->key.text);
+}
+
 static void check_left(mfi_audit *audit)
 {
     mfi_sim *sim = audit->sim;
@@ -510,8 +538,7 @@ static void check_left(mfi_audit *audit)
     if (notes != 0)
         mfi_sim_break(sim, "at the end %zu notes say that something is being stored", notes);
     for (audit_record *r = audit->records; r != NULL && !sim->broken; r = r->hh.next)
-        if (r->started_with && mf_key_is_set(&r->spec->parent) && record_of(audit, &r->spec->parent) == NULL && is_there(sim, &r->key))
-            mfi_sim_break(sim, "%s is there, and what it stands in never was", r->key.text);
+        check_stands(audit, r);
 }
 
 void mfi_audit_end(mfi_sim *sim)
