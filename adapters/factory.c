@@ -83,6 +83,15 @@ static mf_status taskiq_set(void *state, const char *name, const char *value, mf
     return st != MF_E_NOT_FOUND ? st : mfi_redis_address_set(&o->address, name, value, err);
 }
 
+/* Its own, then those of the way to the server. */
+static const char *taskiq_parameter(size_t n, const char **help)
+{
+    size_t own = 0;
+    while (mfi_taskiq_parameter(own, help) != NULL)
+        own++;
+    return n < own ? mfi_taskiq_parameter(n, help) : mfi_redis_address_parameter(n - own, help);
+}
+
 static mf_status taskiq_store(void *state, const mf_options *options, mf_store **out, mf_error *err)
 {
     const mfi_taskiq_options *o = state;
@@ -149,7 +158,7 @@ static mf_status hatchet_create(void *state, const mf_options *options, mf_adapt
 static const maker managers[MFI_MANAGERS] = {
     [MFI_MANAGER_LOCAL] = {"local threads", .create = local_create},
 #ifdef MFI_WITH_TASKIQ
-    [MFI_MANAGER_TASKIQ] = {"TaskIQ", taskiq_begin, taskiq_set, mfi_taskiq_parameter, taskiq_store, taskiq_create, mfi_taskiq_shares,
+    [MFI_MANAGER_TASKIQ] = {"TaskIQ", taskiq_begin, taskiq_set, taskiq_parameter, taskiq_store, taskiq_create, mfi_taskiq_shares,
                             taskiq_abandon},
 #else
     [MFI_MANAGER_TASKIQ] = {"TaskIQ", .create = NULL},

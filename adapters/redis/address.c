@@ -143,6 +143,22 @@ mf_status mfi_redis_address_parse(mf_str transport, mf_str rest, mfi_redis_addre
     return st;
 }
 
+const char *mfi_redis_address_parameter(size_t n, const char **help)
+{
+    static const char *const rows[][2] = {
+        {"db", "the database, as in the path (0)"},
+        {"user", "of an ACL, as before the password"},
+        {"password_file", "a file whose first line is the password"},
+        {"ca", "rediss: who may sign the server's certificate, in PEM (the system's)"},
+        {"cert", "rediss: our own certificate, in PEM"},
+        {"key", "rediss: and its key"},
+    };
+    if (n >= sizeof rows / sizeof *rows)
+        return NULL;
+    *help = rows[n][1];
+    return rows[n][0];
+}
+
 mf_status mfi_redis_address_set(mfi_redis_address *address, const char *name, const char *value, mf_error *err)
 {
     const struct { const char *name; char *at; size_t size; } texts[] = {

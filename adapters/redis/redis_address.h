@@ -35,6 +35,9 @@ MF_NODISCARD mf_status mfi_redis_address_parse(mf_str transport, mf_str rest, mf
 MF_NODISCARD mf_status mfi_redis_address_set(mfi_redis_address *address, const char *name, const char *value,
                                              mf_error *err);
 
+/** The name of the n-th of them, and what it is for; NULL past the last. */
+const char *mfi_redis_address_parameter(size_t n, const char **help);
+
 /** After the last parameter: what does not go together. MF_E_INVALID. */
 MF_NODISCARD mf_status mfi_redis_address_check(const mfi_redis_address *address, mf_error *err);
 
