@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""goals.py FOLDER: what was aimed at, beside what the figures in FOLDER (NAME.json, bench/report/report.h) say of it.
+"""goals.py FOLDER [--measured]: what was aimed at, beside what the figures in FOLDER (NAME.json, bench/report/report.h) say of it.
 
 Prints a Markdown table and leaves it in FOLDER as goals.md and goals.json. A ratio is one of medians within the same interleaved
-rounds, ours to the best of the peers that took part. What was not measured in that run is said to be so; nothing passes or fails.
+rounds, ours to the best of the peers that took part. What was not measured in that run is said to be so
+(--measured: left out); nothing passes or fails.
 """
 import json
 import pathlib
@@ -19,8 +20,10 @@ class Figures:
     def __init__(self, folder):
         self.tables, self.machines = {}, {}
         for path in sorted(folder.glob("*.json")):
+            if path.stem == "goals":
+                continue        # our own
             documents = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-            if path.stem != "goals" and documents:
+            if documents:
                 self.machines[path.stem] = documents[0]
                 for table in documents[1:]:
                     if "title" in table:
@@ -143,14 +146,16 @@ def other_goals(f):
 
 
 def main():
-    if len(sys.argv) != 2:
-        print("usage: goals.py FOLDER", file=sys.stderr)
+    if len(sys.argv) not in (2, 3) or sys.argv[2:] not in ([], ["--measured"]):
+        print("usage: goals.py FOLDER [--measured]", file=sys.stderr)
         return 2
     folder = pathlib.Path(sys.argv[1])
     figures = Figures(folder)
     goals = [goal for part in (submit_goals, fork_goals, wake_goals, queue_goals, swarm_goals, other_goals) for goal in part(figures)]
     lines = ["## Goals", "", "| workload | goal | stretch | measured | from | |", "|---|---|---|---|---|---|"]
     for goal in goals:
+        if len(sys.argv) == 3 and not goal.measured:
+            continue
         stretch = f"≤ {goal.stretch:.4g}" if goal.stretch is not None else ""
         value, from_ = (f"**{goal.measured[0]:.2f}**", goal.measured[1]) if goal.measured else ("", "")
         lines.append(f"| {goal.workload} | ≤ {goal.bound:.4g} | {stretch} | {value} | {from_} | {goal.verdict()} |")
