@@ -124,6 +124,8 @@ static int64_t tick(void *user, int64_t now_ns)
     next = when < next ? when : next;
     when = taskiq_watch_tick(t, now_ns);
     next = when < next ? when : next;
+    when = taskiq_ready_tick(t, now_ns);
+    next = when < next ? when : next;
     when = taskiq_reads_tick(t, now_ns);
     return when < next ? when : next;
 }
@@ -382,6 +384,7 @@ mf_status mfi_taskiq_create(const mfi_taskiq_options *options, mf_adapter **out,
     mfi_redis_address_wipe(&t->options.results);
     t->suspects_end = &t->suspects;
     t->settling_end = &t->settling;
+    taskiq_ready_init(t);
     atomic_init(&t->retry_ns, INT64_MAX);
     sync_init(t);
     t->address = mf_new(t->allocator, mfi_redis_address);

@@ -379,41 +379,20 @@ static taskiq_job *next_at_gate(taskiq_task *task)
     return job;
 }
 
-/* The next suspect's turn: when nothing else is in flight. The lock is held; what it returns is to be submitted. */
-static taskiq_job *next_alone(taskiq *t)
+/* The next suspect's turn: when nothing else is in flight. The lock is held. True: it is ready. */
+static bool next_alone(taskiq *t)
 {
     taskiq_job *job = t->suspects;
     if (job == NULL || t->alone || t->in_flight > 0)
-        return NULL;
+        return false;
     t->suspects = job->next;
     if (t->suspects == NULL)
         t->suspects_end = &t->suspects;
     t->alone = true;
     job->alone = true;
     t->in_flight++;
-    t->queued++;
-    return job;
-}
-
-/* On a thread of the pool. A pool that closes, or has no memory: the job runs here, and what it sees is the same. */
-static void submit(taskiq_job *job)
-{
-    if (mf_pool_submit(job->owner->pool, taskiq_job_run, job) != MF_OK)
-        taskiq_job_run(job);
-}
-
-/* On any other thread, where nothing may run: it goes back to the queue. */
-static void submit_or_give_back(taskiq *t, taskiq_job *job)
-{
-    if (mf_pool_submit(t->pool, taskiq_job_run, job) == MF_OK)
-        return;
-    bool alone = job->alone;
-    give_back(job);
-    pthread_mutex_lock(&t->lock);
-    t->in_flight--;
-    t->queued--;
-    t->alone = t->alone && !alone;
-    pthread_mutex_unlock(&t->lock);
+    taskiq_ready_add(t, job);
+    return true;
 }
 
 /* Those that a suspect kept waiting may be claimed now. */
@@ -431,20 +410,17 @@ static void slot_ended(taskiq_job *job, taskiq_task *gate)
     bool was_alone = job->alone;
     job->running = false;
     taskiq_job *next = next_at_gate(gate);
-    t->queued += next != NULL;
+    if (next != NULL)
+        taskiq_ready_add(t, next);      /* this thread comes to it, or somebody before */
     t->alone = t->alone && !was_alone;
     t->in_flight--;
-    taskiq_job *suspect = next_alone(t);
+    bool suspect = next_alone(t);
     if (t->in_flight == 0)
         pthread_cond_broadcast(&t->changed);
     bool read = taskiq_reads_due(t);
     pthread_mutex_unlock(&t->lock);
     taskiq_job_unref(job);
-    if (next != NULL)
-        submit(next);
-    if (suspect != NULL)
-        submit(suspect);
-    if (was_alone && suspect == NULL)
+    if (was_alone && !suspect)
         claim_again(t);
     if (read)
         taskiq_read_all(t);
@@ -452,8 +428,6 @@ static void slot_ended(taskiq_job *job, taskiq_task *gate)
 
 void taskiq_jobs_start(taskiq *t, taskiq_job **jobs, size_t n)
 {
-    mf_job ready[64];
-    size_t count = 0, queued = 0;
     pthread_mutex_lock(&t->lock);
     bool serving = t->serving;
     t->starting++;
@@ -464,25 +438,23 @@ void taskiq_jobs_start(taskiq *t, taskiq_job **jobs, size_t n)
         hold(t, job);
         if (!serving)
             continue;
-        if (job->deliveries > 0 || t->suspects != NULL || t->alone || count == sizeof ready / sizeof *ready) {
+        if (job->deliveries > 0 || t->suspects != NULL || t->alone) {
             job->next = NULL;
             *t->suspects_end = job;
             t->suspects_end = &job->next;
         } else {
             t->in_flight++;
-            t->queued++;
-            ready[count++] = (mf_job){taskiq_job_run, job};
+            taskiq_ready_add(t, job);
         }
     }
-    taskiq_job *suspect = serving ? next_alone(t) : NULL;
+    if (serving)
+        (void)next_alone(t);
+    bool call = serving && taskiq_ready_calls(t);
     pthread_mutex_unlock(&t->lock);
     for (size_t i = 0; !serving && i < n; i++)
         give_back(jobs[i]);
-    if (suspect != NULL)
-        submit_or_give_back(t, suspect);
-    if (count > 0 && mf_pool_submit_batch(t->pool, ready, count, &queued) != MF_OK)
-        for (size_t i = queued; i < count; i++)
-            submit_or_give_back(t, ready[i].arg);
+    if (call)
+        taskiq_ready_call(t);
     pthread_mutex_lock(&t->lock);
     t->starting--;
     pthread_cond_broadcast(&t->changed);
@@ -509,16 +481,10 @@ static void call(taskiq *t, taskiq_job *job)
     current = below;
 }
 
-void taskiq_job_run(void *arg)
+void taskiq_job_run(taskiq_job *job, bool serving)
 {
-    taskiq_job *job = arg;
     taskiq *t = job->owner;
     taskiq_task *gate = NULL;
-    pthread_mutex_lock(&t->lock);
-    bool serving = t->serving, read = --t->queued == 0 && taskiq_reads_due(t);
-    pthread_mutex_unlock(&t->lock);
-    if (read)       /* this was the last one that waited */
-        taskiq_read_all(t);
     if (!serving) {
         job->action = TASKIQ_NOW;
         taskiq_settle_job(job);
@@ -573,11 +539,13 @@ void taskiq_slot_release(taskiq *t)
         current->alone = t->alone = false;
     t->in_flight--;
     t->helping++;
-    taskiq_job *suspect = next_alone(t);
+    bool suspect = next_alone(t);
+    taskiq_ready_wait(t);
+    bool call = taskiq_ready_calls(t);
     pthread_mutex_unlock(&t->lock);
-    if (suspect != NULL)
-        submit(suspect);
-    else if (was_alone)
+    if (call)
+        taskiq_ready_call(t);
+    if (was_alone && !suspect)
         claim_again(t);
     taskiq_read_all(t);
 }

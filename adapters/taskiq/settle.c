@@ -1,7 +1,7 @@
 /* From an outcome back to Redis.
  *
- * A call leaves its outcome in the list `settling` and pokes the I/O thread, whose next turn takes the whole list: what ended
- * meanwhile is told in one script, results, acknowledgements and all. An outcome that cannot be told (no connection, no
+ * A call leaves its outcome in the list `settling` and pokes the I/O thread, or leaves that to the next one where it is at the
+ * next call in microseconds; the I/O thread's next turn takes the whole list: what ended meanwhile is told in one script, results, acknowledgements and all. An outcome that cannot be told (no connection, no
  * memory on the server) stays and is told again; its entry stays ours meanwhile. So a task is acknowledged only together
  * with its result, and never without. */
 #include "taskiq.h"
@@ -32,8 +32,12 @@ static void hand_over(taskiq_job *job)
     *t->settling_end = job;
     t->settling_end = &job->next;
     size_t count = ++t->settling_count;
+    if (count == 1 && atomic_load(&t->tells) == 0)      /* else the answer under way takes them along */
+        t->owed = true;
+    bool poke = count == TELL_EARLY || (t->owed && !taskiq_ready_goes_on(t));
+    t->owed = t->owed && !poke;
     pthread_mutex_unlock(&t->lock);
-    if (count == 1 || count == TELL_EARLY)
+    if (poke)
         mfi_redis_poke(t->redis);
 }
 
@@ -442,6 +446,7 @@ static void tell_batch(taskiq *t, told *batch)
 void taskiq_tell(taskiq *t)
 {
     pthread_mutex_lock(&t->lock);
+    t->owed = false;
     if (atomic_load(&t->tells) > 0 && t->settling_count < TELL_EARLY) {
         pthread_mutex_unlock(&t->lock);
         return;

@@ -5,6 +5,7 @@
  *   worker.c      starting, draining and stopping to serve
  *   source.c      reading queues: streams, and lists over an in-flight list
  *   recover.c     what a list gave us, and a lost connection did not bring
+ *   ready.c       who runs what was read, and when a further thread is woken for it
  *   invoker.c     from a payload to a call, on the pool
  *   settle.c      from an outcome back to Redis, in batches
  *   lease.c       what we hold stays ours, what the dead held becomes somebody's, what was put off becomes due
@@ -46,6 +47,7 @@
 
 typedef struct taskiq taskiq;
 typedef struct taskiq_job taskiq_job;
+typedef struct taskiq_runner taskiq_runner;
 
 /* A queue to serve, or to send to. */
 typedef struct taskiq_queue {
@@ -102,7 +104,7 @@ struct taskiq_job {
     taskiq       *owner;
     taskiq_queue *queue;
     taskiq_batch *batch;
-    taskiq_job   *next;                     /* L  free, at a gate, suspect, or settling */
+    taskiq_job   *next;                     /* L  free, ready, at a gate, suspect, or settling */
     taskiq_job   *left, *right;             /* L  held */
     char          entry[TASKIQ_ENTRY_MAX];  /* stream: its id, */
     uint64_t      entry_ms, entry_seq;      /* which is these two */
@@ -187,7 +189,14 @@ struct taskiq {
     mf_error            deaf_why;           /* L  why */
     unsigned            slots;              /* L */
     unsigned            in_flight;          /* L  made and not ended; suspects count */
-    unsigned            queued;             /* L  of these: handed to the pool, and no thread has begun */
+    unsigned            queued;             /* L  of these: no thread has begun, as many as are in */
+    taskiq_job         *ready, **ready_end; /* L */
+    taskiq_runner      *runners;            /* L  ready.c: jobs of the pool that take from there, */
+    unsigned            near;               /* L  how many of them will soon come back for the next, */
+    bool                called;             /* L  one was submitted that has not begun, */
+    int64_t             call_ns;            /* L  what a call takes, of late, */
+    int64_t             look_ns;            /* L  when the I/O thread looks at them; INT64_MAX */
+    bool                owed;               /* L  outcomes wait in `settling` for which the I/O thread was not woken */
     unsigned            replaced;           /* L  threads that stand in for stuck ones */
     unsigned            helping;            /* L  calls that wait inside, without a slot */
     _Atomic(taskiq_task *) tasks;           /* added to under the lock, never taken from: read without it */
@@ -246,10 +255,20 @@ size_t    taskiq_take_stranded(taskiq_source *s, mfi_redis_replies *replies, con
 mf_status taskiq_recover(taskiq_source *s);            /* in the place of a read */
 void      taskiq_list_length(taskiq *t, taskiq_queue *queue, int64_t length);     /* io: so many are in our in-flight list */
 
+/* ready.c. Where the lock is held, it says so */
+void      taskiq_ready_init(taskiq *t);
+void      taskiq_ready_add(taskiq *t, taskiq_job *job);    /* held; then */
+bool      taskiq_ready_calls(taskiq *t);               /* held. True: the caller lets go of the lock, and */
+void      taskiq_ready_call(taskiq *t);                /* wakes a thread. While nothing ends the pool (`starting`), or on it */
+bool      taskiq_ready_goes_on(const taskiq *t);       /* held: this thread is at the next job in microseconds, and is looked at */
+void      taskiq_ready_wait(taskiq *t);                /* held: this thread waits inside its call */
+int64_t   taskiq_ready_tick(taskiq *t, int64_t now_ns);        /* io */
+void      taskiq_ready_end(taskiq *t);                 /* nothing is served any more: what waits goes back, whoever is in a call */
+
 /* invoker.c */
 taskiq_job *taskiq_job_create(taskiq *t, taskiq_queue *queue, taskiq_batch *batch);
 void        taskiq_jobs_drop(taskiq *t, taskiq_job *job);   /* one that was not started */
-void        taskiq_job_run(void *job);
+void        taskiq_job_run(taskiq_job *job, bool serving);   /* on the pool. Not serving: it goes back */
 void        taskiq_job_unref(taskiq_job *job);         /* the last one: no longer held. Any thread */
 void        taskiq_jobs_unref(taskiq *t, taskiq_job **jobs, size_t n);
 void        taskiq_jobs_start(taskiq *t, taskiq_job **jobs, size_t n);   /* jobs just read */

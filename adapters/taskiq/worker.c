@@ -204,6 +204,7 @@ static void worker_stop(mf_worker *worker)
     interrupt_reads(t);
     wait_for_reads(t);
     if (t->pool != NULL) {
+        taskiq_ready_end(t);
         mf_pool_wake_helpers(t->pool);
         (void)mf_pool_destroy(t->pool);     /* runs what is queued: each job sees that nothing is served any more */
     }

@@ -353,12 +353,51 @@ async def python_starts_a_flow_and_awaits_it(tools, server):
         await broker.shutdown()
 
 
+def send_together(server, kind, calls):
+    """All of them reach the queue in one step, and one read."""
+    pipe = server.redis.pipeline(transaction=True)
+    for task_id, name, kwargs in calls:
+        data = json.dumps({"task_id": task_id, "task_name": name, "labels": {}, "labels_types": {}, "args": [], "kwargs": kwargs})
+        if kind == "stream":
+            pipe.xadd(QUEUE, {"data": data})
+        else:
+            pipe.lpush(QUEUE, data)
+    pipe.execute()
+
+
+def a_long_call_among_short_ones_holds_up_nobody(tools, server):
+    def done(*ids):
+        return server.redis.exists(*ids) == len(ids)
+
+    for kind in ("stream", "list"):
+        path = f"{server.dir.name}/met-{kind}"
+        for threads in (2, 1):
+            server.redis.flushall()
+            worker = Worker(tools, server, f"&broker={kind}", "--threads", str(threads), "--slots", "64")
+            short = [f"s{i}" for i in range(400)]
+            send_together(server, kind, [(i, "noop", {}) for i in short])
+            wait_for(lambda: done(*short), what="short calls")
+            few = [f"f{i}" for i in range(20)]
+            # Two calls that wait for each other need two threads; where there is one, what ended before is told meanwhile.
+            meets = [f"m{i}" for i in range(threads)]
+            calls = [(i, "noop", {}) for i in few]
+            for i, task_id in enumerate(meets):
+                calls.insert(7 if i == 0 else len(calls), (task_id, "meet", {"path": f"{path}-{threads}"}))
+            send_together(server, kind, calls)
+            if threads == 1:
+                wait_for(lambda: done(*few[:7]), what="the results of what ended before the long call")
+                with open(f"{path}-1", "a") as file:
+                    file.write("begin\n")
+            wait_for(lambda: done(*few, *meets), what="calls that met")
+            worker.stop()
+
+
 TESTS = [python_sends_and_c_serves, python_batches_are_all_served, c_sends_and_python_serves, c_sends_and_c_serves,
          without_a_result_backend_none_is_written, a_task_may_look_at_the_message_as_it_came,
          labels_come_back_in_the_result, a_result_that_python_has_no_form_for_is_an_error, progress_is_read_by_python,
          retries_cross_python_and_c, a_requeue_by_python_reaches_c, timeout_and_ack_type_labels_hold,
          python_and_c_workers_share_a_group, flows_hold_tasks_of_both,
-         python_starts_a_flow_and_awaits_it, what_nobody_can_read_is_a_dead_letter]
+         python_starts_a_flow_and_awaits_it, a_long_call_among_short_ones_holds_up_nobody, what_nobody_can_read_is_a_dead_letter]
 
 if __name__ == "__main__":
     sys.exit(run_all(TESTS, Tools(*sys.argv[1:5])))

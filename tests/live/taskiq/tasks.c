@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct add_in { int64_t a, b; };
@@ -76,6 +77,33 @@ static mf_status deaf(mf_context *ctx, const mf_message *in, mf_message **out, v
     note(ctx, v.path, "end");
     *out = mf_msg("s", "slept");
     return MF_OK;
+}
+
+static int begins_in(mf_str path)
+{
+    char name[512], line[512];
+    int count = 0;
+    snprintf(name, sizeof name, "%.*s", (int)path.len, path.at);
+    FILE *file = fopen(name, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        count += strncmp(line, "begin", 5) == 0;
+    if (file != NULL)
+        fclose(file);
+    return count;
+}
+
+/* Note the begin, and wait for another one's. */
+static mf_status meet(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    struct path_in v;
+    (void)user;
+    mf_status st = mf_fields_decode(&path_in, in, &v, NULL);
+    if (st == MF_OK)
+        note(ctx, v.path, "begin");
+    while (st == MF_OK && begins_in(v.path) < 2)
+        st = mf_context_sleep(ctx, mf_milliseconds(2));
+    *out = mf_msg("s", "met");
+    return st;
 }
 
 static mf_status die(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
@@ -169,6 +197,7 @@ MF_MODULE
         {.name = "noop", .run = noop},
         {.name = "slow", .run = slow, .in = &path_in},
         {.name = "deaf", .run = deaf, .in = &path_in},
+        {.name = "meet", .run = meet, .in = &path_in},
         {.name = "die", .run = die, .in = &path_in},
         {.name = "fail", .run = fail},
         {.name = "third", .run = third_time, .retries = 2, .backoff = mf_milliseconds(20)},
