@@ -34,23 +34,30 @@ static size_t steal(mf_pool_worker *self, mfi_item *jobs)
     return got;
 }
 
-/* The first of a run is returned; the rest is there for whoever comes first, this worker or another. */
-static bool take_run(mf_pool_worker *self, mfi_item *job)
+/* What is taken together goes into the worker's own run, where it is there for whoever comes first, this worker or another. */
+static bool fill_run(mf_pool_worker *self)
 {
     mf_pool *pool = self->pool;
-    mfi_item jobs[MFI_RUN_MAX];
-    if (mfi_run_take(&self->run, job))
-        return true;
     /* Half of its share: where there are few jobs each is taken alone, and they begin in their order. */
-    size_t n = mfi_lanes_pop(&pool->lanes, &self->popper, jobs, MFI_RUN_MAX, 2 * pool->workers);
-    if (n == 0 && (n = steal(self, jobs)) == 0)
-        return false;
-    *job = jobs[0];
-    if (n > 1) {
-        mfi_run_fill(&self->run, jobs + 1, n - 1);
-        /* For a moment they were neither in the lane nor in the run, and who looked then (W2) sleeps now. */
-        mfi_doorbell_ring(&pool->bell);
+    size_t n = mfi_lanes_pop_run(&pool->lanes, &self->popper, &self->run, 2 * pool->workers);
+    if (n == 0) {
+        mfi_item jobs[MFI_RUN_MAX];
+        n = steal(self, jobs);
+        if (n == 0)
+            return false;
+        mfi_run_fill(&self->run, jobs, n);
     }
+    /* For a moment they were neither in the lane nor in the run, and who looked then (W2) sleeps now. */
+    if (n > 1)
+        mfi_doorbell_ring(&pool->bell);
+    return true;
+}
+
+static bool take_run(mf_pool_worker *self, mfi_item *job)
+{
+    while (!mfi_run_take(&self->run, job))
+        if (!fill_run(self))
+            return false;
     return true;
 }
 
@@ -153,8 +160,24 @@ static mf_status put_all(mf_pool *pool, mfi_lane *lane, mf_pool_worker *self, co
     }
 }
 
+/* One job into a queue that grows: the way of most, and nothing of the others' to look at. */
+static inline mf_status put_one(mf_pool *pool, mf_group *group, mf_job_fn *fn, void *arg)
+{
+    if (closed(pool))
+        return MF_E_CLOSED;
+    if (!mfi_lanes_push_one(&pool->lanes, &(mfi_item){{(uintptr_t)fn, (uintptr_t)arg, (uintptr_t)group}}))
+        return MF_E_NOMEM;
+    mfi_doorbell_ring(&pool->bell);
+    return MF_OK;
+}
+
 mf_status mfi_pool_enqueue(mf_pool *pool, mfi_lane *lane, mf_group *group, const mf_job *jobs, size_t count, size_t *queued)
 {
+    if (count == 1 && lane == NULL && grows(pool)) {
+        mf_status one = put_one(pool, group, jobs->fn, jobs->arg);
+        *queued = one == MF_OK;
+        return one;
+    }
     mf_pool_worker *self = mfi_worker_of(pool);
     mf_status st = closed(pool) ? MF_E_CLOSED : MF_OK;
     *queued = 0;
@@ -177,6 +200,8 @@ mf_status mf_pool_submit(mf_pool *pool, mf_job_fn *fn, void *arg)
         return MF_E_FORKED;
     if (fn == NULL)
         return MF_E_INVALID;
+    if (grows(pool))
+        return put_one(pool, NULL, fn, arg);
     size_t queued;
     return mfi_pool_enqueue(pool, NULL, NULL, &(mf_job){fn, arg}, 1, &queued);
 }

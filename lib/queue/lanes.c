@@ -141,7 +141,7 @@ mfi_lane *mfi_lanes_open(mfi_lanes *q)
 }
 
 /* This thread's lane, or one of a thread that has ended, or a new one. NULL: no memory. */
-static mfi_lane *lane_find(mfi_lanes *q)
+__attribute__((noinline)) static mfi_lane *lane_find(mfi_lanes *q)
 {
     uint64_t self = mfi_owner_self();
     if (self == 0)
@@ -165,23 +165,22 @@ static mfi_lane *lane_find(mfi_lanes *q)
     return mine;
 }
 
-/* Which lane this thread used last, and of which queue. */
-static _Thread_local struct {
+/* Which lanes this thread has used lately, and of which queues: one for each remainder of their numbers. */
+enum { USUAL = 4 };
+static _Thread_local struct usual {
     uint64_t  queue, self;
     mfi_lane *lane;
-} usual;
+} usual[USUAL];
 
-static mfi_lane *lane_mine(mfi_lanes *q)
+static inline mfi_lane *lane_mine(mfi_lanes *q)
 {
+    struct usual *u = &usual[q->id % USUAL];
     /* The owner's number too: a thread at its end may have got another one. */
-    if (usual.queue == q->id && usual.self == mfi_owner_number)
-        return usual.lane;
+    if (u->queue == q->id && u->self == mfi_owner_number)
+        return u->lane;
     mfi_lane *lane = lane_find(q);
-    if (lane != NULL) {
-        usual.queue = q->id;
-        usual.self = mfi_owner_number;
-        usual.lane = lane;
-    }
+    if (lane != NULL)
+        *u = (struct usual){q->id, mfi_owner_number, lane};
     return lane;
 }
 
@@ -260,7 +259,7 @@ static inline void copy(mfi_item *to, const mfi_item *from, size_t n)
 /* ---- push ----------------------------------------------------------------------------------------------------- */
 
 /* Link one more segment. False: no memory. */
-static bool more_room(mfi_lanes *q, mfi_lane *lane)
+__attribute__((noinline)) static bool more_room(mfi_lanes *q, mfi_lane *lane)
 {
     struct segment *seg = segment_get(q, lane->tail->first + q->cells);
     if (seg == NULL)
@@ -296,6 +295,19 @@ size_t mfi_lanes_push(mfi_lanes *q, mfi_lane *lane, const mfi_item *items, size_
     return done;
 }
 
+bool mfi_lanes_push_one(mfi_lanes *q, const mfi_item *item)
+{
+    mfi_lane *lane = lane_mine(q);
+    if (lane == NULL || (lane->room == lane->room_end && !more_room(q, lane)))
+        return false;
+    MFI_STEP("lanes.push_one.begun");
+    *lane->room++ = *item;
+    MFI_STEP("lanes.push_one.written");
+    /* P3. */
+    mfi_publish(&lane->pushed, atomic_load_explicit(&lane->pushed, memory_order_relaxed) + 1);
+    return true;
+}
+
 /* ---- pop ------------------------------------------------------------------------------------------------------ */
 
 static size_t at_most(uint64_t value, size_t most)
@@ -327,9 +339,24 @@ static uint64_t filled_to(mfi_popper *p, mfi_lane *lane, uint64_t at, uint64_t e
 
 typedef enum outcome { TAKEN, EMPTY, LOST } outcome;
 
-/* LOST: another popper was faster. */
-static outcome pop_lane(mfi_lanes *q, mfi_popper *p, mfi_lane *lane, mfi_item *out, size_t most, size_t shares, size_t *taken)
+/* The items behind these will be next, and lie in their pusher's cache. */
+static void fetch_ahead(const mfi_item *items, size_t n)
 {
+    for (const char *at = (const char *)items, *end = (const char *)(items + n); at < end; at += MFI_CACHE_LINE)
+        __builtin_prefetch(at);
+}
+
+/* Where to, and how many; one of the two. */
+typedef struct target {
+    mfi_item *out;
+    mfi_run  *run;
+    size_t    most, shares, taken;
+} target;
+
+/* LOST: another popper was faster. */
+static outcome pop_lane(mfi_lanes *q, mfi_popper *p, mfi_lane *lane, target *to)
+{
+    size_t shares = to->shares, most = to->most;
     for (;;) {
         /* T1: popped first, so that it is no newer. */
         uint64_t at = atomic_load_explicit(&lane->popped, memory_order_seq_cst);
@@ -347,13 +374,18 @@ static outcome pop_lane(mfi_lanes *q, mfi_popper *p, mfi_lane *lane, mfi_item *o
         }
         size_t n = shares == 1 ? at_most(there, most) : at_most((there + shares - 1) / shares, most);
         n = at_most(left, n);
-        copy(out, seg->items + (at - seg->first), n);
+        if (to->run != NULL)
+            mfi_run_write(to->run, seg->items + (at - seg->first), n);
+        else
+            copy(to->out, seg->items + (at - seg->first), n);
         MFI_STEP("lanes.pop.copied");
         /* T4. */
         if (!atomic_compare_exchange_strong_explicit(&lane->popped, &at, at + n, memory_order_seq_cst, memory_order_relaxed))
             return LOST;
         MFI_STEP("lanes.pop.taken");
-        *taken = n;
+        if (to->run != NULL)
+            fetch_ahead(seg->items + (at + n - seg->first), at_most(left - n, at_most(there - n, MFI_RUN_MAX)));
+        to->taken = n;
         return TAKEN;
     }
 }
@@ -372,17 +404,16 @@ static mfi_lane *lane_begin(mfi_lanes *q, const mfi_popper *p)
     return lane;
 }
 
-size_t mfi_lanes_pop(mfi_lanes *q, mfi_popper *p, mfi_item *out, size_t most, size_t shares)
+static size_t pop_any(mfi_lanes *q, mfi_popper *p, target *to)
 {
     mfi_lane *begin = p->lane == NULL ? lane_begin(q, p) : p->turn < MFI_LANES_TURN ? p->lane : lane_after(q, p->lane);
     mfi_lane *lane = begin;
     bool lost = false;
     while (lane != NULL) {
-        size_t n;
-        outcome end = pop_lane(q, p, lane, out, most, shares, &n);
+        outcome end = pop_lane(q, p, lane, to);
         if (end == TAKEN) {
-            p->turn = lane == begin && p->turn < MFI_LANES_TURN ? p->turn + n : n;
-            return n;
+            p->turn = lane == begin && p->turn < MFI_LANES_TURN ? p->turn + to->taken : to->taken;
+            return to->taken;
         }
         lost |= end == LOST;
         p->turn = MFI_LANES_TURN;
@@ -394,6 +425,19 @@ size_t mfi_lanes_pop(mfi_lanes *q, mfi_popper *p, mfi_item *out, size_t most, si
     /* Whoever finds nothing holds nothing. */
     mfi_guard_clear(p->guard);
     return 0;
+}
+
+size_t mfi_lanes_pop(mfi_lanes *q, mfi_popper *p, mfi_item *out, size_t most, size_t shares)
+{
+    return pop_any(q, p, &(target){.out = out, .most = most, .shares = shares});
+}
+
+size_t mfi_lanes_pop_run(mfi_lanes *q, mfi_popper *p, mfi_run *run, size_t shares)
+{
+    size_t n = pop_any(q, p, &(target){.run = run, .most = MFI_RUN_MAX, .shares = shares});
+    if (n > 0)
+        mfi_run_show(run, n);
+    return n;
 }
 
 /* ---- looking -------------------------------------------------------------------------------------------------- */

@@ -39,6 +39,7 @@
 
 #include "guard.h"
 #include "item.h"
+#include "open_run.h"
 
 #ifndef MFI_LANES_CELLS
 #define MFI_LANES_CELLS 256      /* 6 KiB a segment */
@@ -83,9 +84,13 @@ void mfi_popper_fini(mfi_popper *p);
 mfi_lane *mfi_lanes_open(mfi_lanes *q);
 /** Put items into the lane (NULL: this thread's), in order; tells how many: fewer than count only when there is no memory. */
 size_t mfi_lanes_push(mfi_lanes *q, mfi_lane *lane, const mfi_item *items, size_t count);
+/** The same with one item and this thread's lane. False: no memory. */
+bool mfi_lanes_push_one(mfi_lanes *q, const mfi_item *item);
 /** Take the oldest items of a lane that has some: MFI_LANES_TURN of one lane, then of the next. At most `most`, and at most one in
  * `shares` of what is there, but one at least. Tells how many; 0: empty. */
 size_t mfi_lanes_pop(mfi_lanes *q, mfi_popper *p, mfi_item *out, size_t most, size_t shares);
+/** The same into a run of the caller's own, which is empty: as many as it holds, at most. */
+size_t mfi_lanes_pop_run(mfi_lanes *q, mfi_popper *p, mfi_run *run, size_t shares);
 /** Whether every push that has returned was taken. */
 bool mfi_lanes_empty(mfi_lanes *q);
 /** Whether the allocator got back `enough` bytes since this was true last; of several callers one hears it. */

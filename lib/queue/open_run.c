@@ -2,65 +2,139 @@
 
 #include "step.h"
 
-enum { WORDS = sizeof(mfi_item) / sizeof(uintptr_t) };
+#define ASKED  (1ull << 18)
+#define SHARED (2ull << 18)
+#define NUMBER (1ull << 20)
 
-static uint64_t begin_of(uint64_t word)
+enum { OWNERS = 0 };
+
+static uint64_t state_of(uint64_t word)  { return word & MFI_RUN_OTHERS; }
+static uint64_t end_of(uint64_t word)    { return word & MFI_RUN_END; }
+static uint64_t begin_of(uint64_t word)  { return word >> 6 & MFI_RUN_END; }
+static uint64_t first_of(uint64_t word)  { return word >> 12 & MFI_RUN_END; }
+
+/* The same filling, shared from its slot `first` on. */
+static uint64_t shared_from(uint64_t word, uint64_t first)
 {
-    return word >> 8 & 0xff;
+    return (word & ~(NUMBER - 1)) | SHARED | first << 12 | first << 6 | end_of(word);
 }
 
-static uint64_t end_of(uint64_t word)
+/* How many of word's filling the owner took; all, if it has begun another since. */
+static uint64_t taken_of(mfi_run *run, uint64_t word)
 {
-    return word & 0xff;
+    uint64_t taken = atomic_load_explicit(&run->taken, memory_order_seq_cst);
+    return taken >> 6 == word / NUMBER ? taken & MFI_RUN_END : end_of(word);
+}
+
+static bool change(mfi_run *run, uint64_t *word, uint64_t to)
+{
+    return atomic_compare_exchange_strong_explicit(&run->word, word, to, memory_order_seq_cst, memory_order_seq_cst);
 }
 
 void mfi_run_init(mfi_run *run)
 {
     atomic_init(&run->word, 0);
+    atomic_init(&run->taken, 0);
     for (size_t i = 0; i < MFI_RUN_MAX; i++)
-        for (size_t w = 0; w < WORDS; w++)
-            atomic_init(&run->slots[i][w], 0);
+        for (size_t w = 0; w < 3; w++)
+            atomic_init(&run->slots[i].word[w], 0);
+}
+
+void mfi_run_write(mfi_run *run, const mfi_item *items, size_t n)
+{
+    /* F1, acquire: pairs with S2; the copies are made. */
+    (void)atomic_load_explicit(&run->word, memory_order_acquire);
+    for (size_t i = 0; i < n; i++) {
+        _Atomic uintptr_t *word = run->slots[i].word;
+        atomic_store_explicit(&word[0], items[i].word[0], memory_order_relaxed);
+        atomic_store_explicit(&word[1], items[i].word[1], memory_order_relaxed);
+        atomic_store_explicit(&word[2], items[i].word[2], memory_order_relaxed);
+    }
+}
+
+void mfi_run_show(mfi_run *run, size_t n)
+{
+    uint64_t number = atomic_load_explicit(&run->word, memory_order_relaxed) / NUMBER + 1;
+    /* Release, as the word: whoever reads this number in the word does so here. */
+    atomic_store_explicit(&run->taken, number << 6, memory_order_release);
+    mfi_publish(&run->word, number * NUMBER | n);
 }
 
 void mfi_run_fill(mfi_run *run, const mfi_item *items, size_t n)
 {
-    /* F1. */
-    uint64_t number = (atomic_load_explicit(&run->word, memory_order_acquire) >> 16) + 1;
-    for (size_t i = 0; i < n; i++)
-        for (size_t w = 0; w < WORDS; w++)
-            atomic_store_explicit(&run->slots[i][w], items[i].word[w], memory_order_relaxed);
-    atomic_store_explicit(&run->word, number << 16 | n, memory_order_seq_cst);
+    mfi_run_write(run, items, n);
+    mfi_run_show(run, n);
 }
 
-/* One of `shares` of what is there. */
-static size_t take(mfi_run *run, mfi_item *out, uint64_t shares)
+/* S1 and S2. 0: nothing is left, or it is not shared any more. */
+static size_t take_shared(mfi_run *run, uint64_t word, mfi_item *out, uint64_t shares)
 {
-    uint64_t word = atomic_load_explicit(&run->word, memory_order_seq_cst);
-    while (begin_of(word) < end_of(word)) {
+    while (state_of(word) == SHARED && begin_of(word) < end_of(word)) {
         uint64_t begin = begin_of(word), n = shares == 0 ? 1 : (end_of(word) - begin + shares - 1) / shares;
         for (uint64_t i = 0; i < n; i++)
-            for (size_t w = 0; w < WORDS; w++)
-                out[i].word[w] = atomic_load_explicit(&run->slots[begin + i][w], memory_order_relaxed);
-        MFI_STEP("run.take.copied");
-        if (atomic_compare_exchange_strong_explicit(&run->word, &word, word + (n << 8), memory_order_seq_cst,
-                                                    memory_order_seq_cst))
+            mfi_run_copy(run, begin + i, &out[i]);
+        MFI_STEP("run.shared.copied");
+        if (change(run, &word, word + (n << 6)))
             return n;
     }
     return 0;
 }
 
-bool mfi_run_take(mfi_run *run, mfi_item *out)
+bool mfi_run_take_asked(mfi_run *run, uint64_t t, mfi_item *out)
 {
-    return take(run, out, 0) == 1;
+    uint64_t word = atomic_load_explicit(&run->word, memory_order_seq_cst);
+    MFI_STEP("run.take.asked");
+    /* O3; it fails only when another has done K3. */
+    if ((state_of(word) == ASKED && change(run, &word, shared_from(word, t + 1))) || first_of(word) == t + 1) {
+        mfi_run_copy(run, t, out);      /* O4 */
+        return true;
+    }
+    return take_shared(run, word, out, 0) == 1;
+}
+
+bool mfi_run_take_shared(mfi_run *run, mfi_item *out)
+{
+    uint64_t word = atomic_load_explicit(&run->word, memory_order_seq_cst);
+    if (state_of(word) == ASKED) {
+        /* Since the last O2, of this thread: it knows best what was taken. */
+        uint64_t to = shared_from(word, taken_of(run, word));
+        if (change(run, &word, to))
+            word = to;
+    }
+    return take_shared(run, word, out, 0) == 1;
+}
+
+/* K2 and K3, whoever did K1. False: it is another filling by now. */
+static bool share(mfi_run *run, uint64_t *word)
+{
+    mfi_barrier_everywhere();
+    uint64_t to = shared_from(*word, taken_of(run, *word));
+    MFI_STEP("run.steal.counted");
+    if (!change(run, word, to))
+        return state_of(*word) == SHARED;
+    *word = to;
+    return true;
 }
 
 size_t mfi_run_steal(mfi_run *run, mfi_item *out)
 {
-    return take(run, out, 2);
+    if (mfi_run_size(run) == 0)
+        return 0;
+    uint64_t word = atomic_load_explicit(&run->word, memory_order_seq_cst);
+    /* K1. */
+    if (state_of(word) == OWNERS && change(run, &word, word | ASKED))
+        word |= ASKED;
+    MFI_STEP("run.steal.asked");
+    if (state_of(word) == ASKED && !share(run, &word))
+        return 0;
+    return take_shared(run, word, out, 2);
 }
 
 size_t mfi_run_size(mfi_run *run)
 {
     uint64_t word = atomic_load_explicit(&run->word, memory_order_seq_cst);
-    return end_of(word) - begin_of(word);
+    if (state_of(word) == SHARED)
+        return end_of(word) - begin_of(word);
+    /* Nothing, if there is a later filling: that one is rung for. */
+    return end_of(word) - taken_of(run, word);
 }

@@ -9,6 +9,7 @@
  */
 #include "counting_allocator.h"
 #include "lanes.h"
+#include "open_run.h"
 #include "ring.h"
 #include "scenario.h"
 #include "step.h"
@@ -26,7 +27,7 @@ extern const char *const __start_mfi_steps[], *const __stop_mfi_steps[];
 
 /* ---- steps ---------------------------------------------------------------------------------------------------- */
 
-static _Thread_local bool is_victim, is_dawdler;
+static _Thread_local bool is_victim, is_dawdler, in_haste;      /* in haste: halts, but does not dawdle on its way */
 static const char *halt_at;                /* written while no victim runs */
 static atomic_bool halted;
 static sem_t arrived, released;
@@ -50,7 +51,7 @@ void mfi_step(const char *name)
         sem_post(&arrived);
         while (sem_wait(&released) != 0)
             ;
-    } else if (is_dawdler || (is_victim && !atomic_load(&halted))) {
+    } else if (!in_haste && (is_dawdler || (is_victim && !atomic_load(&halted)))) {
         dawdle();
     }
 }
@@ -83,7 +84,8 @@ static atomic_long pushed, popped, pushed_sum, popped_sum;
 static void push_one(long value)
 {
     mfi_item item = {{(uintptr_t)value, (uintptr_t)~value, 7}};
-    size_t done = use_ring ? mfi_ring_push(&ring, &item, 1) : mfi_lanes_push(&lanes, NULL, &item, 1);
+    size_t done = use_ring ? mfi_ring_push(&ring, &item, 1) : value % 2 ? mfi_lanes_push_one(&lanes, &item)
+                           : mfi_lanes_push(&lanes, NULL, &item, 1);
     atomic_fetch_add(&pushed, (long)done);
     atomic_fetch_add(&pushed_sum, done > 0 ? value : 0);
 }
@@ -198,6 +200,96 @@ static void halt_each(const char *prefix)
 static void halt_in_ring(void) { halt_each("ring."); }
 static void halt_in_lanes(void) { halt_each("lanes."); }
 
+/* ---- a run of one thread that others take from ------------------------------------------------------------------- */
+
+static mfi_run run;
+static bool owner_halts;
+
+static void count_taken(const mfi_item *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        CHECK_EQ(items[i].word[1], ~items[i].word[0]);
+        atomic_fetch_add(&popped_sum, (long)items[i].word[0]);
+    }
+    atomic_fetch_add(&popped, (long)n);
+    atomic_fetch_add(&moved, (long)n);
+}
+
+static void *run_owner(void *arg)
+{
+    is_victim = owner_halts;
+    in_haste = true;
+    mfi_item items[MFI_RUN_MAX];
+    for (long next = 1; !atomic_load(&others_stop); ) {
+        for (size_t i = 0; i < MFI_RUN_MAX; i++, next++) {
+            items[i] = (mfi_item){{(uintptr_t)next, ~(uintptr_t)next, 7}};
+            atomic_fetch_add(&pushed_sum, next);
+        }
+        atomic_fetch_add(&pushed, MFI_RUN_MAX);
+        mfi_run_fill(&run, items, MFI_RUN_MAX);
+        for (mfi_item item; mfi_run_take(&run, &item); )
+            count_taken(&item, 1);
+    }
+    return arg;
+}
+
+static void *run_thief(void *arg)
+{
+    is_victim = arg != NULL && !owner_halts;
+    in_haste = true;
+    mfi_item items[MFI_RUN_MAX];
+    while (!atomic_load(&others_stop) && !(is_victim && atomic_load(&halted)))
+        count_taken(items, mfi_run_steal(&run, items));
+    return NULL;
+}
+
+static void halt_in_run_at(const char *step, bool owner)
+{
+    pthread_t threads[3];
+    printf("    %s, %s\n", step, owner ? "its owner" : "a thief");
+    fflush(stdout);
+    halt_at = step;
+    owner_halts = owner;
+    atomic_store(&halted, false);
+    atomic_store(&others_stop, false);
+    mfi_run_init(&run);
+    CHECK_EQ(pthread_create(&threads[0], NULL, run_owner, NULL), 0);
+    CHECK_EQ(pthread_create(&threads[1], NULL, run_thief, &run), 0);
+    CHECK_EQ(pthread_create(&threads[2], NULL, run_thief, NULL), 0);
+    while (sem_wait(&arrived) != 0)
+        ;
+    if (owner) {
+        /* What it has not taken goes elsewhere, but for one item. */
+        while (mfi_run_size(&run) > 0)
+            sched_yield();
+    } else {
+        long until = atomic_load(&moved) + JOBS;
+        while (atomic_load(&moved) < until)
+            sched_yield();
+    }
+    atomic_store(&others_stop, true);
+    sem_post(&released);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_EQ(mfi_run_size(&run), 0);
+    CHECK_EQ(atomic_load(&popped), atomic_load(&pushed));
+    CHECK_EQ(atomic_load(&popped_sum), atomic_load(&pushed_sum));
+}
+
+static void halt_in_run(void)
+{
+    const char *names[8];
+    sem_init(&arrived, 0, 0);
+    sem_init(&released, 0, 0);
+    size_t of_thieves = steps_named("run.steal.", names, 8);
+    CHECK_EQ(of_thieves, 2);
+    for (size_t i = 0; i < of_thieves; i++)
+        halt_in_run_at(names[i], false);
+    halt_in_run_at("run.shared.copied", false);
+    halt_in_run_at("run.shared.copied", true);
+    halt_in_run_at("run.take.asked", true);
+}
+
 /* ---- a submitter of the pool ---------------------------------------------------------------------------------- */
 
 static mf_pool *pool;
@@ -217,11 +309,14 @@ static void submit(void)
         sched_yield();
         return;
     }
-    mf_status st = mf_pool_submit(pool, job, NULL);
+    static _Thread_local unsigned calls;
+    size_t queued = 1;
+    mf_status st = ++calls % 2 ? mf_pool_submit(pool, job, NULL)
+                               : mf_pool_submit_batch(pool, (mf_job[]){{job, NULL}, {job, NULL}}, 2, &queued);
     CHECK(st == MF_OK || st == MF_E_FULL);
-    if (st == MF_OK)
-        atomic_fetch_add(&pushed, 1);
-    else
+    if (st == MF_OK || calls % 2 == 0)
+        atomic_fetch_add(&pushed, (long)queued);
+    if (st != MF_OK)
         sched_yield();
 }
 
@@ -271,7 +366,7 @@ static void halt_submitters(void)
     sem_init(&released, 0, 0);
     atomic_store(&pushed, 0);
     for (int grow = 0; grow < 2; grow++) {
-        size_t n = steps_named(grow ? "lanes.push." : "ring.push.", names, 64);
+        size_t n = steps_named(grow ? "lanes.push" : "ring.push", names, 64);
         for (size_t i = 0; i < n; i++) {
             printf("    %s\n", names[i]);
             fflush(stdout);
@@ -283,6 +378,7 @@ static void halt_submitters(void)
 const scenario scenarios[] = {
     {"a thread halted anywhere in the ring stops nobody", halt_in_ring},
     {"a thread halted anywhere in the growing queue stops nobody", halt_in_lanes},
+    {"a thread halted anywhere in a run stops nobody else", halt_in_run},
     {"a submitter halted anywhere in its push does not stop the pool", halt_submitters},
     {NULL, NULL},
 };
