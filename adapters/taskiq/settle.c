@@ -1,9 +1,9 @@
 /* From an outcome back to Redis.
  *
- * A call leaves its outcome in the list `settling` and pokes the I/O thread, or leaves that to the next one where it is at the
- * next call in microseconds; the I/O thread's next turn takes the whole list: what ended meanwhile is told in one script, results, acknowledgements and all. An outcome that cannot be told (no connection, no
- * memory on the server) stays and is told again; its entry stays ours meanwhile. So a task is acknowledged only together
- * with its result, and never without. */
+ * A call leaves its outcome in the list `settling` and pokes the I/O thread, or leaves that to the next call where this thread
+ * comes to it in microseconds. The I/O thread's next turn takes the whole list: what ended meanwhile is told in one script,
+ * results, acknowledgements and all. An outcome that cannot be told (no connection, no memory on the server) stays and is told
+ * again; its entry stays ours meanwhile. So a task is acknowledged only together with its result, and never without. */
 #include "taskiq.h"
 
 #include <stdio.h>
