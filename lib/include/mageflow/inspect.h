@@ -21,7 +21,8 @@
 extern "C" {
 #endif
 
-/** The store's clock in milliseconds; 0 after a fork. */
+/** The store's clock in milliseconds, never ahead of it; behind it by what a round trip took at most, so that the age of a record
+ * of this moment may be slightly negative. 0 after a fork. */
 int64_t mf_inspect_now_ms(mf_client *client);
 
 /** The key that a person means: the text is one, or the name of a unique run (mf_start_options.unique) whose window is not over.

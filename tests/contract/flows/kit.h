@@ -121,6 +121,8 @@ void is_json(const mf_message *message, const char *json);
 #define is_text(got, want)   cr_assert(eq(str, (char *)(got), (char *)(want)))
 #define has_text(got, part)  cr_assert(ne(ptr, strstr((got), (part)), NULL), "\"%s\" does not contain \"%s\"", (got), (part))
 #define is_status(got, want) cr_assert(eq(str, (char *)mf_status_name(got), (char *)mf_status_name(want)))
+/* A time of a record: on the store's clock, whose estimate here may lag behind it by what a round trip took. */
+#define is_past(f, ms) cr_assert(le(i64, (ms), mf_inspect_now_ms((f)->mage) + 5000))
 #define is_word(got, want) \
     cr_assert(eq(str, (char *)mf_signature_status_name(got), (char *)mf_signature_status_name(want)))
 

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static mf_client *mine;
@@ -63,20 +64,31 @@ static mf_status r_stream(mf_context *ctx, const mf_message *in, mf_message **ou
     return MF_OK;
 }
 
-/* Two children by their order, one by its key; then it fails once. So the second attempt must find the same three. */
+static bool has_noted(const mf_message *in)
+{
+    char path[512];
+    struct stat file;
+    mf_str text = text_in(in, "path");
+    snprintf(path, sizeof path, "%.*s", (int)text.len, text.at);
+    return stat(path, &file) == 0 && file.st_size > 0;
+}
+
+/* Two children by their order, one by its key; then it fails once. So the next attempt must find the same three. Which number the
+ * first one has is the engine's affair: it may have given the run to a worker that had left before. */
 static mf_status r_parent(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
 {
     mf_hatchet_id child[3];
     mf_message *message = mf_msg("{s:S}", "path", text_in(in, "path"));
     mf_error err = {0};
     mf_status st = MF_OK;
+    bool first = !has_noted(in);
     (void)user;
     for (int i = 0; i < 3 && st == MF_OK; i++)
         st = mf_hatchet_run(mine, "r_raw", message, MF_HATCHET_RUN(.parent = ctx, .child_key = i == 2 ? "the last" : NULL), &child[i], &err);
     mf_message_unref(message);
     if (st != MF_OK)
         return mf_task_fail(ctx, MF_FINAL, "Child", "%s", err.text);
-    if (mf_context_execution_info(ctx)->attempt_number == 1) {
+    if (first) {
         for (int i = 0; i < 3; i++)
             note(in, "first", child[i].text);
         return mf_task_fail(ctx, MF_RETRY, "Once", "and again");
@@ -131,7 +143,7 @@ static mf_status attributes(mf_client *client, mf_error *err)
 MF_MODULE
 {
     const mf_task_def tasks[] = {
-        {.name = "r_raw", .run = r_raw}, {.name = "r_stream", .run = r_stream}, {.name = "r_parent", .run = r_parent, .retries = 1},
+        {.name = "r_raw", .run = r_raw}, {.name = "r_stream", .run = r_stream}, {.name = "r_parent", .run = r_parent, .retries = 2},
         {.name = "r_event", .run = r_raw}, {.name = "r_narrow", .run = r_narrow}, {.name = "r_limited", .run = r_raw},
         {.name = "r_placed", .run = r_raw},
     };
