@@ -124,7 +124,7 @@ FLOW_TEST(adapter_host, what_failed_elsewhere_has_a_whole_error_and_the_message_
     char whole[256];
     snprintf(whole, sizeof whole, "{\"type\":\"Far\",\"text\":\"\",\"attempt\":7,\"key\":\"%s\",\"index\":0,\"final\":true,\"more\":true}",
              unit.key.text);
-    is_text(call_of(f, "note", 0).error, whole);
+    is_value(call_of(f, "note", 0).error, whole);
     open_gate(f);
     settle_down(f);
     called(f, "note", 1);

@@ -56,7 +56,7 @@ FLOW_TEST(flow_foreign, an_error_callback_receives_the_message_and_the_whole_err
     snprintf(key, sizeof key, "\"key\":\"%s\"", mf_run_key(run).text);
     ends_failed(f, run, "ForeignError: it is broken there");
     wait_calls(f, "note", 1);
-    is_text(call_of(f, "note", 0).in, "{\"b\":2,\"a\":1,\"c\":3}");
+    is_value(call_of(f, "note", 0).in, "{\"b\":2,\"a\":1,\"c\":3}");
     has_text(call_of(f, "note", 0).error, "\"type\":\"ForeignError\"");
     has_text(call_of(f, "note", 0).error, "\"text\":\"it is broken there\"");
     has_text(call_of(f, "note", 0).error, "\"attempt\":1");
@@ -66,7 +66,7 @@ FLOW_TEST(flow_foreign, an_error_callback_receives_the_message_and_the_whole_err
                 "ForeignError: it is broken there");
     ends_done(f, start(f, on_error(f, sign(f, "double", "{\"n\":4}"), sign(f, "note", NULL)), NULL), "8");
     wait_calls(f, "note", 2);
-    is_text(call_of(f, "note", 1).in, "{\"mageflow_results\":5}");
+    is_value(call_of(f, "note", 1).in, "{\"mageflow_results\":5}");
     nothing_is_kept(f);
 }
 
@@ -84,7 +84,7 @@ FLOW_TEST(flow_foreign, silence_is_a_failure_after_its_timeout)
     is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_E_TASK_FAILED);
     mf_run_destroy(run);
     wait_calls(f, "note", 1);
-    is_text(call_of(f, "note", 0).in, "{\"a\":1}");
+    is_value(call_of(f, "note", 0).in, "{\"a\":1}");
     has_text(call_of(f, "note", 0).error, "\"type\":\"Timeout\"");
     nothing_is_kept(f);
 }

@@ -81,7 +81,7 @@ FLOW_TEST(flow_inspect, a_failed_chain_in_a_swarm_that_runs_on_is_seen_whole)
     mf_run *run = mf_run_open(f->mage, &key, &f->err);
     is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_OK);
     mf_run_destroy(run);
-    is_text(parts_of(f, &key, 1, 1), "1 done gate: {\"n\":1,\"a\":1}");
+    is_text(parts_of(f, &key, 1, 1), "1 done gate: {\"a\":1,\"n\":1}");
 }
 
 FLOW_TEST(flow_inspect, what_is_above_a_callback_in_a_swarm_is_named_from_the_inside_out)

@@ -3,6 +3,8 @@
 #include "kit_tasks.h"
 #include "runtime.h"
 
+#include <stdlib.h>
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
 #endif
@@ -230,22 +232,87 @@ const char *counted(fixture *f, const mf_key *key)
     return text;
 }
 
-const char *json_of(const mf_message *message)
+/* ---- values as text -------------------------------------------------------------------------------------------------- */
+
+#define KEYS_MAX 64
+
+typedef struct pair {
+    mf_value key, value;
+} pair;
+
+static int by_key(const void *left, const void *right)
 {
-    static _Thread_local char text[4096];
+    mf_str a = {NULL, 0}, b = {NULL, 0};
+    cr_assert(all(eq(int, mf_value_str(((const pair *)left)->key, &a), MF_OK), eq(int, mf_value_str(((const pair *)right)->key, &b), MF_OK)),
+              "the kit knows keys that are text alone");
+    int order = memcmp(a.at, b.at, a.len < b.len ? a.len : b.len);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+/* The same value with the keys of its maps (all of them text) in order. */
+static void build_sorted(mf_builder *b, mf_value value)
+{
+    mf_iter items = mf_value_iter(value);
+    pair pairs[KEYS_MAX];
+    size_t n = 0;
+    bool map = mf_value_type(value) == MF_TYPE_MAP;
+    if (!map && mf_value_type(value) != MF_TYPE_ARRAY) {
+        mf_build_value(b, value);
+        return;
+    }
+    if (!map) {
+        mf_build_array_begin(b);
+        for (pair p; mf_iter_next(&items, &p.key, &p.value);)
+            build_sorted(b, p.value);
+        mf_build_end(b);
+        return;
+    }
+    while (n < KEYS_MAX && mf_iter_next(&items, &pairs[n].key, &pairs[n].value))
+        n++;
+    cr_assert(lt(sz, n, KEYS_MAX), "more keys than the kit can sort");
+    qsort(pairs, n, sizeof *pairs, by_key);
+    mf_build_map(b, n);
+    for (size_t i = 0; i < n; i++) {
+        mf_build_value(b, pairs[i].key);
+        build_sorted(b, pairs[i].value);
+    }
+}
+
+static const char *sorted_text(const mf_message *message, char *text, size_t size)
+{
+    mf_builder b;
+    mf_message *sorted = NULL;
     char *json = NULL;
     size_t len = 0;
     mf_error err;
-    if (message == NULL)
-        return "null";
-    if (mf_message_to_json(message, NULL, &json, &len, &err) != MF_OK)
-        return "no JSON";
-    snprintf(text, sizeof text, "%s", json);
+    mf_builder_init(&b, NULL, NULL);
+    build_sorted(&b, mf_message_value(message));
+    mf_status st = mf_builder_finish(&b, &sorted, &err);
+    mf_builder_fini(&b);
+    if (st == MF_OK)
+        st = mf_message_to_json(sorted, NULL, &json, &len, &err);
+    snprintf(text, size, "%s", st == MF_OK ? json : "no JSON");
     mf_json_free(NULL, json, len);
+    mf_message_unref(sorted);
+    return text;
+}
+
+const char *json_of(const mf_message *message)
+{
+    static _Thread_local char text[4096];
+    return message != NULL ? sorted_text(message, text, sizeof text) : "null";
+}
+
+const char *sorted(const char *json)
+{
+    static _Thread_local char text[4096];
+    mf_message *message = msg(json);
+    sorted_text(message, text, sizeof text);
+    mf_message_unref(message);
     return text;
 }
 
 void is_json(const mf_message *message, const char *json)
 {
-    is_text(json_of(message), json);
+    is_value(json_of(message), json);
 }

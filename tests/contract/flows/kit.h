@@ -23,7 +23,7 @@
 /* One call of a task. */
 typedef struct call {
     char     task[32];
-    char     in[512];       /* as JSON */
+    char     in[512];       /* as JSON; see json_of */
     char     error[512];    /* an error callback's error, as JSON; else empty */
     uint32_t attempt;
     uint64_t index;
@@ -115,9 +115,13 @@ mf_counts count(fixture *f, const mf_key *key);
 const char *counted(fixture *f, const mf_key *key);
 void   note_call(fixture *f, mf_context *ctx, const mf_message *in);
 
-/* A message as JSON, in a static buffer per thread. */
+/* A message as JSON, in a static buffer per thread. The keys of maps are in the order of their letters: which one they have on
+ * their way is promised nowhere. */
 const char *json_of(const mf_message *message);
+const char *sorted(const char *json);       /* the same of a JSON text, in another static buffer */
 void is_json(const mf_message *message, const char *json);
+/* What json_of gave is the value that json tells, whatever the order of its keys there. */
+#define is_value(got, json)  is_text(got, sorted(json))
 #define is_text(got, want)   cr_assert(eq(str, (char *)(got), (char *)(want)))
 #define has_text(got, part)  cr_assert(ne(ptr, strstr((got), (part)), NULL), "\"%s\" does not contain \"%s\"", (got), (part))
 #define is_status(got, want) cr_assert(eq(str, (char *)mf_status_name(got), (char *)mf_status_name(want)))

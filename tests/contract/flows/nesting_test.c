@@ -14,7 +14,7 @@ FLOW_TEST(flow_nesting, a_swarm_in_a_chain)
                                 sign(f, "note", NULL));
     ends_done(f, start(f, chain, "{\"n\":1}"), "null");
     has_text(call_of(f, "note", 1).in,
-             "{\"mageflow_results\":[{\"mageflow_results\":2},null],\"mageflow_swarm\":{\"swarm\":\"swarm-");
+             "{\"mageflow_results\":[{\"mageflow_results\":2},null],\"mageflow_swarm\":{\"done\":2,\"failed\":0,\"swarm\":\"swarm-");
     called(f, "note", 2);
 }
 
@@ -67,7 +67,7 @@ FLOW_TEST(flow_nesting, kwargs_of_the_outermost_container_win)
     inner = mf_chain_add(mf_chain_add(inner, sign(f, "echo", "{\"k\":\"task\",\"t\":1}"), &f->err), sign(f, "note", NULL), &f->err);
     mf_signature *outer = SWARM(f, MF_SWARM_OPTIONS(.kwargs = msg("{\"k\":\"outer\",\"o\":1}")), inner);
     ends_done(f, start(f, outer, "{\"k\":\"message\",\"m\":1}"), "[null]");
-    is_text(call_of(f, "echo", 0).in, "{\"k\":\"outer\",\"m\":1,\"t\":1,\"i\":1,\"o\":1}");
+    is_value(call_of(f, "echo", 0).in, "{\"k\":\"outer\",\"m\":1,\"t\":1,\"i\":1,\"o\":1}");
 }
 
 FLOW_TEST(flow_nesting, a_failure_deep_below_fails_each_chain_above_it_once)
@@ -79,8 +79,8 @@ FLOW_TEST(flow_nesting, a_failure_deep_below_fails_each_chain_above_it_once)
     called(f, "note", 1);
     called(f, "echo", 1);
     called(f, "linger", 0);
-    is_text(call_of(f, "note", 0).in, "{\"mageflow_results\":2}");
-    is_text(call_of(f, "echo", 0).in, "{\"n\":1}");
+    is_value(call_of(f, "note", 0).in, "{\"mageflow_results\":2}");
+    is_value(call_of(f, "echo", 0).in, "{\"n\":1}");
 }
 
 FLOW_TEST(flow_nesting, a_failed_chain_is_one_failed_item_of_its_swarm)
@@ -97,7 +97,7 @@ FLOW_TEST(flow_nesting, a_task_that_returns_the_message_of_a_swarms_end_returns_
     mf_run *run = start(f, CHAIN(f, swarm, sign(f, "echo", NULL), sign(f, "echo", NULL)), NULL);
     mf_message *result = NULL;
     is_status(mf_run_wait(run, PATIENCE, &result, &f->err), MF_OK);
-    has_text(json_of(result), "{\"mageflow_results\":{\"mageflow_results\":[1],\"mageflow_swarm\":{\"swarm\":");
+    has_text(json_of(result), "{\"mageflow_results\":{\"mageflow_results\":[1],\"mageflow_swarm\":{\"done\":1,\"failed\":0,\"swarm\":");
     mf_message_unref(result);
     mf_run_destroy(run);
 }

@@ -63,7 +63,8 @@ FLOW_TEST(flow_swarm, the_error_of_a_failed_item_can_be_asked_for)
     is_status(mf_results_next(results, &outcome, &f->err), MF_OK);
     cr_assert(eq(u64, outcome.index, 1));
     is_word(outcome.status, MF_STATUS_FAILED);
-    has_text(json_of(outcome.value), "{\"type\":\"Boom\",\"text\":\"it broke\",\"attempt\":1,");
+    has_text(json_of(outcome.value), "\"attempt\":1,");
+    has_text(json_of(outcome.value), "\"text\":\"it broke\",\"type\":\"Boom\"}");
     is_status(mf_results_next(results, &outcome, &f->err), MF_E_NOT_FOUND);
     mf_results_close(results);
 }
@@ -88,8 +89,8 @@ FLOW_TEST(flow_swarm, one_at_a_time_runs_in_order)
     mf_signature *swarm = SWARM(f, MF_SWARM_OPTIONS(.max_concurrency = 1), sign(f, "add", "{\"n\":1}"),
                                 sign(f, "add", "{\"n\":2}"), sign(f, "add", "{\"n\":3}"));
     ends_done(f, start(f, swarm, NULL), "[2,3,4]");
-    is_text(call_of(f, "add", 0).in, "{\"n\":1}");
-    is_text(call_of(f, "add", 2).in, "{\"n\":3}");
+    is_value(call_of(f, "add", 0).in, "{\"n\":1}");
+    is_value(call_of(f, "add", 2).in, "{\"n\":3}");
     cr_assert(eq(u64, call_of(f, "add", 2).index, 2));
 }
 
@@ -108,8 +109,8 @@ FLOW_TEST(flow_swarm, so_many_failures_end_it_and_nothing_starts_afterwards)
     called(f, "fail", 3);
     called(f, "note", 1);
     called(f, "linger", 0);
-    is_text(call_of(f, "note", 0).in, "{\"a\":1,\"c\":1}");
-    has_text(call_of(f, "note", 0).error, "{\"type\":\"TooManyFailures\"");
+    is_value(call_of(f, "note", 0).in, "{\"a\":1,\"c\":1}");
+    has_text(call_of(f, "note", 0).error, "\"type\":\"TooManyFailures\"");
     is_text(counted(f, &key), "failed: total 20, running 0, done 0, failed 3, canceled 0");
 }
 
@@ -148,7 +149,7 @@ FLOW_TEST(flow_swarm, an_empty_closed_swarm_is_done)
     char want[160];
     snprintf(want, sizeof want,
              "{\"mageflow_results\":[],\"mageflow_swarm\":{\"swarm\":\"%s\",\"total\":0,\"done\":0,\"failed\":0}}", key.text);
-    is_text(call_of(f, "note", 0).in, want);
+    is_value(call_of(f, "note", 0).in, want);
     called(f, "note", 1);
 }
 
@@ -176,7 +177,7 @@ FLOW_TEST(flow_swarm, on_success_receives_the_list_and_the_counts)
     snprintf(want, sizeof want,
              "{\"mageflow_results\":[1,null,7],\"mageflow_swarm\":{\"swarm\":\"%s\",\"total\":3,\"done\":2,\"failed\":1}}",
              key.text);
-    is_text(call_of(f, "note", 0).in, want);
+    is_value(call_of(f, "note", 0).in, want);
     called(f, "note", 1);
 }
 
@@ -241,8 +242,8 @@ FLOW_TEST(flow_swarm, results_above_the_bound_come_without_the_list_and_can_be_r
     char want[64];
     snprintf(want, sizeof want, "[4,%d]", 4 * BIG);
     ends_done(f, run, want);
-    has_text(call_of(f, "reader", 0).in, "{\"mageflow_swarm\":{\"swarm\":\"swarm-");
-    has_text(call_of(f, "reader", 0).in, "\"total\":4,\"done\":4,\"failed\":0}}");
+    has_text(call_of(f, "reader", 0).in, "{\"mageflow_swarm\":{\"done\":4,\"failed\":0,\"swarm\":\"swarm-");
+    has_text(call_of(f, "reader", 0).in, "\"total\":4}}");
 }
 
 FLOW_TEST(flow_swarm, a_run_whose_results_are_above_the_bound_gives_nil)

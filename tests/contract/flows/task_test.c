@@ -30,7 +30,7 @@ FLOW_TEST(flow_task, a_success_callback_receives_the_result_in_its_return_field)
     mf_signature *sig = on_success(f, sign(f, "add", NULL), sign(f, "add", "{\"by\":10}"));
     ends_done(f, start(f, sig, "{\"n\":1}"), "2");
     settle_down(f);
-    is_text(call_of(f, "add", 1).in, "{\"n\":2,\"by\":10}");
+    is_value(call_of(f, "add", 1).in, "{\"n\":2,\"by\":10}");
     called(f, "add", 2);
 }
 
@@ -39,7 +39,7 @@ FLOW_TEST(flow_task, a_success_callback_without_a_return_field_finds_mageflow_re
     mf_signature *sig = on_success(f, sign(f, "add", NULL), sign(f, "note", "{\"own\":true}"));
     ends_done(f, start(f, sig, "{\"n\":1}"), "2");
     settle_down(f);
-    is_text(call_of(f, "note", 0).in, "{\"mageflow_results\":2,\"own\":true}");
+    is_value(call_of(f, "note", 0).in, "{\"mageflow_results\":2,\"own\":true}");
     called(f, "note", 1);
 }
 
@@ -52,11 +52,11 @@ FLOW_TEST(flow_task, an_error_callback_receives_the_message_sent_and_the_error)
     settle_down(f);
     called(f, "note", 1);
     call c = call_of(f, "note", 0);
-    is_text(c.in, "{\"a\":1,\"b\":2,\"c\":3}");
+    is_value(c.in, "{\"a\":1,\"b\":2,\"c\":3}");
     char expected[256];
     snprintf(expected, sizeof expected,
              "{\"type\":\"Boom\",\"text\":\"it broke\",\"attempt\":1,\"key\":\"%s\",\"index\":0,\"final\":true}", key.text);
-    is_text(c.error, expected);
+    is_value(c.error, expected);
 }
 
 FLOW_TEST(flow_task, success_starts_no_error_callback_and_failure_no_success_callback)
@@ -87,7 +87,7 @@ FLOW_TEST(flow_task, a_callback_may_have_callbacks)
     mf_signature *sig = on_success(f, sign(f, "add", NULL), last);
     ends_done(f, start(f, sig, NULL), "1");
     settle_down(f);
-    is_text(call_of(f, "note", 0).in, "{\"mageflow_results\":2}");
+    is_value(call_of(f, "note", 0).in, "{\"mageflow_results\":2}");
 }
 
 FLOW_TEST(flow_task, a_chain_may_be_a_callback)
@@ -95,7 +95,7 @@ FLOW_TEST(flow_task, a_chain_may_be_a_callback)
     mf_signature *sig = on_success(f, sign(f, "add", NULL), CHAIN(f, sign(f, "add", NULL), sign(f, "note", NULL)));
     ends_done(f, start(f, sig, "{\"n\":5}"), "6");
     settle_down(f);
-    is_text(call_of(f, "note", 0).in, "{\"mageflow_results\":7}");
+    is_value(call_of(f, "note", 0).in, "{\"mageflow_results\":7}");
 }
 
 FLOW_TEST(flow_task, a_swarm_may_be_a_callback)
@@ -112,6 +112,6 @@ FLOW_TEST(flow_task, a_chain_may_be_an_error_callback_and_its_first_step_knows_t
     mf_signature *rescue = CHAIN(f, sign(f, "echo", NULL), sign(f, "note", NULL));
     ends_failed(f, start(f, on_error(f, sign(f, "fail", NULL), rescue), "{\"a\":1}"), "Boom: it broke");
     settle_down(f);
-    is_text(call_of(f, "echo", 0).in, "{\"a\":1}");
-    is_text(call_of(f, "note", 0).in, "{\"mageflow_results\":{\"a\":1}}");
+    is_value(call_of(f, "echo", 0).in, "{\"a\":1}");
+    is_value(call_of(f, "note", 0).in, "{\"mageflow_results\":{\"a\":1}}");
 }
