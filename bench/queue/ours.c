@@ -46,7 +46,7 @@ static void lanes_consumer_end(void *consumer)
 
 static void lanes_push(void *queue, const queue_item *item)
 {
-    if (mfi_lanes_push(queue, NULL, (const mfi_item *)(const void *)item, 1) != 1)
+    if (!mfi_lanes_push_one(queue, item->word[0], item->word[1], item->word[2]))
         abort();
 }
 

@@ -15,9 +15,10 @@ static bool grows(const mf_pool *pool)
 
 /* ---- the queue, whichever it is ------------------------------------------------------------------------------- */
 
-static size_t put(mf_pool *pool, mfi_lane *lane, const mfi_item *items, size_t count)
+/* Into the ring. */
+static size_t put(mf_pool *pool, const mfi_item *items, size_t count)
 {
-    size_t done = grows(pool) ? mfi_lanes_push(&pool->lanes, lane, items, count) : mfi_ring_push(&pool->ring, items, count);
+    size_t done = mfi_ring_push(&pool->ring, items, count);
     /* Rung also when nothing went in: the attempt may have used up tickets that somebody awake has to pass. */
     mfi_doorbell_ring(&pool->bell);
     return done;
@@ -55,9 +56,11 @@ static bool fill_run(mf_pool_worker *self)
 
 static bool take_run(mf_pool_worker *self, mfi_item *job)
 {
-    while (!mfi_run_take(&self->run, job))
+    const mfi_run_slot *slot;
+    while ((slot = mfi_run_take(&self->run)) == NULL)
         if (!fill_run(self))
             return false;
+    *job = mfi_run_item(slot);
     return true;
 }
 
@@ -109,7 +112,7 @@ static size_t make_room(mf_pool *pool, mf_pool_worker *self, const mfi_item *ite
         mfi_worker_run(self, &job);
     else
         sched_yield();      /* full of what others are just pushing or taking */
-    return closed(pool) ? 0 : put(pool, NULL, items, count);
+    return closed(pool) ? 0 : put(pool, items, count);
 }
 
 static size_t await_room(mf_pool *pool, const mfi_item *items, size_t count)
@@ -126,7 +129,7 @@ static size_t await_room(mf_pool *pool, const mfi_item *items, size_t count)
         /* W2: both looks, at the queue and at the end of the pool. */
         bool over = closed(pool);
         if (!over)
-            done = put(pool, NULL, items, count);
+            done = put(pool, items, count);
         if (!over && done == 0)
             mfi_event_wait(&pool->room, prepared, INT64_MAX);
         mfi_event_finish(&pool->room);
@@ -138,7 +141,7 @@ static size_t await_room(mf_pool *pool, const mfi_item *items, size_t count)
 
 /* ---- submit --------------------------------------------------------------------------------------------------- */
 
-static mf_status put_all(mf_pool *pool, mfi_lane *lane, mf_pool_worker *self, const mfi_item *items, size_t count, size_t *done)
+static mf_status put_all(mf_pool *pool, mf_pool_worker *self, const mfi_item *items, size_t count, size_t *done)
 {
     *done = 0;
     for (bool first = true; ; first = false) {
@@ -146,15 +149,13 @@ static mf_status put_all(mf_pool *pool, mfi_lane *lane, mf_pool_worker *self, co
             return MF_E_CLOSED;
         size_t rest = count - *done;
         if (first)
-            *done += put(pool, lane, items, rest);
+            *done += put(pool, items, rest);
         else if (self != NULL)
             *done += make_room(pool, self, items + *done, rest);
         else
             *done += await_room(pool, items + *done, rest);
         if (*done == count)
             return MF_OK;
-        if (grows(pool))
-            return MF_E_NOMEM;
         if (pool->when_full == MF_POOL_FULL_FAIL)
             return MF_E_FULL;
     }
@@ -165,30 +166,54 @@ static inline mf_status put_one(mf_pool *pool, mf_group *group, mf_job_fn *fn, v
 {
     if (closed(pool))
         return MF_E_CLOSED;
-    if (!mfi_lanes_push_one(&pool->lanes, &(mfi_item){{(uintptr_t)fn, (uintptr_t)arg, (uintptr_t)group}}))
+    if (!mfi_lanes_push_one(&pool->lanes, (uintptr_t)fn, (uintptr_t)arg, (uintptr_t)group))
         return MF_E_NOMEM;
     mfi_doorbell_ring(&pool->bell);
     return MF_OK;
 }
 
+static void write_items(mfi_item *items, mf_group *group, const mf_job *jobs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        items[i] = (mfi_item){{(uintptr_t)jobs[i].fn, (uintptr_t)jobs[i].arg, (uintptr_t)group}};
+}
+
+/* Many of them, written where workers will read them. */
+static mf_status put_many(mf_pool *pool, mfi_lane *lane, mf_group *group, const mf_job *jobs, size_t count, size_t *queued)
+{
+    while (*queued < count) {
+        if (closed(pool))
+            return MF_E_CLOSED;
+        size_t rest = count - *queued;
+        mfi_item *room;
+        size_t n = mfi_lanes_room(&pool->lanes, &lane, rest < CHUNK ? rest : CHUNK, &room);
+        if (n == 0)
+            return MF_E_NOMEM;
+        write_items(room, group, jobs + *queued, n);
+        mfi_lanes_show(lane, n);
+        mfi_doorbell_ring(&pool->bell);
+        *queued += n;
+    }
+    return MF_OK;
+}
+
 mf_status mfi_pool_enqueue(mf_pool *pool, mfi_lane *lane, mf_group *group, const mf_job *jobs, size_t count, size_t *queued)
 {
-    if (count == 1 && lane == NULL && grows(pool)) {
-        mf_status one = put_one(pool, group, jobs->fn, jobs->arg);
-        *queued = one == MF_OK;
-        return one;
-    }
-    mf_pool_worker *self = mfi_worker_of(pool);
-    mf_status st = closed(pool) ? MF_E_CLOSED : MF_OK;
+    mf_status st = MF_OK;
     *queued = 0;
+    if (count == 1 && lane == NULL && grows(pool)) {
+        st = put_one(pool, group, jobs->fn, jobs->arg);
+        *queued = st == MF_OK;
+        return st;
+    }
+    if (grows(pool))
+        return put_many(pool, lane, group, jobs, count, queued);
+    mf_pool_worker *self = mfi_worker_of(pool);
     while (st == MF_OK && *queued < count) {
         mfi_item items[CHUNK];
         size_t n = count - *queued < CHUNK ? count - *queued : CHUNK, done;
-        for (size_t i = 0; i < n; i++) {
-            const mf_job *job = &jobs[*queued + i];
-            items[i] = (mfi_item){{(uintptr_t)job->fn, (uintptr_t)job->arg, (uintptr_t)group}};
-        }
-        st = put_all(pool, lane, self, items, n, &done);
+        write_items(items, group, jobs + *queued, n);
+        st = put_all(pool, self, items, n, &done);
         *queued += done;
     }
     return st;

@@ -128,14 +128,14 @@ static bool next_job(mf_pool_worker *worker, mfi_item *job)
 /* What this worker has taken together, as long as there is nothing else to look at: the way of most jobs. */
 __attribute__((noinline)) static void run_own(mf_pool_worker *worker)
 {
-    mfi_item job;
-    /* HIGH jobs, once there was one, go ahead of each. */
-    if (atomic_load_explicit(&worker->pool->ranks, memory_order_relaxed) != NULL || !mfi_run_take(&worker->run, &job))
-        return;
+    mf_pool *pool = worker->pool;
+    const mfi_run_slot *slot;
     atomic_store_explicit(&worker->depth, 1, memory_order_relaxed);
-    do
+    /* HIGH jobs, once there was one, go ahead of each. */
+    while (atomic_load_explicit(&pool->ranks, memory_order_seq_cst) == NULL && (slot = mfi_run_take(&worker->run)) != NULL) {
+        mfi_item job = mfi_run_item(slot);
         run_job(&job);
-    while (atomic_load_explicit(&worker->pool->ranks, memory_order_seq_cst) == NULL && mfi_run_take(&worker->run, &job));
+    }
     atomic_store_explicit(&worker->depth, 0, memory_order_relaxed);
 }
 

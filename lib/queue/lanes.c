@@ -77,12 +77,10 @@ static void retired_push(mfi_lanes *q, struct segment *seg)
                                                   memory_order_relaxed));
 }
 
-/* seg was unlinked by this thread. Everything retired is looked at again; taking the whole stack at once has no ABA. */
-static void segment_retire(mfi_lanes *q, struct segment *seg)
+/* Everything retired is looked at again; taking the whole stack at once has no ABA. */
+static void look_at_retired(mfi_lanes *q)
 {
-    retired_push(q, seg);
-    MFI_STEP("lanes.retire.pushed");
-    seg = (struct segment *)atomic_exchange_explicit(&q->retired, 0, memory_order_acquire);
+    struct segment *seg = (struct segment *)atomic_exchange_explicit(&q->retired, 0, memory_order_acquire);
     for (struct segment *below; seg != NULL; seg = below) {
         below = seg->below;
         if (mfi_guards_hold(&q->guards, (uintptr_t)seg))
@@ -90,6 +88,19 @@ static void segment_retire(mfi_lanes *q, struct segment *seg)
         else
             segment_give(q, seg);
     }
+}
+
+/* seg was unlinked by this thread. */
+static void segment_retire(mfi_lanes *q, struct segment *seg)
+{
+    if (atomic_load_explicit(&q->retired, memory_order_relaxed) != 0)
+        look_at_retired(q);
+    if (!mfi_guards_hold(&q->guards, (uintptr_t)seg)) {
+        segment_give(q, seg);
+        return;
+    }
+    retired_push(q, seg);
+    MFI_STEP("lanes.retire.pushed");
 }
 
 /* ---- lanes ---------------------------------------------------------------------------------------------------- */
@@ -170,17 +181,21 @@ enum { USUAL = 4 };
 static _Thread_local struct usual {
     uint64_t  queue, self;
     mfi_lane *lane;
+    uint64_t  unused;      /* a power of two, for the index */
 } usual[USUAL];
 
-static inline mfi_lane *lane_mine(mfi_lanes *q)
+/* The owner's number too: a thread at its end may have got another one. NULL: look for it. */
+static inline mfi_lane *lane_usual(const mfi_lanes *q)
 {
-    struct usual *u = &usual[q->id % USUAL];
-    /* The owner's number too: a thread at its end may have got another one. */
-    if (u->queue == q->id && u->self == mfi_owner_number)
-        return u->lane;
-    mfi_lane *lane = lane_find(q);
-    if (lane != NULL)
-        *u = (struct usual){q->id, mfi_owner_number, lane};
+    const struct usual *u = &usual[q->id % USUAL];
+    return u->queue == q->id && u->self == mfi_owner_number ? u->lane : NULL;
+}
+
+static mfi_lane *lane_mine(mfi_lanes *q)
+{
+    mfi_lane *lane = lane_usual(q);
+    if (lane == NULL && (lane = lane_find(q)) != NULL)
+        usual[q->id % USUAL] = (struct usual){q->id, mfi_owner_number, lane, 0};
     return lane;
 }
 
@@ -271,40 +286,61 @@ __attribute__((noinline)) static bool more_room(mfi_lanes *q, mfi_lane *lane)
     return true;
 }
 
-static size_t write_items(mfi_lanes *q, mfi_lane *lane, const mfi_item *items, size_t count)
+size_t mfi_lanes_room(mfi_lanes *q, mfi_lane **at, size_t count, mfi_item **room)
 {
-    size_t done = 0;
-    while (done < count && (lane->room != lane->room_end || more_room(q, lane))) {
-        size_t room = (size_t)(lane->room_end - lane->room), n = count - done < room ? count - done : room;
-        copy(lane->room, items + done, n);
-        lane->room += n;
-        done += n;
-        MFI_STEP("lanes.push.written");
-    }
-    return done;
+    mfi_lane *lane = *at != NULL ? *at : lane_mine(q);
+    if (lane == NULL || (lane->room == lane->room_end && !more_room(q, lane)))
+        return 0;
+    MFI_STEP("lanes.push.begun");
+    size_t left = (size_t)(lane->room_end - lane->room);
+    *at = lane;
+    *room = lane->room;
+    return count < left ? count : left;
+}
+
+void mfi_lanes_show(mfi_lane *lane, size_t n)
+{
+    lane->room += n;
+    MFI_STEP("lanes.push.written");
+    /* P3: S1 of the doorbell. */
+    mfi_publish(&lane->pushed, atomic_load_explicit(&lane->pushed, memory_order_relaxed) + n);
 }
 
 size_t mfi_lanes_push(mfi_lanes *q, mfi_lane *lane, const mfi_item *items, size_t count)
 {
-    if (lane == NULL && (lane = lane_mine(q)) == NULL)
-        return 0;
-    MFI_STEP("lanes.push.begun");
-    size_t done = write_items(q, lane, items, count);
-    /* P3: S1 of the doorbell. */
-    mfi_publish(&lane->pushed, atomic_load_explicit(&lane->pushed, memory_order_relaxed) + done);
+    mfi_item *room;
+    size_t done = 0;
+    for (size_t n; done < count && (n = mfi_lanes_room(q, &lane, count - done, &room)) > 0; done += n) {
+        copy(room, items + done, n);
+        mfi_lanes_show(lane, n);
+    }
     return done;
 }
 
-bool mfi_lanes_push_one(mfi_lanes *q, const mfi_item *item)
+static inline void write_one(mfi_lane *lane, uintptr_t a, uintptr_t b, uintptr_t c)
+{
+    *lane->room++ = (mfi_item){{a, b, c}};
+    MFI_STEP("lanes.push_one.written");
+    /* P3. */
+    mfi_publish(&lane->pushed, atomic_load_explicit(&lane->pushed, memory_order_relaxed) + 1);
+}
+
+__attribute__((noinline)) static bool push_one_anew(mfi_lanes *q, uintptr_t a, uintptr_t b, uintptr_t c)
 {
     mfi_lane *lane = lane_mine(q);
     if (lane == NULL || (lane->room == lane->room_end && !more_room(q, lane)))
         return false;
+    write_one(lane, a, b, c);
+    return true;
+}
+
+bool mfi_lanes_push_one(mfi_lanes *q, uintptr_t a, uintptr_t b, uintptr_t c)
+{
+    mfi_lane *lane = lane_usual(q);
     MFI_STEP("lanes.push_one.begun");
-    *lane->room++ = *item;
-    MFI_STEP("lanes.push_one.written");
-    /* P3. */
-    mfi_publish(&lane->pushed, atomic_load_explicit(&lane->pushed, memory_order_relaxed) + 1);
+    if (lane == NULL || lane->room == lane->room_end)
+        return push_one_anew(q, a, b, c);
+    write_one(lane, a, b, c);
     return true;
 }
 
@@ -338,13 +374,6 @@ static uint64_t filled_to(mfi_popper *p, mfi_lane *lane, uint64_t at, uint64_t e
 }
 
 typedef enum outcome { TAKEN, EMPTY, LOST } outcome;
-
-/* The items behind these will be next, and lie in their pusher's cache. */
-static void fetch_ahead(const mfi_item *items, size_t n)
-{
-    for (const char *at = (const char *)items, *end = (const char *)(items + n); at < end; at += MFI_CACHE_LINE)
-        __builtin_prefetch(at);
-}
 
 /* Where to, and how many; one of the two. */
 typedef struct target {
@@ -383,8 +412,6 @@ static outcome pop_lane(mfi_lanes *q, mfi_popper *p, mfi_lane *lane, target *to)
         if (!atomic_compare_exchange_strong_explicit(&lane->popped, &at, at + n, memory_order_seq_cst, memory_order_relaxed))
             return LOST;
         MFI_STEP("lanes.pop.taken");
-        if (to->run != NULL)
-            fetch_ahead(seg->items + (at + n - seg->first), at_most(left - n, at_most(there - n, MFI_RUN_MAX)));
         to->taken = n;
         return TAKEN;
     }

@@ -42,7 +42,7 @@
 #include "open_run.h"
 
 #ifndef MFI_LANES_CELLS
-#define MFI_LANES_CELLS 256      /* 6 KiB a segment */
+#define MFI_LANES_CELLS 512      /* 12 KiB a segment: what changing to the next one takes is a hundredth of an operation an item */
 #endif
 #define MFI_LANES_RESERVE 4      /* segments that there are from the start */
 #define MFI_LANES_TURN 32        /* items of a lane before the next one is looked at */
@@ -84,8 +84,12 @@ void mfi_popper_fini(mfi_popper *p);
 mfi_lane *mfi_lanes_open(mfi_lanes *q);
 /** Put items into the lane (NULL: this thread's), in order; tells how many: fewer than count only when there is no memory. */
 size_t mfi_lanes_push(mfi_lanes *q, mfi_lane *lane, const mfi_item *items, size_t count);
-/** The same with one item and this thread's lane. False: no memory. */
-bool mfi_lanes_push_one(mfi_lanes *q, const mfi_item *item);
+/** The same in parts. Room at the end of the lane (NULL: this thread's; *lane tells which) for some of count items, to be written
+ * before mfi_lanes_show; tells for how many, 0: no memory. */
+size_t mfi_lanes_room(mfi_lanes *q, mfi_lane **lane, size_t count, mfi_item **room);
+void mfi_lanes_show(mfi_lane *lane, size_t n);
+/** One item, by its words, into this thread's lane. False: no memory. */
+bool mfi_lanes_push_one(mfi_lanes *q, uintptr_t a, uintptr_t b, uintptr_t c);
 /** Take the oldest items of a lane that has some: MFI_LANES_TURN of one lane, then of the next. At most `most`, and at most one in
  * `shares` of what is there, but one at least. Tells how many; 0: empty. */
 size_t mfi_lanes_pop(mfi_lanes *q, mfi_popper *p, mfi_item *out, size_t most, size_t shares);

@@ -28,10 +28,13 @@
  *            words, for S1 may read while F2 writes.
  * Progress   whoever finds it asked may do K2 and K3 itself, after a barrier of its own: a thief halted there stops nobody.
  * Orders     F3 is mfi_publish and the word's reads seq_cst, as the doorbell asks (S1 and the looks): the owner rings after F3.
- * Cost       an item of one's own takes no operation on shared words; a compare-and-swap an item instead, without asking, was 5 ns of
- *            12 (bench/README.md). Whoever asks pays a barrier for all threads, 0.2 to 1 µs, once a filling.
+ * Cost       an item of one's own takes no operation on shared words. With a compare-and-swap each, and no asking, a job of a batch took
+ *            22 ns of processor time where it takes 14 (`script/bench pool`). Whoever asks pays a barrier for all threads, 0.2 to 1 µs,
+ *            once a filling.
  * Rejected   a private array: what is in it waits for the one job that takes long. A deque whose thieves come from the other end
- *            (Chase and Lev): jobs would be taken out of their order.
+ *            (Chase and Lev): jobs would be taken out of their order. Items left where they are in the lane: a thief would have to
+ *            guard their segment on the word of the owner's guard, and a guard taken over from another may be missed by who looks at
+ *            them one after the other. Fetching what comes behind a run ahead of time: no difference.
  * Checked    tests/unit/queue/open_run_test.c, tests/stress/queue, tests/stress/halt, tests/model/open_run.pml
  */
 #ifndef MFI_OPEN_RUN_H
@@ -40,13 +43,17 @@
 #include "barrier.h"
 #include "item.h"
 
-#define MFI_RUN_MAX 32
+#define MFI_RUN_MAX 64
+
+typedef struct mfi_run_slot {
+    _Atomic uintptr_t word[3];      /* A  written by the owner */
+} mfi_run_slot;
 
 typedef struct mfi_run {
     MFI_APART(apart);
     _Atomic uint64_t  word;                                      /* A  number, whose, first, begin, end: open_run.c */
-    _Atomic uint64_t  taken;                                     /* A  number << 6 | how many its owner took; written by it */
-    struct { _Atomic uintptr_t word[3]; } slots[MFI_RUN_MAX];    /* A  written by the owner */
+    _Atomic uint64_t  taken;                                     /* A  number << 7 | how many its owner took; written by it */
+    mfi_run_slot      slots[MFI_RUN_MAX];
 } mfi_run;
 
 void mfi_run_init(mfi_run *run);
@@ -55,41 +62,40 @@ void mfi_run_fill(mfi_run *run, const mfi_item *items, size_t n);
 /** The same in parts: F1 and F2, as often as it takes; F3. */
 void mfi_run_write(mfi_run *run, const mfi_item *items, size_t n);
 void mfi_run_show(mfi_run *run, size_t n);
-/** Owner only: take the first one. */
-static inline bool mfi_run_take(mfi_run *run, mfi_item *out);
+/** Owner only: take the first one, which stays where it is until the next fill. NULL: empty. */
+static inline const mfi_run_slot *mfi_run_take(mfi_run *run);
+static inline mfi_item mfi_run_item(const mfi_run_slot *slot);
 /** Another thread: take the first half, one at least, to `out`, which has room for MFI_RUN_MAX; how many, 0: empty. */
 size_t mfi_run_steal(mfi_run *run, mfi_item *out);
 size_t mfi_run_size(mfi_run *run);
 
 /* ---- the hot half --------------------------------------------------------------------------------------------- */
 
-#define MFI_RUN_END    0x3full         /* bits 0 to 5; then 6 each for begin and first, 2 for whose it is, and the number */
-#define MFI_RUN_OTHERS (3ull << 18)    /* none of them set: its owner's */
+#define MFI_RUN_END    0x7full         /* bits 0 to 6; then 7 each for begin and first, 2 for whose it is, and the number */
+#define MFI_RUN_OTHERS (3ull << 21)    /* none of them set: its owner's */
 
-bool mfi_run_take_asked(mfi_run *run, uint64_t t, mfi_item *out);
-bool mfi_run_take_shared(mfi_run *run, mfi_item *out);
+const mfi_run_slot *mfi_run_take_asked(mfi_run *run, uint64_t t);
+const mfi_run_slot *mfi_run_take_shared(mfi_run *run);
 
-static inline void mfi_run_copy(const mfi_run *run, uint64_t slot, mfi_item *out)
+static inline mfi_item mfi_run_item(const mfi_run_slot *slot)
 {
-    const _Atomic uintptr_t *word = run->slots[slot].word;
-    *out = (mfi_item){{atomic_load_explicit(&word[0], memory_order_relaxed), atomic_load_explicit(&word[1], memory_order_relaxed),
-                       atomic_load_explicit(&word[2], memory_order_relaxed)}};
+    return (mfi_item){{atomic_load_explicit(&slot->word[0], memory_order_relaxed), atomic_load_explicit(&slot->word[1], memory_order_relaxed),
+                       atomic_load_explicit(&slot->word[2], memory_order_relaxed)}};
 }
 
-static inline bool mfi_run_take(mfi_run *run, mfi_item *out)
+static inline const mfi_run_slot *mfi_run_take(mfi_run *run)
 {
     /* Relaxed: a first look, O2 is the one that counts. */
     uint64_t word = atomic_load_explicit(&run->word, memory_order_relaxed);
     if (word & MFI_RUN_OTHERS)
-        return mfi_run_take_shared(run, out);
+        return mfi_run_take_shared(run);
     uint64_t taken = atomic_load_explicit(&run->taken, memory_order_relaxed), t = taken & MFI_RUN_END;
     if (t == (word & MFI_RUN_END))
-        return false;
+        return NULL;
     mfi_publish(&run->taken, taken + 1);                                            /* O1 */
     if (atomic_load_explicit(&run->word, memory_order_seq_cst) != word)             /* O2 */
-        return mfi_run_take_asked(run, t, out);
-    mfi_run_copy(run, t, out);
-    return true;
+        return mfi_run_take_asked(run, t);
+    return &run->slots[t];
 }
 
 #endif

@@ -200,8 +200,10 @@ static void run_race(void)
         mfi_run_fill(&run, items, n);
         if (round % 7 == 0)
             sched_yield();
-        for (mfi_item item; mfi_run_take(&run, &item); )
+        for (const mfi_run_slot *slot; (slot = mfi_run_take(&run)) != NULL; ) {
+            mfi_item item = mfi_run_item(slot);
             count_taken(&item, 1);
+        }
     }
     atomic_store(&filled_all, true);
     for (int i = 0; i < STEALERS; i++)
