@@ -13,7 +13,7 @@
  *     memory   jobs that wait in the queue; bytes each, and what is kept afterwards
  *     growth   from 10^3 jobs to 10^7
  *
- *     bench_pool --one CONTESTANT submit|batch|producers WORKERS JOBS    one round and nothing else, for ./counts: "ns cpu_ns"
+ *     bench_pool --one CONTESTANT submit|batch|producers|blocking WORKERS JOBS    one round and nothing else, for ./counts: "ns cpu_ns"
  */
 #include "workloads.h"
 
@@ -24,13 +24,17 @@
 
 static int run_one(char **words)
 {
-    static const char *const names[] = {"submit", "batch", "producers"};
+    static const char *const names[] = {"submit", "batch", "producers", "blocking"};
     const contestant *c = contestant_named(words[0]);
+    unsigned workers = (unsigned)atoi(words[2]);
     size_t jobs = strtoul(words[3], NULL, 10);
-    for (submit_how how = SINGLY; c != NULL && how <= BY_PRODUCERS; how++)
+    for (int how = SINGLY; c != NULL && how <= BY_PRODUCERS + 1; how++)
         if (strcmp(words[1], names[how]) == 0) {
             double ns, cpu;
-            submit_once(c, (unsigned)atoi(words[2]), jobs, how, &ns, &cpu);
+            if (how <= BY_PRODUCERS)
+                submit_once(c, workers, jobs, (submit_how)how, &ns, &cpu);
+            else
+                blocking_once(c, workers, jobs, &ns, &cpu);
             printf("%.1f %.1f\n", ns, cpu);
             return 0;
         }
@@ -53,7 +57,7 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
         return list();
     if (argc > 1 && !quick) {
-        fprintf(stderr, "usage: bench_pool [--quick] | --list | --one CONTESTANT submit|batch|producers WORKERS JOBS\n");
+        fprintf(stderr, "usage: bench_pool [--quick] | --list | --one CONTESTANT submit|batch|producers|blocking WORKERS JOBS\n");
         return 2;
     }
     int rounds = 7;

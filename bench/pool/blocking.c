@@ -19,21 +19,28 @@ struct order {
     size_t            jobs;
 };
 
-/* µs per job; without any cost of the pool it were SLEEP_US / WORKERS. */
+/* Without any cost of the pool it were SLEEP_US / workers. */
+void blocking_once(const contestant *c, unsigned workers, size_t jobs, double *ns, double *cpu_ns)
+{
+    void *pool = c->create(workers);
+    for (unsigned i = 0; i < workers; i++)       /* the threads are there */
+        c->submit(pool, sleeps, NULL);
+    c->wait(pool);
+    double begin = report_now_ns(), cpu = report_cpu_ns();
+    for (size_t i = 0; i < jobs; i++)
+        c->submit(pool, sleeps, NULL);
+    c->wait(pool);
+    *ns = (report_now_ns() - begin) / (double)jobs;
+    *cpu_ns = (report_cpu_ns() - cpu) / (double)jobs;
+    c->destroy(pool);
+}
+
 static void run(const void *arg, cost *out)
 {
     const struct order *o = arg;
-    void *pool = o->c->create(WORKERS);
-    for (int i = 0; i < WORKERS; i++)       /* the threads are there */
-        o->c->submit(pool, sleeps, NULL);
-    o->c->wait(pool);
-    double begin = report_now_ns(), cpu = report_cpu_ns();
-    for (size_t i = 0; i < o->jobs; i++)
-        o->c->submit(pool, sleeps, NULL);
-    o->c->wait(pool);
-    out->value = (report_now_ns() - begin) / 1e3 / (double)o->jobs;
-    out->cpu = (report_cpu_ns() - cpu) / 1e3 / (double)o->jobs;
-    o->c->destroy(pool);
+    blocking_once(o->c, WORKERS, o->jobs, &out->value, &out->cpu);
+    out->value /= 1e3;
+    out->cpu /= 1e3;
 }
 
 void blocking_bench(int rounds, size_t jobs)

@@ -27,6 +27,8 @@ void hogs_bench(int rounds, size_t jobs);
 void wake_bench(unsigned workers, int rounds, int samples);
 /** Jobs that sleep, more of them than CPUs: 64 workers. */
 void blocking_bench(int rounds, size_t jobs);
+/** One such round in this process: ns per job, and of CPU. */
+void blocking_once(const contestant *c, unsigned workers, size_t jobs, double *ns, double *cpu_ns);
 /** Jobs that wait in the queue: bytes each, and what is kept when they have run. */
 void memory_bench(size_t jobs);
 /** 10^3 to `most` jobs: what one costs should not depend on how many there are. */
