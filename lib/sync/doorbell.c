@@ -16,6 +16,8 @@ bool mfi_doorbell_init(mfi_doorbell *bell)
 {
     atomic_init(&bell->counts, 0);
     bell->top = NULL;
+    bell->period = 1;
+    atomic_init(&bell->passed, 0);
     mfi_barrier_init();
     return pthread_mutex_init(&bell->lock, NULL) == 0;
 }
@@ -52,6 +54,8 @@ static void list_end(mfi_doorbell *bell, mfi_sleeper *s, uint32_t why)
         bell->top = s->next;
     if (s->next != NULL)
         s->next->prev = s->prev;
+    if (bell->top == NULL)
+        bell->period++;
     /* Release: pairs with the load in mfi_doorbell_sleep, which reads it without the lock. */
     atomic_store_explicit(&s->state, why, memory_order_release);
 }
@@ -120,8 +124,14 @@ void mfi_doorbell_lie_down(mfi_doorbell *bell, mfi_sleeper *self, bool searching
     atomic_store_explicit(&self->state, LISTED, memory_order_relaxed);
     /* W1, seq_cst: pairs with S2. One operation, so that no submitter sees us neither searching nor asleep. */
     atomic_fetch_add_explicit(&bell->counts, searching ? SLEEPER - SEARCHING : SLEEPER, memory_order_seq_cst);
+    uint64_t period = bell->period;
     pthread_mutex_unlock(&bell->lock);
+    /* Acquire: the barrier of whoever stored it comes before our W2. */
+    if (atomic_load_explicit(&bell->passed, memory_order_acquire) == period)
+        return;
     mfi_barrier_everywhere();
+    /* One of an older period may come late and hide a newer one: that costs a barrier. */
+    atomic_store_explicit(&bell->passed, period, memory_order_release);
 }
 
 /* Leave the list if still there; tells how it ended, or that we left by ourselves (LISTED). */

@@ -5,9 +5,9 @@
  *
  *    submitter                            worker that found nothing
  *    S1  publish the job                  W1  searching -= 1, sleepers += 1    (one operation)
- *    S2  read the word: nobody sleeps:        and a barrier for all threads (sync/barrier.h)
- *        done                             W2  look for a job once more
- *        a barrier of one's own
+ *    S2  read the word: nobody sleeps:        and a barrier for all threads (sync/barrier.h), unless
+ *        done                                 one has passed since somebody sleeps
+ *        a barrier of one's own           W2  look for a job once more
  *    S3  read the word again; wake one    worker that found one
  *        when sleepers > 0,               F1  searching -= 1
  *        searching == 0                   F2  was the last and others sleep: look for another job, ring if there is one
@@ -17,7 +17,9 @@
  *            the job sleeps with the worker. Against W1 and W2 their barrier orders S1 before S2: a worker that S2 did not see
  *            asleep sees the job in its W2. Against F1 and F2 the barrier between S2 and S3 does: a searcher that S3 saw comes to
  *            its W1 or F1 later, and the look after it sees the job; a last searcher that finds nobody asleep has no F2, but then
- *            S2 came before W1 of whoever sleeps later. W1, F1 and all reads are seq_cst; S1 is mfi_publish, or seq_cst. S1 and the
+ *            S2 came before W1 of whoever sleeps later. One barrier is enough for all who lie down while somebody sleeps without a
+ *            break: an S2 behind it sees that one and has the barrier before S3; the S1 of an S2 before it is seen by all who lie
+ *            down behind it. W1, F1 and all reads are seq_cst; S1 is mfi_publish, or seq_cst. S1 and the
  *            looks are the queue's.
  * Wakes      who is woken counts as searching from the moment it was chosen, before it runs: a burst of submits wakes one
  *            worker, and F2 passes the waking on, from worker to worker, while jobs are left.
@@ -61,6 +63,8 @@ typedef struct mfi_doorbell {
     MFI_APART(apart_after);
     pthread_mutex_t  lock;
     mfi_sleeper     *top;          /* L  last to lie down, first to be woken: its cache is the warmest */
+    uint64_t         period;       /* L  one more each time that nobody is left in the list */
+    _Atomic uint64_t passed;       /* A  the period in which a barrier for all threads came behind a W1, the last one known */
 } mfi_doorbell;
 
 /** false: the system has no mutex to give. */

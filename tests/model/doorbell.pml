@@ -9,7 +9,8 @@
  *           The first job to run waits for a second one, so a worker that is awake does not make up for one that is not.
  * Variants  NO_EVERYWHERE, NO_HERE: the barrier behind W1 or before S3 left out. OLD_S3: what S2 read is good enough. WEAK_F1,
  *           and without the barriers WEAK_S1, WEAK_W1: an order weakened. NO_W2, NO_F2: a look left out. LATE_COUNT: a sleeper
- *           is told before it is counted as searching. Each loses a wake-up or a count; check.sh expects them to.
+ *           is told before it is counted as searching. BARRIER_ONCE: what passed before the list was empty
+ *           counts. Each loses a wake-up or a count; check.sh expects them to.
  */
 #if defined(WEAK_S1) || defined(WEAK_W1)
 #define WITHOUT
@@ -32,6 +33,7 @@
 #define RUNG   2
 
 byte queue, searching, sleepers, ran;
+byte period = 1, passed;
 byte state[WORKERS];
 byte buffer[THREADS];
 bool last[THREADS];      /* what the operation F1 returned */
@@ -72,6 +74,17 @@ end:
     od
 }
 
+/* Under the lock: whoever leaves the list as the last one ends a period. */
+inline left()
+{
+    atomic {
+        if
+        :: state[0] != LISTED && state[1] != LISTED -> period++
+        :: else -> skip
+        fi
+    }
+}
+
 inline wake_one()
 {
     lock();
@@ -83,10 +96,12 @@ inline wake_one()
            fi;
 #ifdef LATE_COUNT
            state[chosen] = RUNG }
+       left();
        atomic { sleepers--; searching++ }
 #else
            sleepers--; searching++ }
-       state[chosen] = RUNG
+       state[chosen] = RUNG;
+       left()
 #endif
     :: atomic { else -> skip }
     fi;
@@ -131,7 +146,7 @@ proctype submitter(byte me)
 
 proctype worker(byte me)
 {
-    byte chosen;
+    byte chosen, mine;
     bool search = false, got;
     do
     :: got = false;
@@ -168,9 +183,20 @@ proctype worker(byte me)
 #ifndef WEAK_W1
           flushed(me);
 #endif
+          mine = period;
           unlock();
 #if !defined(WITHOUT) && !defined(NO_EVERYWHERE)
-          everywhere();
+          if
+#ifdef BARRIER_ONCE
+          :: atomic { passed != 0 -> skip }
+#else
+          :: atomic { passed == mine -> skip }
+#endif
+          :: else ->
+             everywhere();
+             passed = mine
+          fi;
+          mine = 0;
 #endif
           if
 #ifndef NO_W2
@@ -178,7 +204,7 @@ proctype worker(byte me)
              flushed(me);
              lock();
              if
-             :: atomic { state[me] == LISTED -> sleepers--; searching++; state[me] = AWAKE }
+             :: atomic { state[me] == LISTED -> sleepers--; searching++; state[me] = AWAKE }; left()
              :: else -> skip
              fi;
              unlock()
