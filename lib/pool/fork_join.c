@@ -236,7 +236,7 @@ bool mfi_fork_take(mf_pool_worker *self, mfi_item *job)
     if (atomic_load_explicit(&pool->forking, memory_order_acquire) == 0)
         return false;
     stack *room = NULL;
-    unsigned n = pool->workers + pool->max_spares;
+    unsigned n = mfi_pool_started(pool);
     /* Not all from the first: each begins behind itself. */
     for (unsigned i = 1; i < n; i++) {
         stack *victim = atomic_load_explicit(&pool->threads[(self->index + i) % n].forks, memory_order_acquire);
@@ -263,7 +263,7 @@ bool mfi_fork_stealable(mf_pool_worker *self)
     mf_pool *pool = self->pool;
     if (atomic_load_explicit(&pool->forking, memory_order_acquire) == 0)
         return false;
-    for (unsigned i = 0; i < pool->workers + pool->max_spares; i++) {
+    for (unsigned i = 0, n = mfi_pool_started(pool); i < n; i++) {
         stack *victim = atomic_load_explicit(&pool->threads[i].forks, memory_order_acquire);
         if (victim == NULL || &pool->threads[i] == self)
             continue;

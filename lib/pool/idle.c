@@ -77,7 +77,7 @@ mf_status mf_pool_stats(mf_pool *pool, mf_pool_counts *out)
         return MF_E_FORKED;
     mf_pool_counts counts = {.queued = mfi_pool_queued(pool), .workers = pool->workers};
     pthread_mutex_lock(&pool->spares_lock);
-    for (unsigned i = 0; i < pool->started; i++) {
+    for (unsigned i = 0; i < mfi_pool_started(pool); i++) {
         const mf_pool_worker *w = &pool->threads[i];
         uint32_t spare = atomic_load_explicit(&w->spare, memory_order_relaxed);
         counts.running += atomic_load_explicit(&w->depth, memory_order_relaxed) > 0;

@@ -48,8 +48,10 @@ static void take_options(mf_pool *pool, const mf_pool_options *o)
     pool->on_worker_stop = o->on_worker_stop;
     pool->user = o->user;
     pool->pin_workers = o->pin_workers;
+    unsigned cpus = online_cpus();
+    pool->searchers = pool->workers < cpus ? pool->workers : cpus;
     /* Spinning on a single CPU keeps away the very thread it waits for. */
-    pool->spinning = online_cpus() > 1 ? SEARCH_LOOKS : 0;
+    pool->spinning = cpus > 1 ? SEARCH_LOOKS : 0;
     const char *name = o->thread_name != NULL ? o->thread_name : "mf-pool";
     size_t len = strlen(name);
     memcpy(pool->name, name, len < 10 ? len : 10);
@@ -97,7 +99,7 @@ static mf_status threads_init(mf_pool *pool, mf_error *err)
             mfi_popper_init(&w->popper, &pool->lanes);
     }
     mf_status st = MF_OK;
-    while (st == MF_OK && pool->started < pool->workers)
+    while (st == MF_OK && mfi_pool_started(pool) < pool->workers)
         st = mfi_pool_start_thread(pool, MFI_SPARE_NONE, err);
     return st;
 }
@@ -108,9 +110,10 @@ static void threads_end(mf_pool *pool)
 {
     atomic_store_explicit(&pool->exiting, 1, memory_order_seq_cst);
     mfi_doorbell_call_all(&pool->bell);
-    for (unsigned i = 0; i < pool->started; i++)
+    unsigned n = mfi_pool_started(pool);
+    for (unsigned i = 0; i < n; i++)
         mfi_parker_unpark(&pool->threads[i].rest);
-    for (unsigned i = 0; i < pool->started; i++)
+    for (unsigned i = 0; i < n; i++)
         pthread_join(pool->threads[i].thread, NULL);
 }
 
@@ -118,7 +121,7 @@ static void threads_end(mf_pool *pool)
 static void pool_free(mf_pool *pool)
 {
     bool forked = mfi_pool_forked(pool);
-    if (pool->started > 0 && !forked)
+    if (mfi_pool_started(pool) > 0 && !forked)
         threads_end(pool);
     if (pool->bell_made && !forked)
         mfi_doorbell_fini(&pool->bell);

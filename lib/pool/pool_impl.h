@@ -82,6 +82,7 @@ struct mf_pool {
     bool                pin_workers;      /* I */
     uint32_t            fork_generation;  /* I */
     unsigned            spinning;         /* I  looks of a searching worker before it sleeps */
+    unsigned            searchers;        /* I  workers that there are CPUs for */
     mf_pool_worker     *threads;          /* I  workers + max_spares of them */
     _Atomic uint32_t    forking;          /* A  1, for good: somebody has called a spawnable function */
     _Atomic(struct mfi_ranks *) ranks;    /* A  rank.c; NULL: no such job has come yet. Read before each job, written once */
@@ -101,7 +102,7 @@ struct mf_pool {
     _Atomic(mf_pool_line *) lines;        /* A  all that were opened */
 
     pthread_mutex_t     spares_lock;
-    unsigned            started;          /* S once running: threads there are, from the front of `threads` */
+    _Atomic unsigned    started;          /* A  threads there are, from the front of `threads`; written under the lock */
     bool                bell_made, lock_made, lanes_made;
 };
 
@@ -162,6 +163,12 @@ bool mfi_spare_rest(mf_pool_worker *worker);
 static inline bool mfi_spare_leaving(mf_pool_worker *worker)
 {
     return atomic_load_explicit(&worker->spare, memory_order_relaxed) == MFI_SPARE_LEAVING;
+}
+
+/* How many of `threads` may have anything. seq_cst: who looks before it sleeps has to see a spare that began before. */
+static inline unsigned mfi_pool_started(mf_pool *pool)
+{
+    return atomic_load_explicit(&pool->started, memory_order_seq_cst);
 }
 
 static inline bool mfi_pool_exiting(mf_pool *pool)

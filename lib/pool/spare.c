@@ -26,8 +26,10 @@ static void spare_set(mf_pool_worker *w, uint32_t state)
 
 mf_status mfi_pool_start_thread(mf_pool *pool, uint32_t spare, mf_error *err)
 {
-    mf_pool_worker *w = &pool->threads[pool->started];
+    mf_pool_worker *w = &pool->threads[mfi_pool_started(pool)];
     spare_set(w, spare);
+    /* Before it can take anything. */
+    atomic_fetch_add_explicit(&pool->started, 1, memory_order_seq_cst);
     mfi_pool_busy_enter(pool);
     /* A program's signal handlers are for its own threads. */
     sigset_t all, before;
@@ -35,10 +37,9 @@ mf_status mfi_pool_start_thread(mf_pool *pool, uint32_t spare, mf_error *err)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = pthread_create(&w->thread, NULL, mfi_worker_main, w);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc == 0) {
-        pool->started++;
+    if (rc == 0)
         return MF_OK;
-    }
+    atomic_fetch_sub_explicit(&pool->started, 1, memory_order_seq_cst);
     mfi_pool_busy_leave(pool);
     spare_set(w, MFI_SPARE_NONE);
     return mf_fail(err, rc == ENOMEM ? MF_E_NOMEM : MF_E_IO, "pool: cannot start thread %u (error %d)", w->index, rc);
@@ -47,7 +48,7 @@ mf_status mfi_pool_start_thread(mf_pool *pool, uint32_t spare, mf_error *err)
 /* Under spares_lock. */
 static mf_pool_worker *spare_in(mf_pool *pool, uint32_t state)
 {
-    for (unsigned i = pool->workers; i < pool->started; i++)
+    for (unsigned i = pool->workers; i < mfi_pool_started(pool); i++)
         if (spare_state(&pool->threads[i]) == state)
             return &pool->threads[i];
     return NULL;
@@ -67,11 +68,11 @@ static mf_status call_spare(mf_pool *pool, mf_pool_worker **out)
         *out = spare;
         return MF_OK;
     }
-    if (pool->started == pool->workers + pool->max_spares)
+    if (mfi_pool_started(pool) == pool->workers + pool->max_spares)
         return MF_E_FULL;
     mf_status st = mfi_pool_start_thread(pool, MFI_SPARE_ACTIVE, NULL);
     if (st == MF_OK)
-        *out = &pool->threads[pool->started - 1];
+        *out = &pool->threads[mfi_pool_started(pool) - 1];
     return st;
 }
 

@@ -28,7 +28,7 @@ static size_t put(mf_pool *pool, const mfi_item *items, size_t count)
 static size_t steal(mf_pool_worker *self, mfi_item *jobs)
 {
     mf_pool *pool = self->pool;
-    unsigned n = pool->workers + pool->max_spares;
+    unsigned n = mfi_pool_started(pool);
     size_t got = 0;
     for (unsigned i = 1; i < n && got == 0; i++)
         got = mfi_run_steal(&pool->threads[(self->index + i) % n].run, jobs);
@@ -80,7 +80,7 @@ bool mfi_pool_take(mf_pool_worker *self, mfi_item *job)
 static size_t in_runs(mf_pool *pool)
 {
     size_t sum = 0;
-    for (unsigned i = 0; i < pool->workers + pool->max_spares; i++)
+    for (unsigned i = 0, n = mfi_pool_started(pool); i < n; i++)
         sum += mfi_run_size(&pool->threads[i].run);
     return sum;
 }

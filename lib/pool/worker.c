@@ -114,7 +114,7 @@ static bool next_job(mf_pool_worker *worker, mfi_item *job)
     mf_pool *pool = worker->pool;
     if (mfi_worker_take(worker, job))
         return true;
-    bool searching = mfi_doorbell_search(&pool->bell, pool->workers);
+    bool searching = mfi_doorbell_search(&pool->bell, pool->searchers);
     bool got = searching && search(worker, job);
     while (!got && !must_leave(worker)) {
         searching = sleep_idle(worker, searching);
