@@ -1,6 +1,8 @@
 """Who takes part in script/bench hatchet: how each worker is started."""
 import os
 import pathlib
+import shlex
+import signal
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -27,15 +29,24 @@ class Contestant:
         return Process([str(word) for word in self.command], engine.environment(BENCH_STAMP=self.stamp, BENCH_WORKER=self.worker_name),
                        lambda _: worker_listens(engine, self.worker_name))
 
+    def end(self, worker):
+        worker.kill()       # in good order Python's takes some seconds
+
 
 class Mageflow(Contestant):
     name = worker_name = "mageflow"
     stamp = "stamp_ours"
 
-    def __init__(self, build):
-        build = pathlib.Path(build)
-        self.command = [build / "cli/mageflow", "worker", "--url", "hatchet:", "--load", build / "bench/bench_hatchet_tasks.so",
-                        "--slots", SLOTS]
+    def __init__(self, build, url="hatchet:", under=""):
+        build, self.under = pathlib.Path(build), under
+        self.command = [*shlex.split(under), build / "cli/mageflow", "worker", "--url", url, "--load",
+                        build / "bench/bench_hatchet_tasks.so", "--slots", SLOTS]
+
+    def end(self, worker):
+        if self.under:      # so that it writes down what it has seen
+            os.killpg(worker.process.pid, signal.SIGTERM)
+            worker.process.wait(timeout=120)
+        worker.kill()
 
 
 class Python(Contestant):

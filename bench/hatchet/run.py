@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""run.py [--quick] [--rounds N] [--json FILE] [--only SECTION] BUILD: the Hatchet bridge beside the SDKs on one engine; see README.md here.
+"""run.py [--quick] [--rounds N] [--json FILE] [--only SECTION] [--alone] [--url URL] [--under COMMAND] BUILD: the Hatchet bridge beside the SDKs on one engine; see README.md here.
 
 In each round every contestant has its turn, each on a database and an engine process of its own, and a ratio is the median of
 the rounds' own ratios. Goals are printed next to the figures; nothing passes or fails by time.
@@ -67,7 +67,8 @@ class Turn:
 
     def __init__(self, engine, contestant):
         engine.do("fresh")
-        self.engine, self.worker, self.database, self.done = engine, contestant.start(engine), Database(engine), 0
+        self.engine, self.contestant, self.done = engine, contestant, 0
+        self.worker, self.database = contestant.start(engine), Database(engine)
         self.wire = Wire(engine)
         self.pids = processes_of(self.worker)
 
@@ -93,16 +94,16 @@ class Turn:
     def __exit__(self, kind, *rest):
         if kind is not None:
             print(self.worker.text()[-2000:], file=sys.stderr)
-        self.worker.kill()
+        self.contestant.end(self.worker)
         self.database.close()
         self.wire.channel.close()
 
 
 class Bench:
-    def __init__(self, build, quick, rounds):
+    def __init__(self, build, quick=False, rounds=None, alone=False, url="hatchet:", under=""):
         self.quick, self.rounds = quick, rounds or (2 if quick else 5)
-        self.ours, self.python, self.go = Mageflow(build), Python(), Go()
-        self.all = [self.ours, self.python, self.go]
+        self.ours, self.python, self.go = Mageflow(build, url, under), Python(), Go()
+        self.all = [self.ours] if alone else [self.ours, self.python, self.go]
         self.absent = [c for c in self.all if c.missing()]
         self.all = [c for c in self.all if not c.missing()]
         self.figures, self.goals = {}, []
@@ -192,8 +193,8 @@ class Bench:
                             got[c][-1].append(ms)
             finally:
                 wire.channel.close()
-                for worker in workers:
-                    worker.kill()
+                for c, worker in zip(self.all, workers):
+                    c.end(worker)
         medians = {c: [median(seen) for seen in rounds] for c, rounds in got.items()}
         print("\n## Start latency\n\nFrom before the trigger until the task begins in the worker: all workers on one engine, one task at a "
               "time, in turn; the median of each round's.")
@@ -268,9 +269,12 @@ def main():
     parser.add_argument("--rounds", type=int, help="5, and 2 with --quick")
     parser.add_argument("--json", help="the figures of each round go there")
     parser.add_argument("--only", choices=SECTIONS, action="append")
+    parser.add_argument("--alone", action="store_true", help="our worker without the peers")
+    parser.add_argument("--url", default="hatchet:", help="our worker's, as hatchet:?started=off")
+    parser.add_argument("--under", default="", help="our worker under a command, as 'strace -f -c -o FILE'")
     parser.add_argument("build")
     given = parser.parse_args()
-    bench = Bench(given.build, given.quick, given.rounds)
+    bench = Bench(given.build, given.quick, given.rounds, given.alone, given.url, given.under)
     began, machine = time.monotonic(), bench.describe()
     bench.report(given.only or SECTIONS)
     print(f"\n(took {time.monotonic() - began:.0f} s)")
