@@ -72,10 +72,9 @@ static void on_started(hatchet *h, const HatchetPb__TriggerRunsAck *ack)
 
 static hatchet_job *find_job(hatchet *h, const char *run, int32_t invocation)
 {
-    hatchet_job *job = h->jobs;
-    while (job != NULL && (job->action->durable_task_invocation_count != invocation ||
-                           strcmp(job->action->task_run_external_id, run) != 0))
-        job = job->next;
+    hatchet_job *job = hatchet_job_newest(h, run);
+    while (job != NULL && job->action->durable_task_invocation_count != invocation)
+        job = hatchet_job_older(job);
     return job;
 }
 

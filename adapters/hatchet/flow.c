@@ -338,7 +338,7 @@ void hatchet_hand_back(hatchet_job *job, bool died)
     hatchet *h = job->owner;
     HatchetPb__Trigger t = HATCHET_PB__TRIGGER__INIT;
     returned *r = mf_new(h->allocator, returned);
-    char *name = hatchet_workflow_name(h, mf_cstr(job->action->task_name)), *input = NULL, *metadata = NULL;
+    char *name = hatchet_workflow_name(h, mf_cstr(job->task->name)), *input = NULL, *metadata = NULL;
     size_t len = 0, metadata_len = 0;
     mf_value value;
     if (r == NULL || name == NULL || !mf_value_get(mf_message_value(job->payload), MF_STR_LIT("input"), &value) ||

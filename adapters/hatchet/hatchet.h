@@ -7,7 +7,7 @@
  *   listen.c      the stream of actions, and the heartbeat
  *   health.c      whether it hears;   token.c  whether the engine still knows us
  *   durable.c     what the bodies of durable tasks ask the engine;   durable_children.c  their children;   durable_io.c  the stream
- *   invoker.c     from an action to a call, on the pool
+ *   invoker.c     from an action to a call, on the pool;   jobs.c  the actions under way
  *   complete.c    from an outcome to an event for the engine, in batches
  *   workflow.c    sending by name;   results.c  results that somebody here waits for
  *   flow.c        what the runtime publishes;   flow_wire.c  its form;   observe.c  the ends of tasks that others serve
@@ -39,6 +39,7 @@
 
 #define HATCHET_ID_MAX 64       /* a UUID, and room */
 #define HATCHET_FORGET_MAX 64
+#define HATCHET_CHAINS_MIN 64
 #define HATCHET_SLOTS 1000      /* the engine counts free slots about once a second: a worker gets this many tasks in that time */
 
 typedef struct hatchet hatchet;
@@ -66,9 +67,12 @@ typedef struct hatchet_task {
 
 /* One action under way here. */
 typedef struct hatchet_job {
-    struct hatchet_job *next, *prev;    /* L  among the jobs */
+    struct hatchet_job *next, *prev;    /* L  among the jobs, newest first */
+    struct hatchet_job *below;          /* L  in its chain: see jobs.c */
+    uint32_t            hash;           /* L  of its run's id */
     hatchet            *owner;
     HatchetPb__Action  *action;         /* as it came */
+    const hatchet_task *task;           /* that is called */
     mf_message         *payload, *input;
     mf_delivery         delivery;
     mf_hatchet_action   raw;            /* what raw_context points to */
@@ -157,6 +161,9 @@ struct hatchet {
     char                worker_id[HATCHET_ID_MAX];      /* L */
     hatchet_job        *jobs;           /* L */
     size_t              job_count;      /* L */
+    hatchet_job       **chains;         /* L  see jobs.c; NULL: all are in one_chain */
+    hatchet_job        *one_chain;      /* L */
+    size_t              chain_count;    /* L  a power of two, or 0 */
     hatchet_list        telling;        /* L  for the I/O thread to send */
     size_t              under_way;      /* L  sent and not answered */
     unsigned            batches;        /* L  requests with them */
@@ -337,6 +344,14 @@ void      hatchet_token_why(hatchet *h, char text[HATCHET_TOKEN_WHY]);
 /* False: it did not end so. Else it is told, once. */
 bool      io_token_refused(hatchet *h, const mfi_rpc_end *end);
 int64_t   io_token_tick(hatchet *h, int64_t now_ns);
+
+/* jobs.c. The lock is held. */
+void         hatchet_job_link(hatchet *h, hatchet_job *job);
+void         hatchet_job_unlink(hatchet *h, hatchet_job *job);
+/* The newest action of this run; NULL: none is here. */
+hatchet_job *hatchet_job_newest(hatchet *h, const char *run);
+/* The next older one of its run. */
+hatchet_job *hatchet_job_older(const hatchet_job *job);
 
 /* invoker.c */
 void      io_start(hatchet *h, HatchetPb__Action *action);       /* consumed */

@@ -5,7 +5,6 @@
 #include "hatchet.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "memory.h"
 
@@ -21,29 +20,11 @@ static void job_free(hatchet_job *job)
     mf_delete(job->owner->allocator, job);
 }
 
-/* The lock is held. */
-static void link_job(hatchet *h, hatchet_job *job)
-{
-    job->next = h->jobs;
-    if (h->jobs != NULL)
-        h->jobs->prev = job;
-    h->jobs = job;
-    h->job_count++;
-}
-
-static void unlink_job(hatchet *h, hatchet_job *job)
-{
-    *(job->prev != NULL ? &job->prev->next : &h->jobs) = job->next;
-    if (job->next != NULL)
-        job->next->prev = job->prev;
-    h->job_count--;
-}
-
 static void end_job(hatchet_job *job)
 {
     hatchet *h = job->owner;
     pthread_mutex_lock(&h->lock);
-    unlink_job(h, job);
+    hatchet_job_unlink(h, job);
     pthread_cond_broadcast(&h->changed);
     pthread_mutex_unlock(&h->lock);
     job_free(job);
@@ -115,7 +96,7 @@ static bool prepare(hatchet_job *job)
     }
     if (flow && !is_of_our_store(job, &meta))
         return false;
-    if (!flow && is_framework(mf_cstr(a->task_name))) {
+    if (!flow && is_framework(mf_cstr(job->task->name))) {
         hatchet_fail(job, true, "NotForCalling", "mageflow's own tasks take messages of flows only");
         return false;
     }
@@ -124,7 +105,7 @@ static bool prepare(hatchet_job *job)
         .metadata = a->additional_metadata != NULL ? a->additional_metadata : "", .payload = mf_message_value(job->payload),
         .retry_count = a->retry_count, .priority = a->priority, .invocation = a->durable_task_invocation_count,
     };
-    job->delivery = (mf_delivery){.id = mf_cstr(a->task_run_external_id), .task = mf_cstr(a->task_name), .message = job->input,
+    job->delivery = (mf_delivery){.id = mf_cstr(a->task_run_external_id), .task = mf_cstr(job->task->name), .message = job->input,
                                   .error = job->error, .attempt = meta.attempt, .priority = meta.priority, .again = a->retry_count > 0,
                                   .native = job};
     if (flow)
@@ -169,31 +150,23 @@ static void job_run(void *arg)
     end_job(job);
 }
 
-/* The name by which it was declared here. */
-static bool name_task(hatchet *h, HatchetPb__Action *a)
+/* ---- on the I/O thread ------------------------------------------------------------------------------------------------ */
+
+/* The lock is held. The task that was declared here with this action. */
+static const hatchet_task *task_of(const hatchet *h, const char *action)
 {
-    pthread_mutex_lock(&h->lock);
     const hatchet_task *task = h->tasks;
-    while (task != NULL && (a->action_id == NULL || strcmp(task->action, a->action_id) != 0))
+    while (task != NULL && (action == NULL || strcmp(task->action, action) != 0))
         task = task->next;
-    pthread_mutex_unlock(&h->lock);
-    char *name = task != NULL ? strdup(task->name) : NULL;      /* protobuf-c frees it */
-    if (name == NULL)
-        return false;
-    if (a->task_name != NULL && a->task_name != protobuf_c_empty_string)
-        free(a->task_name);
-    a->task_name = name;
-    return true;
+    return task;
 }
 
-/* Older attempts of the same run are void, but for a flow's. True: this very one is here already. */
-static bool displace(hatchet *h, const HatchetPb__Action *a)
+/* The lock is held. Older attempts of the same run are void, but for a flow's. True: this very one is here already. *stop: one of those
+ * that are void runs. */
+static bool displace(hatchet *h, const HatchetPb__Action *a, bool *stop)
 {
     bool here = false, running = false;
-    pthread_mutex_lock(&h->lock);
-    for (hatchet_job *job = h->jobs; job != NULL; job = job->next) {
-        if (strcmp(job->action->task_run_external_id, a->task_run_external_id) != 0)
-            continue;
+    for (hatchet_job *job = hatchet_job_newest(h, a->task_run_external_id); job != NULL; job = hatchet_job_older(job)) {
         bool newer = job->retry_count < a->retry_count || (job->retry_count == a->retry_count &&
             job->action->durable_task_invocation_count < a->durable_task_invocation_count);
         if (!newer && !job->canceled) {
@@ -206,15 +179,13 @@ static bool displace(hatchet *h, const HatchetPb__Action *a)
             running = running || job->running;
         }
     }
-    pthread_mutex_unlock(&h->lock);
-    if (running && !here)
-        h->host->ops->stop(h->host, mf_cstr(a->task_run_external_id));
+    *stop = running && !here;
     return here;
 }
 
 void io_start(hatchet *h, HatchetPb__Action *action)
 {
-    hatchet_job *job = displace(h, action) ? NULL : mf_new(h->allocator, hatchet_job);
+    hatchet_job *job = mf_new(h->allocator, hatchet_job);
     if (job == NULL) {
         hatchet_pb__action__free_unpacked(action, NULL);
         return;
@@ -222,18 +193,21 @@ void io_start(hatchet *h, HatchetPb__Action *action)
     job->owner = h;
     job->action = action;
     job->retry_count = action->retry_count;
-    if (!name_task(h, action)) {
-        hatchet_fail(job, true, "UnknownTask", "no task of this worker has this action");
-        job_free(job);
-        return;
-    }
+    bool stop;
     pthread_mutex_lock(&h->lock);
-    bool serving = h->serving;
+    bool here = displace(h, action, &stop);
+    const hatchet_task *task = job->task = task_of(h, action->action_id);
+    /* Else it has not begun here: the engine gives it to another once we are gone. */
+    bool begins = !here && task != NULL && h->serving;
     memcpy(job->worker, h->worker_id, sizeof job->worker);
-    if (serving)
-        link_job(h, job);
+    if (begins)
+        hatchet_job_link(h, job);
     pthread_mutex_unlock(&h->lock);
-    if (!serving) {         /* not begun: the engine gives it to another once we are gone */
+    if (stop)
+        h->host->ops->stop(h->host, mf_cstr(action->task_run_external_id));
+    if (!begins) {
+        if (!here && task == NULL)
+            hatchet_fail(job, true, "UnknownTask", "no task of this worker has this action");
         job_free(job);
         return;
     }
@@ -247,8 +221,8 @@ void io_cancel(hatchet *h, HatchetPb__Action *action)
 {
     bool running = false;
     pthread_mutex_lock(&h->lock);
-    for (hatchet_job *job = h->jobs; job != NULL; job = job->next)
-        if (strcmp(job->action->task_run_external_id, action->task_run_external_id) == 0 && job->retry_count == action->retry_count) {
+    for (hatchet_job *job = hatchet_job_newest(h, action->task_run_external_id); job != NULL; job = hatchet_job_older(job))
+        if (job->retry_count == action->retry_count) {
             job->canceled = true;
             running = running || job->running;
         }
@@ -262,7 +236,10 @@ void hatchet_jobs_drop(hatchet *h)
 {
     while (h->jobs != NULL) {
         hatchet_job *job = h->jobs;
-        unlink_job(h, job);
+        hatchet_job_unlink(h, job);
         job_free(job);
     }
+    mfi_release(h->allocator, h->chains, h->chain_count * sizeof(hatchet_job *));
+    h->chains = NULL;
+    h->chain_count = 0;
 }
