@@ -51,7 +51,8 @@ void hatchet_log(hatchet *h, mf_log_level level, const char *fmt, ...)
 static int64_t tick(void *user, int64_t now_ns)
 {
     hatchet *h = user;
-    int64_t next = io_token_tick(h, now_ns);        /* first: the others go at once with a new one */
+    io_begin_fresh(h);                              /* nothing else is waited for */
+    int64_t next = io_token_tick(h, now_ns);        /* before the others, which go at once with a new one */
     int64_t when = io_listen_tick(h, now_ns);
     next = when < next ? when : next;
     when = io_tell_tick(h, now_ns);

@@ -40,6 +40,7 @@
 #define HATCHET_ID_MAX 64       /* a UUID, and room */
 #define HATCHET_FORGET_MAX 64
 #define HATCHET_CHAINS_MIN 64
+#define HATCHET_FRESH_MAX 64
 #define HATCHET_SLOTS 1000      /* the engine counts free slots about once a second: a worker gets this many tasks in that time */
 
 typedef struct hatchet hatchet;
@@ -175,6 +176,8 @@ struct hatchet {
     int64_t             listen_ns;      /* open one then */
     int64_t             listened_ns;    /* opened at */
     mfi_retry           listen_retry;
+    mf_job              fresh[HATCHET_FRESH_MAX];       /* actions of one reading, for the pool together: it wakes fewer threads */
+    size_t              fresh_count;
     bool                registering;
     int64_t             define_ns;      /* tell the definitions again then; 0: they are known */
     int64_t             beat_ns;
@@ -355,6 +358,7 @@ hatchet_job *hatchet_job_older(const hatchet_job *job);
 
 /* invoker.c */
 void      io_start(hatchet *h, HatchetPb__Action *action);       /* consumed */
+void      io_begin_fresh(hatchet *h);                            /* those that were started since */
 void      io_cancel(hatchet *h, HatchetPb__Action *action);      /* consumed */
 void      hatchet_jobs_drop(hatchet *h);                         /* what did not begin, once the pool is gone */
 

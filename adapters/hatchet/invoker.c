@@ -213,8 +213,22 @@ void io_start(hatchet *h, HatchetPb__Action *action)
     }
     if (h->options.started)
         hatchet_tell(job, HATCHET_STARTED, false, mf_str_of("", 0));
-    if (mf_pool_submit(h->pool, job_run, job) != MF_OK)
-        end_job(job);
+    if (h->fresh_count == 0)
+        mfi_rpc_poke(h->rpc);
+    h->fresh[h->fresh_count++] = (mf_job){job_run, job};
+    if (h->fresh_count == HATCHET_FRESH_MAX)
+        io_begin_fresh(h);
+}
+
+void io_begin_fresh(hatchet *h)
+{
+    size_t count = h->fresh_count, queued = 0;
+    if (count == 0)
+        return;
+    h->fresh_count = 0;
+    if (mf_pool_submit_batch(h->pool, h->fresh, count, &queued) != MF_OK)
+        for (size_t i = queued; i < count; i++)
+            end_job(h->fresh[i].arg);
 }
 
 void io_cancel(hatchet *h, HatchetPb__Action *action)
