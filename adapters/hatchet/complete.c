@@ -53,29 +53,50 @@ void hatchet_news_free(hatchet *h)
         news_free(h, n);
 }
 
-void hatchet_tell(hatchet_job *job, hatchet_event event, bool final, mf_str payload)
-{
-    pthread_mutex_lock(&job->owner->lock);
-    int32_t retry_count = job->retry_count;
-    pthread_mutex_unlock(&job->owner->lock);
-    hatchet_tell_run(job->owner, job->action->task_run_external_id, retry_count, event, final, payload);
-}
-
-void hatchet_tell_run(hatchet *h, const char *run, int32_t retry_count, hatchet_event event, bool final, mf_str payload)
+static hatchet_news *news_make(hatchet *h, const char *run, hatchet_event event, bool final, mf_str payload)
 {
     hatchet_news *n = mfi_alloc(h->allocator, sizeof *n + payload.len + 1);
     if (n == NULL) {
         hatchet_log(h, MF_LOG_ERROR, "no memory to tell an outcome: the task runs again after its worker is gone");
-        return;
+        return NULL;
     }
-    *n = (hatchet_news){.event = event, .retry_count = retry_count, .final = final, .len = payload.len};
+    *n = (hatchet_news){.event = event, .final = final, .len = payload.len};
     snprintf(n->run, sizeof n->run, "%s", run);
     if (payload.len > 0)
         memcpy(n->payload, payload.at, payload.len);
     n->payload[payload.len] = '\0';
-    pthread_mutex_lock(&h->lock);
+    return n;
+}
+
+bool hatchet_news_push(hatchet *h, hatchet_news *n)
+{
     push(&h->telling, n);
-    bool first = h->telling.count == 1 || h->telling.count == BATCH_MAX;
+    return h->telling.count == 1 || h->telling.count == BATCH_MAX;
+}
+
+void hatchet_tell(hatchet_job *job, hatchet_event event, bool final, mf_str payload)
+{
+    hatchet *h = job->owner;
+    hatchet_news *n = news_make(h, job->action->task_run_external_id, event, final, payload);
+    if (n == NULL)
+        return;
+    pthread_mutex_lock(&h->lock);
+    n->retry_count = job->retry_count;
+    bool held = event != HATCHET_STARTED && hatchet_stream_holds(job, n);
+    bool first = !held && hatchet_news_push(h, n);
+    pthread_mutex_unlock(&h->lock);
+    if (first)
+        mfi_rpc_poke(h->rpc);
+}
+
+void hatchet_tell_run(hatchet *h, const char *run, int32_t retry_count, hatchet_event event, bool final, mf_str payload)
+{
+    hatchet_news *n = news_make(h, run, event, final, payload);
+    if (n == NULL)
+        return;
+    n->retry_count = retry_count;
+    pthread_mutex_lock(&h->lock);
+    bool first = hatchet_news_push(h, n);
     pthread_mutex_unlock(&h->lock);
     if (first)
         mfi_rpc_poke(h->rpc);

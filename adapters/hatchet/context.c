@@ -1,4 +1,4 @@
-/* A running call: its log goes to the engine, where people look for it, a signature's to the store, too; and so do the chunks of its stream. */
+/* A running call: its log goes to the engine, where people look for it, a signature's to the store, too. */
 #include "hatchet.h"
 
 #include <stddef.h>
@@ -95,7 +95,7 @@ mf_status hatchet_create_task_context(mf_adapter *base, const mf_delivery *d, mf
 
 /* ---- mageflow/hatchet.h ----------------------------------------------------------------------------------------------- */
 
-static mf_status of_context(const mf_context *ctx, hatchet **out)
+mf_status hatchet_of_context(const mf_context *ctx, hatchet **out)
 {
     hatchet *h;
     mf_status st = ctx == NULL ? MF_E_INVALID : hatchet_of_adapter(ctx->adapter, &h);
@@ -104,30 +104,10 @@ static mf_status of_context(const mf_context *ctx, hatchet **out)
     return st;
 }
 
-mf_status mf_hatchet_stream(mf_context *ctx, mf_str bytes)
-{
-    hatchet *h;
-    mf_status st = of_context(ctx, &h);
-    if (st != MF_OK)
-        return st;
-    hatchet_job *job = hatchet_job_of(ctx);
-    char none[] = "";
-    HatchetPb__Timestamp now = hatchet_now(h);
-    HatchetPb__Stream s = HATCHET_PB__STREAM__INIT;
-    s.task_run_external_id = job->action->task_run_external_id;
-    s.created_at = &now;
-    s.has_message = s.has_event_index = true;
-    s.message.data = (uint8_t *)(uintptr_t)bytes.at;
-    s.message.len = bytes.len;
-    s.metadata = none;
-    s.event_index = atomic_fetch_add(&job->chunks, 1);
-    return hatchet_begin(h, "/EventsService/PutStreamEvent", &s.base, WITHIN, NULL, NULL, NULL, NULL, NULL);
-}
-
 mf_status mf_hatchet_release_slot(mf_context *ctx)
 {
     hatchet *h;
-    mf_status st = of_context(ctx, &h);
+    mf_status st = hatchet_of_context(ctx, &h);
     if (st != MF_OK)
         return st;
     HatchetPb__TaskRun r = HATCHET_PB__TASK_RUN__INIT;

@@ -12,7 +12,7 @@
  *   workflow.c    sending by name;   results.c  results that somebody here waits for
  *   flow.c        what the runtime publishes;   flow_wire.c  its form;   observe.c  the ends of tasks that others serve
  *   framework_tasks.c
- *   context.c     what a running call says
+ *   context.c     what a running call says;   stream.c  the chunks of its stream
  *   runs.c        mageflow/hatchet.h: runs by their ids, events;   attributes.c  and what tasks are beside their function
  *   wire.c        protobuf and JSON
  *   rpc*.c        gRPC
@@ -79,7 +79,7 @@ typedef struct hatchet_job {
     mf_hatchet_action   raw;            /* what raw_context points to */
     char                worker[HATCHET_ID_MAX];
     atomic_uint         children;       /* that it started */
-    atomic_llong        chunks;         /* of its stream */
+    struct hatchet_stream *stream;      /* L  NULL: it has sent no chunk */
     int32_t             retry_count;    /* L  of the engine's attempt that its end is told for */
     bool                flow;           /* L  a message of a flow, as its metadata says: */
     mf_unit             unit;
@@ -167,6 +167,7 @@ struct hatchet {
     size_t              chain_count;    /* L  a power of two, or 0 */
     hatchet_list        telling;        /* L  for the I/O thread to send */
     size_t              under_way;      /* L  sent and not answered */
+    size_t              streaming;      /* L  streams that have something to send */
     unsigned            batches;        /* L  requests with them */
     bool                no_batches;     /* O  an engine before 0.88 */
     _Atomic int64_t     tell_ns;        /* not before then, after a failure */
@@ -366,6 +367,8 @@ void      hatchet_jobs_drop(hatchet *h);                         /* what did not
 mf_status hatchet_settle(mf_adapter *base, const mf_settlement *settlements, size_t n, mf_error *err);
 void      hatchet_tell(hatchet_job *job, hatchet_event event, bool final, mf_str payload);
 void      hatchet_tell_run(hatchet *h, const char *run, int32_t retry_count, hatchet_event event, bool final, mf_str payload);
+/* The lock is held. n is consumed. True: the I/O thread is to be poked. */
+bool      hatchet_news_push(hatchet *h, hatchet_news *n);
 void      hatchet_fail(hatchet_job *job, bool final, const char *type, const char *text);
 int64_t   io_tell_tick(hatchet *h, int64_t now_ns);
 void      hatchet_news_free(hatchet *h);
@@ -404,6 +407,14 @@ mf_status hatchet_of_adapter(mf_adapter *base, hatchet **out);
 
 /* context.c */
 hatchet_job *hatchet_job_of(const mf_context *ctx);
+mf_status    hatchet_of_context(const mf_context *ctx, hatchet **out);
+
+/* stream.c */
+typedef struct hatchet_stream hatchet_stream;
+/* The lock is held. True: the run's end waits for its chunks, and is told behind them. */
+bool hatchet_stream_holds(hatchet_job *job, hatchet_news *end);
+/* The job is about to go. */
+void hatchet_stream_leave(hatchet_job *job);
 void      hatchet_extract_execution_info(mf_adapter *base, const mf_delivery *delivery, mf_execution_info *out);
 mf_status hatchet_create_task_context(mf_adapter *base, const mf_delivery *delivery, mf_context *ctx);
 

@@ -16,6 +16,7 @@ static void job_free(hatchet_job *job)
     mf_message_unref(job->input);
     mf_message_unref(job->error);
     hatchet_children_free(job);
+    hatchet_stream_leave(job);
     hatchet_pb__action__free_unpacked(job->action, NULL);
     mf_delete(job->owner->allocator, job);
 }

@@ -44,9 +44,15 @@ static mf_status worker_start(mf_worker *worker, mf_error *err)
 }
 
 /* The lock is held. */
+static bool has_to_tell(const hatchet *h)
+{
+    return h->returning > 0 || h->telling.first != NULL || h->under_way > 0 || h->streaming > 0;
+}
+
+/* The lock is held. */
 static bool is_busy(const hatchet *h)
 {
-    return h->job_count > 0 || h->returning > 0 || h->telling.first != NULL || h->under_way > 0;
+    return h->job_count > 0 || has_to_tell(h);
 }
 
 /* What was taken has ended, and the engine has it. What still waits in the engine cannot be seen from here. */
@@ -70,9 +76,9 @@ static void wait_until_told(hatchet *h)
     struct timespec until = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
     bool late = false;
     pthread_mutex_lock(&h->lock);
-    while (!late && (h->returning > 0 || h->telling.first != NULL || h->under_way > 0))
+    while (!late && has_to_tell(h))
         late = pthread_cond_timedwait(&h->changed, &h->lock, &until) != 0;
-    size_t left = h->returning + h->telling.count + h->under_way;
+    size_t left = h->returning + h->telling.count + h->under_way + h->streaming;
     pthread_mutex_unlock(&h->lock);
     if (late && left > 0)
         hatchet_log(h, MF_LOG_ERROR, "%zu outcomes could not be told; their tasks run again elsewhere", left);

@@ -14,6 +14,8 @@ from concurrent import futures
 import grpc
 from hatchet_sdk.contracts import dispatcher_pb2 as dispatcher
 from hatchet_sdk.contracts import dispatcher_pb2_grpc
+from hatchet_sdk.contracts import events_pb2 as events
+from hatchet_sdk.contracts import events_pb2_grpc
 from hatchet_sdk.contracts.v1 import workflows_pb2 as workflows
 from hatchet_sdk.contracts.v1 import workflows_pb2_grpc
 
@@ -108,15 +110,30 @@ class Admin(workflows_pb2_grpc.AdminServiceServicer):
         return workflows.CreateWorkflowVersionResponse(id=str(uuid.uuid4()), workflow_id=str(uuid.uuid4()))
 
 
+class Events(events_pb2_grpc.EventsServiceServicer):
+    """What runs say while they run."""
+
+    def __init__(self):
+        self.chunks = collections.defaultdict(list)     # of each run, as they came: (number, text)
+        self.answers = threading.Event()                # while it is not set, none is answered
+        self.answers.set()
+
+    def PutStreamEvent(self, request, context):
+        self.chunks[request.task_run_external_id].append((request.event_index, request.message.decode()))
+        self.answers.wait()
+        return events.PutStreamEventResponse()
+
+
 class Double:
     """options: those of grpcio's server, without "grpc."."""
 
     def __init__(self, **options):
-        self.auth, self.dispatcher = Auth(), Dispatcher()
+        self.auth, self.dispatcher, self.events = Auth(), Dispatcher(), Events()
         self.server = grpc.server(futures.ThreadPoolExecutor(32), interceptors=[self.auth],
                                   options=[(f"grpc.{name}", value) for name, value in options.items()])
         dispatcher_pb2_grpc.add_DispatcherServicer_to_server(self.dispatcher, self.server)
         workflows_pb2_grpc.add_AdminServiceServicer_to_server(Admin(), self.server)
+        events_pb2_grpc.add_EventsServiceServicer_to_server(self.events, self.server)
         self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
         self.server.start()
 
@@ -132,4 +149,5 @@ class Double:
 
     def __exit__(self, *_):
         self.dispatcher.over.set()
+        self.events.answers.set()
         self.server.stop(None).wait()

@@ -4,10 +4,9 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 
 from double import Double, token
-from fleet import Process, wait_for
+from fleet import Process, run_each, wait_for
 from ours import COMMAND, TASKS, is_well, told
 
 
@@ -113,21 +112,5 @@ TESTS = [connections_that_are_given_up_lose_nothing, streams_that_are_cut_are_op
          a_stream_that_ends_in_good_order_is_opened_again, a_token_that_expires_is_told_and_renewed]
 
 
-def main():
-    failed = 0
-    for test in TESTS:
-        if sys.argv[1:] and not any(word in test.__name__ for word in sys.argv[1:]):
-            continue
-        began = time.monotonic()
-        try:
-            test()
-            print(f"ok      {test.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
-        except Exception:
-            traceback.print_exc()
-            print("FAILED ", test.__name__, flush=True)
-            failed += 1
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_each(TESTS))

@@ -49,7 +49,9 @@ typedef struct mf_hatchet_action {
 } mf_hatchet_action;
 
 /** Send bytes to whoever listens to the run's stream (in Python: workflow_run_ref.stream()); in the order of the calls of this
- * attempt. UTF-8 text is what Hatchet's clients expect. Does not wait: MF_OK says that it will be sent. */
+ * attempt, one after another, and before the run's end. UTF-8 text is what Hatchet's clients expect. Does not wait: MF_OK says that
+ * it will be sent, unless the engine is away for long: nobody keeps chunks. MF_E_TOO_BIG: above 4 MiB; MF_E_FULL: 4,096 wait; an
+ * engine takes some hundreds a second of one run. */
 mf_status mf_hatchet_stream(mf_context *ctx, mf_str bytes);
 /** The task goes on without a slot of its worker's, for instance since it waits. Engine 0.99.1 answers this and still counts the
  * slot. Does not wait. */
