@@ -38,24 +38,6 @@ void mf_build_float(mf_builder *b, double value)
     SCALAR(b, msgpack_pack_double(&pk, value));
 }
 
-void mfi_build_str_begin(mf_builder *b, size_t len)
-{
-    if (!mfi_builder_begin_value(b, false) || !mfi_builder_reserve(b, len))    /* all of it at once: its length is known */
-        return;
-    msgpack_packer pk = mfi_builder_packer(b);
-    msgpack_pack_str(&pk, len);
-}
-
-void mfi_build_str_part(mf_builder *b, const char *at, size_t len)
-{
-    mfi_builder_append(b, at, len);
-}
-
-void mfi_build_str_end(mf_builder *b)
-{
-    mfi_builder_end_value(b);
-}
-
 static void build_str_trusted(mf_builder *b, mf_str text)
 {
     mfi_build_str_begin(b, text.len);

@@ -23,7 +23,7 @@ void mfi_builder_fail(mf_builder *b, mf_status st, const char *problem)
 static void empty(mf_builder *b)
 {
     b->at = b->small_block;
-    b->room = sizeof b->small_block;
+    b->room = b->limits.bytes < sizeof b->small_block ? b->limits.bytes : sizeof b->small_block;
     b->status = MF_OK;
     b->problem = NULL;
     b->len = b->elements = 0;
@@ -33,8 +33,9 @@ static void empty(mf_builder *b)
 void mf_builder_init(mf_builder *b, const mf_allocator *allocator, const mf_limits *limits)
 {
     b->allocator = allocator != NULL ? allocator : mf_allocator_default();
+    mf_status st = mfi_limits_resolve(limits, &b->limits, NULL);
     empty(b);
-    if (mfi_limits_resolve(limits, &b->limits, NULL) != MF_OK)
+    if (st != MF_OK)
         mfi_builder_fail(b, MF_E_INVALID, "limits that break their rules");
 }
 
@@ -76,7 +77,7 @@ static bool grow(mf_builder *b, size_t need)
     return true;
 }
 
-bool mfi_builder_reserve(mf_builder *b, size_t more)
+bool mfi_builder_grow(mf_builder *b, size_t more)
 {
     if (b->status != MF_OK)
         return false;
@@ -84,65 +85,10 @@ bool mfi_builder_reserve(mf_builder *b, size_t more)
         mfi_builder_fail(b, MF_E_TOO_BIG, "more bytes than the limit");
         return false;
     }
-    return b->len + more <= b->room || grow(b, b->len + more);
-}
-
-int mfi_builder_append(void *user, const char *bytes, size_t len)
-{
-    mf_builder *b = user;
-    if (!mfi_builder_reserve(b, len))
-        return -1;
-    if (len > 0)
-        memcpy(b->at + b->len, bytes, len);
-    b->len += len;
-    return 0;
-}
-
-msgpack_packer mfi_builder_packer(mf_builder *b)
-{
-    return (msgpack_packer){.data = b, .callback = mfi_builder_append};
+    return grow(b, b->len + more);
 }
 
 /* ---- shape -------------------------------------------------------------------------------------------------- */
-
-bool mfi_builder_count_elements(mf_builder *b, size_t n)
-{
-    if (n > b->limits.elements || b->elements > b->limits.elements - n) {
-        mfi_builder_fail(b, MF_E_TOO_BIG, "more elements than the limit");
-        return false;
-    }
-    b->elements += n;
-    return true;
-}
-
-bool mfi_builder_begin_value(mf_builder *b, bool container)
-{
-    if (b->status != MF_OK)
-        return false;
-    if (b->depth == 0) {
-        if (b->len > 0)
-            mfi_builder_fail(b, MF_E_INVALID, "a second value after the first is complete");
-        return b->len == 0;
-    }
-    frame *top = &b->open[b->depth - 1];
-    if (container && top->map && top->left % 2 == 0) {
-        mfi_builder_fail(b, MF_E_INVALID, "an array or a map as a key");
-        return false;
-    }
-    if (!top->endless)
-        top->left--;
-    else if ((!top->map || top->left % 2 == 0) && !mfi_builder_count_elements(b, 1))
-        return false;
-    else
-        top->left++;
-    return true;
-}
-
-void mfi_builder_end_value(mf_builder *b)
-{
-    while (b->depth > 0 && !b->open[b->depth - 1].endless && b->open[b->depth - 1].left == 0)
-        b->depth--;
-}
 
 static bool enter(mf_builder *b, size_t children, bool map, bool endless)
 {
@@ -215,18 +161,22 @@ static int append_head(void *user, const char *bytes, size_t len)
 
 static void write_head(mf_builder *b, const frame *top)
 {
+    uint32_t count = top->map ? top->left / 2 : top->left;
+    if (count < 16) {       /* fixmap, fixarray: the byte is there */
+        b->at[top->head] |= (unsigned char)count;
+        return;
+    }
     head_bytes head = {.len = 0};
     msgpack_packer pk = {.data = &head, .callback = append_head};
     if (top->map)
-        msgpack_pack_map(&pk, top->left / 2);
+        msgpack_pack_map(&pk, count);
     else
-        msgpack_pack_array(&pk, top->left);
+        msgpack_pack_array(&pk, count);
     size_t more = head.len - 1;
     if (!mfi_builder_reserve(b, more))
         return;
     unsigned char *at = b->at + top->head;
-    if (more > 0)
-        memmove(at + head.len, at + 1, b->len - top->head - 1);
+    memmove(at + head.len, at + 1, b->len - top->head - 1);
     memcpy(at, head.at, head.len);
     b->len += more;
 }

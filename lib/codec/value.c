@@ -152,17 +152,37 @@ bool mf_iter_next(mf_iter *iter, mf_value *key, mf_value *value)
     return true;
 }
 
+/* Is the value at `at` this text, and where does it end? NULL: beyond `end`. A text of less than 32 bytes has a head of one, unless
+ * somebody wrote it longer than it need be. */
+static inline const unsigned char *skip_key(const unsigned char *at, const unsigned char *end, mf_str key, bool *same)
+{
+    mf_str name;
+    const unsigned char *after = mfi_skip(at, end);
+    *same = false;
+    if (after == NULL)
+        return NULL;
+    if ((*at & 0xe0) == 0xa0)
+        name = mf_str_of((const char *)at + 1, *at & 0x1f);
+    else if (mf_value_str((mf_value){at, (size_t)(after - at)}, &name) != MF_OK)
+        return after;
+    *same = name.len == key.len && (key.len == 0 || (*name.at == *key.at && memcmp(name.at, key.at, key.len) == 0));
+    return after;
+}
+
 bool mf_value_get(mf_value map, mf_str key, mf_value *out)
 {
     *out = (mf_value){NULL, 0};
     mf_iter entries = mf_value_iter(map);
+    bool same;
     if (!entries.map)
         return false;
-    mf_value k, v;
-    mf_str name;
-    while (mf_iter_next(&entries, &k, &v))
-        if (mf_value_str(k, &name) == MF_OK && mf_str_eq(name, key))
-            *out = v;
+    const unsigned char *at = entries.at, *value;
+    for (size_t left = entries.left; left > 0; left--) {
+        if ((value = skip_key(at, entries.end, key, &same)) == NULL || (at = mfi_skip(value, entries.end)) == NULL)
+            break;
+        if (same)
+            *out = (mf_value){value, (size_t)(at - value)};
+    }
     return out->at != NULL;
 }
 

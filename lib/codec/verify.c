@@ -127,7 +127,7 @@ static size_t character(const unsigned char *at, size_t room)
     return bad ? 0 : len;
 }
 
-size_t mfi_utf8_valid(mf_str text)
+size_t mfi_utf8_prefix(mf_str text)
 {
     const unsigned char *at = (const unsigned char *)text.at;
     size_t i = 0;

@@ -112,11 +112,41 @@ bool mfi_head_read(const unsigned char *at, const unsigned char *end, mfi_head *
     return tagged(at, (size_t)(end - at), head);
 }
 
-const unsigned char *mfi_skip(const unsigned char *at, const unsigned char *end)
+const uint8_t mfi_whole_len[256] = {
+    /* fixint */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    /* fixmap, fixarray: the empty ones */
+    1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    /* fixstr */
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+    17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,
+    /* nil, booleans, numbers; what has a length of its own is 0 */
+    1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 5, 9, 2, 3, 5, 9,
+    2, 3, 5, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    /* negative fixint */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+};
+
+const unsigned char *mfi_skip_any(const unsigned char *at, const unsigned char *end)
 {
     uint64_t left = 1;
     while (left > 0) {
+        size_t len = at < end ? mfi_whole_len[*at] : 0;
         mfi_head head;
+        if (len > 0 && len <= (size_t)(end - at)) {
+            at += len;
+            left--;
+            continue;
+        }
         if (!mfi_head_read(at, end, &head))
             return NULL;
         at += head.size;

@@ -36,7 +36,16 @@ static inline uint64_t mfi_head_children(const mfi_head *head)
  * the children are not looked at. */
 bool mfi_head_read(const unsigned char *at, const unsigned char *end, mfi_head *head);
 
+/** The length of a whole value without children, where its first byte tells it; 0: more has to be read. Most of what a lookup steps
+ * over is of this kind. */
+extern const uint8_t mfi_whole_len[256];
+
 /** The first byte after the whole value at `at`; NULL where it reaches beyond `end`. Does not recurse. */
-const unsigned char *mfi_skip(const unsigned char *at, const unsigned char *end);
+const unsigned char *mfi_skip_any(const unsigned char *at, const unsigned char *end);
+static inline const unsigned char *mfi_skip(const unsigned char *at, const unsigned char *end)
+{
+    size_t len = at < end ? mfi_whole_len[*at] : 0;
+    return len > 0 && len <= (size_t)(end - at) ? at + len : mfi_skip_any(at, end);
+}
 
 #endif
