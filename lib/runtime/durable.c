@@ -143,6 +143,22 @@ static mf_status give_value(mf_client *client, const mf_message *memo, mf_messag
     return mf_message_of_value(value, client->allocator, out, NULL);
 }
 
+/* A step is remembered as a whole: a verb within it would be remembered before it, and come after it in a replay. */
+static mf_status check_place(mf_context *ctx, const char *verb)
+{
+    if (!running_of(ctx)->durable.in_step)
+        return MF_OK;
+    return mf_task_fail(ctx, MF_FINAL, "VerbInStep", "%s within a step, which is remembered as a whole: do them one after the other", verb);
+}
+
+static mf_status do_step(mf_context *ctx, mf_step_fn *fn, void *user, mf_message **value)
+{
+    running_of(ctx)->durable.in_step = true;
+    mf_status st = fn(ctx, value, user);
+    running_of(ctx)->durable.in_step = false;
+    return st == MF_OK && *value != NULL ? mf_message_status(*value) : st;
+}
+
 /* ---- without a signature ----------------------------------------------------------------------------------------- */
 
 bool mfi_durable_by_manager(const mf_context *ctx)
@@ -164,9 +180,7 @@ static mf_status manager_step(mf_context *ctx, const char *key, mf_step_fn *fn, 
     mf_message *value = NULL;
     mf_status st = mfi_durable_told(ctx, ctx->ops->recall(ctx, key, &value));
     if (st == MF_E_NOT_FOUND) {
-        st = fn(ctx, &value, user);
-        if (st == MF_OK)
-            st = value != NULL ? mf_message_status(value) : MF_OK;
+        st = do_step(ctx, fn, user, &value);
         if (st == MF_OK)
             st = mfi_durable_told(ctx, ctx->ops->remember(ctx, key, value != NULL ? value : mf_message_nil()));
     }
@@ -193,7 +207,9 @@ mf_status mf_step(mf_context *ctx, const char *key, mf_step_fn *fn, void *user, 
     mf_client *client = ctx->call->client;
     const mf_message *memo = NULL;
     bool by_manager = mfi_durable_by_manager(ctx);
-    mf_status st = by_manager ? MF_OK : begin(ctx, &d);
+    mf_status st = check_place(ctx, "mf_step");
+    if (st == MF_OK && !by_manager)
+        st = begin(ctx, &d);
     if (st == MF_OK)
         st = check_name(ctx, "mf_step", key, 255);
     if (st == MF_OK && by_manager)
@@ -204,9 +220,7 @@ mf_status mf_step(mf_context *ctx, const char *key, mf_step_fn *fn, void *user, 
         return st;
     if (memo == NULL) {
         mf_message *value = NULL, *made = NULL;
-        st = fn(ctx, &value, user);
-        if (st == MF_OK)
-            st = value != NULL ? mf_message_status(value) : MF_OK;
+        st = do_step(ctx, fn, user, &value);
         if (st == MF_OK)
             st = mfi_memo_make(client, "step", key, "value", value != NULL ? value : mf_message_nil(), 0, &made);
         mf_message_unref(value);
@@ -241,7 +255,9 @@ mf_status mf_sleep(mf_context *ctx, mf_duration span)
     mf_client *client = ctx->call->client;
     const mf_message *memo = NULL;
     bool by_manager = mfi_durable_by_manager(ctx);
-    mf_status st = by_manager ? MF_OK : begin(ctx, &d);
+    mf_status st = check_place(ctx, "mf_sleep");
+    if (st == MF_OK && !by_manager)
+        st = begin(ctx, &d);
     if (st == MF_OK && span < 0)
         st = mf_task_fail(ctx, MF_FINAL, "InvalidSpan", "mf_sleep: expected a span of 0 or more, got %lld ns", (long long)span);
     if (st == MF_OK && by_manager)
@@ -279,7 +295,9 @@ mf_status mf_wait_event(mf_context *ctx, const char *name, mf_duration timeout, 
     mf_client *client = ctx->call->client;
     const mf_message *memo = NULL;
     bool by_manager = mfi_durable_by_manager(ctx);
-    mf_status st = by_manager ? MF_OK : begin(ctx, &d);
+    mf_status st = check_place(ctx, "mf_wait_event");
+    if (st == MF_OK && !by_manager)
+        st = begin(ctx, &d);
     if (st == MF_OK)
         st = check_name(ctx, "mf_wait_event", name, sizeof d->event - 1);
     if (st == MF_OK && timeout < 0)

@@ -20,6 +20,7 @@ typedef struct mfi_durable {
     mfi_wait    wait;           /* what the body waits for; none: it does not */
     int64_t     until_ms;       /* store clock; INT64_MAX: no end */
     bool        known;          /* the memo of the wait is stored already */
+    bool        in_step;        /* a step's function runs */
     char        event[201];     /* last: see mfi_running */
 } mfi_durable;
 

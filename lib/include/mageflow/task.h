@@ -116,8 +116,8 @@ mf_status mf_context_sleep(mf_context *ctx, mf_duration span);
 
 /* The verbs of durable tasks (mf_durable_task). What they did is remembered with the signature, in the order of the calls: a
  * body that is called again, after a wait, a failure or the death of its process, receives what it received before and does
- * nothing twice. So a body must come to the same verbs in the same order; where it does not, the verb answers MF_E_INVALID with
- * both names, and the task fails for good.
+ * nothing twice. So a body must come to the same verbs in the same order; where it does not, the task fails for good, with both
+ * names. A step's function comes to no verb itself, which would fail for good, too.
  * All of them: MF_E_UNSUPPORTED outside a durable task; MF_E_STALE: the call is no longer the one that counts, return. Whatever
  * they answer but MF_OK (and MF_E_TIMEOUT of mf_wait_event) the body returns in turn, after releasing what it holds. Signatures
  * that a body makes have the same keys in each replay, and starting one that was started before gives its run. */

@@ -97,6 +97,44 @@ FLOW_TEST(flow_durable, a_replay_that_differs_fails_for_good_and_names_both)
     cr_assert(eq(u32, atomic_load(&b.steps), 1));
 }
 
+static mf_status step_in_step(mf_context *ctx, mf_message **out, void *user)
+{
+    return mf_step(ctx, "inner", count_up, user, out);
+}
+
+static mf_status sleep_in_step(mf_context *ctx, mf_message **out, void *user)
+{
+    (void)out, (void)user;
+    return mf_sleep(ctx, 1);
+}
+
+static mf_status wait_in_step(mf_context *ctx, mf_message **out, void *user)
+{
+    (void)user;
+    return mf_wait_event(ctx, "event", 1, out);
+}
+
+static mf_status verb_in_step(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    static mf_step_fn *const ways[] = {step_in_step, sleep_in_step, wait_in_step};
+    body *b = user;
+    (void)in;
+    return mf_step(ctx, "outer", ways[b->way], b, out);
+}
+
+FLOW_TEST(flow_durable, a_verb_within_a_step_fails_at_once_and_not_in_its_replay)
+{
+    static const char *const verbs[] = {"mf_step", "mf_sleep", "mf_wait_event"};
+    body b = {0};
+    declare(f, &b, verb_in_step, 5);
+    for (b.way = 0; b.way < 3; b.way++) {
+        char want[160];
+        snprintf(want, sizeof want, "VerbInStep: %s within a step, which is remembered as a whole: do them one after the other", verbs[b.way]);
+        ends_failed(f, start(f, sign(f, "durable", NULL), NULL), want);
+    }
+    cr_assert(eq(u32, atomic_load(&b.steps), 0));
+}
+
 static mf_status plain_verbs(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
 {
     (void)in;
