@@ -240,17 +240,6 @@ void isolation_destroy(struct isolation *isolation)
 
 /* ---- one call ----------------------------------------------------------------------------------------------------- */
 
-struct isolated {
-    mf_context   *ctx;
-    struct child *child;
-    bool          waits;        /* its task waits for the end of another flow: this thread serves others meanwhile */
-    bool          stopped;      /* it was asked to stop */
-    int64_t       kill_ms;      /* and is killed then */
-    bool          ended;        /* the child told the end: */
-    mf_status     status;
-    mf_message   *result;
-};
-
 static void build_key(mf_builder *b, const char *name, const mf_key *key)
 {
     mf_build_key(b, name);
@@ -280,19 +269,21 @@ static mf_status send_call(const struct isolated *call, const mf_message *in)
     mf_build_key(&b, "error");
     frame_message(&b, mf_context_error(call->ctx));
     mf_build_end(&b);
-    return frame_send(&b, call->child->fd);
+    return frame_send(&b, call->fd);
 }
 
-/* How the task failed, in its own words. */
-static mf_status pass_failure(mf_context *ctx, const mf_message *error)
+/* How the task failed, in its own words; if it has none, but returns what a verb answered, in those of the verb. */
+static mf_status pass_failure(const struct isolated *call, const mf_message *error)
 {
     mf_str type, text;
     bool final = false;
     char word[64];
     if (mf_message_scan(error, NULL, "{s:S, s:S, s?:b}", "type", &type, "text", &text, "final", &final) != MF_OK)
         return MF_E_MALFORMED;
+    if (call->verb != MF_OK && mf_str_eq(type, mf_cstr(mf_status_name(call->verb))))
+        return call->verb;
     snprintf(word, sizeof word, "%.*s", (int)type.len, type.at);
-    return mf_task_fail(ctx, final ? MF_FINAL : MF_RETRY, word, "%.*s", (int)text.len, text.at);
+    return mf_task_fail(call->ctx, final ? MF_FINAL : MF_RETRY, word, "%.*s", (int)text.len, text.at);
 }
 
 static mf_status take_end(struct isolated *call, const mf_message *frame)
@@ -305,43 +296,22 @@ static mf_status take_end(struct isolated *call, const mf_message *frame)
     if (st != MF_OK)
         return MF_E_MALFORMED;
     call->ended = true;
-    call->status = MF_E_CANCELED;       /* canceled, or stopped: what the call was asked says which */
+    /* Canceled, or stopped: what the call was asked says which, or the verb that has the task called again. */
+    call->status = call->verb == MF_E_WAIT || call->verb == MF_E_STALE ? call->verb : MF_E_CANCELED;
     if (mf_str_eq(word, MF_STR_LIT("done"))) {
         call->status = MF_OK;
         call->result = value;
         return MF_OK;
     }
     if (mf_str_eq(word, MF_STR_LIT("failed")))
-        call->status = pass_failure(call->ctx, value);
+        call->status = pass_failure(call, value);
     mf_message_unref(value);
     return MF_OK;
 }
 
-/* What the task asks of its context; answered with a status. */
-static mf_status serve(struct isolated *call, mf_str word, mf_value value)
+static bool is_over(const struct isolated *call)
 {
-    mf_str text;
-    mf_message *message = NULL;
-    int64_t more;
-    mf_status st = MF_E_MALFORMED;
-    if (mf_str_eq(word, MF_STR_LIT("waits")) || mf_str_eq(word, MF_STR_LIT("goes_on"))) {
-        call->waits = mf_str_eq(word, MF_STR_LIT("waits"));
-        st = MF_OK;
-    } else if (mf_str_eq(word, MF_STR_LIT("cancel"))) {
-        st = mf_context_cancel(call->ctx);
-    } else if (mf_str_eq(word, MF_STR_LIT("log")) && mf_value_bin(value, &text) == MF_OK) {
-        st = mf_context_log(call->ctx, "%.*s", (int)text.len, text.at);
-    } else if (mf_str_eq(word, MF_STR_LIT("refresh")) && mf_value_int(value, &more) == MF_OK) {
-        st = mf_context_refresh_timeout(call->ctx, more);
-    } else if (mf_str_eq(word, MF_STR_LIT("progress")) && frame_read_message(value, &message) == MF_OK) {
-        st = mf_context_progress(call->ctx, message != NULL ? message : mf_message_nil());
-        mf_message_unref(message);
-    }
-    mf_builder b;
-    frame_begin(&b, "answer", 1);
-    mf_build_int(&b, st);
-    mf_status sent = frame_send(&b, call->child->fd);
-    return st == MF_E_MALFORMED ? st : sent;
+    return call->ended || call->stepped;
 }
 
 static mf_status take_frames(struct isolated *call)
@@ -349,8 +319,8 @@ static mf_status take_frames(struct isolated *call)
     mf_message *frame;
     mf_str word;
     mf_status st = MF_OK;
-    while (!call->ended && st == MF_OK && (st = frames_next(&call->child->frames, &frame, &word)) == MF_OK) {
-        st = mf_str_eq(word, MF_STR_LIT("end")) ? take_end(call, frame) : serve(call, word, frame_value(frame, 0));
+    while (!is_over(call) && st == MF_OK && (st = frames_next(&call->child->frames, &frame, &word)) == MF_OK) {
+        st = mf_str_eq(word, MF_STR_LIT("end")) ? take_end(call, frame) : isolated_serve(call, word, frame);
         mf_message_unref(frame);
     }
     return st == MF_E_AGAIN ? MF_OK : st;
@@ -360,7 +330,7 @@ static void ask_to_stop(struct isolated *call)
 {
     call->stopped = true;
     call->kill_ms = now_ms() + STOP_MS;
-    (void)frame_send_word(call->child->fd, "stop");     /* if it is dead, poll tells so */
+    (void)frame_send_word(call->fd, "stop");     /* if it is dead, poll tells so */
 }
 
 static bool is_news(void *arg)
@@ -379,24 +349,23 @@ static bool help_others(struct isolated *call, struct pollfd fds[3])
     return st == MF_OK || st == MF_E_TIMEOUT;
 }
 
-/* MF_OK: the child told the end. MF_E_TIMEOUT: it did not listen. Anything else: it is dead, or mad. */
-static mf_status wait_end(struct isolated *call)
+mf_status isolated_wait(struct isolated *call)
 {
     mf_status st = MF_OK;
-    struct pollfd fds[] = {{.fd = call->child->fd, .events = POLLIN}, {.fd = call->child->pidfd, .events = POLLIN},
+    struct pollfd fds[] = {{.fd = call->fd, .events = POLLIN}, {.fd = call->child->pidfd, .events = POLLIN},
                            {.fd = mf_context_stop_fd(call->ctx), .events = POLLIN}};
-    while (!call->ended && st == MF_OK) {
+    while (!is_over(call) && st == MF_OK) {
         int64_t left = call->stopped ? call->kill_ms - now_ms() : -1;
         if (call->stopped && left <= 0)
             return MF_E_TIMEOUT;
+        if (call->stopped)
+            fds[2].fd = -1;     /* here, or while a step was waited for */
         if (call->waits && !call->stopped && help_others(call, fds))
             left = 0;
         if (poll(fds, 3, (int)left) < 0)
             continue;       /* a signal */
-        if (!call->stopped && fds[2].revents != 0) {
+        if (!call->stopped && fds[2].revents != 0)
             ask_to_stop(call);
-            fds[2].fd = -1;
-        }
         if (fds[0].revents != 0)        /* before its death: it may have told the end */
             st = frames_fill(&call->child->frames, fds[0].fd);
         else if (fds[1].revents != 0)
@@ -447,9 +416,10 @@ mf_status isolation_call(mf_context *ctx, const mf_task_def *def, const mf_messa
     (void)def;
     if (take_child(isolation, &call.child, &err) != MF_OK)
         return mf_task_fail(ctx, MF_RETRY, "NoProcess", "%s", err.text);
+    call.fd = call.child->fd;
     mf_status st = send_call(&call, in);
     if (st == MF_OK)
-        st = wait_end(&call);
+        st = isolated_wait(&call);
     if (!call.ended)
         return bury(&call, st);
     if (call.stopped)

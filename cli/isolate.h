@@ -1,6 +1,7 @@
 /* isolate.h: `mageflow worker --isolation process`: each attempt of a task in a child process, which is kept for the next one.
  *
  *   isolate.c         the worker's side: the children that are idle, and one call in one of them, to its end or the child's
+ *   isolate_serve.c   what a task asks of its context meanwhile, and the verbs of durable tasks
  *   isolate_child.c   a child: a client whose adapter is the socket to the worker
  *   isolate_wire.c    what goes over that socket
  *
@@ -37,10 +38,12 @@ mf_call_fn isolation_call;
  *     init   {url, modules, json}   first of all        ready  []
  *     call   {see send_call}                            refused [text]   and it ends
  *     stop   []   the call should end                   log [text], progress [message], cancel [], refresh [ns]
- *     answer [status]   to log, progress, …             waits [], goes_on []: its task waits for another flow's end, which may
+ *     answer [status, message]   to log, progress, …    recall [key], remember [message], sleep [ns], event [name, ns]: the
+ *                                                            verbs of durable tasks; see isolate_serve.c
+ *                                                       waits [], goes_on []: its task waits for another flow's end, which may
  *                                                            need the thread and the slot that its worker has for it
  *                                                       end [word, message]: done with the result, failed with the error
- *                                                            map, canceled, stopped (it gave up as it was asked to) */
+ *                                                            map, canceled, stopped (it gave up as it was asked to, or waits) */
 
 #define FRAME_MAX ((size_t)16 << 20)    /* two messages at their limit, several times over */
 
@@ -55,7 +58,7 @@ void      frame_begin(mf_builder *b, const char *word, size_t values);
 mf_status frame_send(mf_builder *b, int fd);
 /** A frame without values. */
 mf_status frame_send_word(int fd, const char *word);
-/** A task's message, or nil. */
+/** A task's message; NULL: nil. */
 void      frame_message(mf_builder *b, const mf_message *message);
 
 /** Read what is there, waiting for some if there is none. MF_E_CLOSED: the end; MF_E_IO; MF_E_NOMEM. */
@@ -68,5 +71,32 @@ void      frames_fini(struct frames *frames);
 mf_value  frame_value(const mf_message *frame, size_t i);
 /** A message of a task that stands in a frame; nil gives NULL. */
 mf_status frame_read_message(mf_value value, mf_message **out);
+
+/* ---- one call, in the worker ---------------------------------------------------------------------------------------- */
+
+struct child;
+
+/* All of it belongs to the thread that calls. */
+struct isolated {
+    mf_context   *ctx;
+    struct child *child;
+    int           fd;           /* the child's */
+    bool          waits;        /* its task waits for the end of another flow: this thread serves others meanwhile */
+    bool          stopped;      /* it was asked to stop */
+    int64_t       kill_ms;      /* and is killed then */
+    bool          stepping;     /* the child does a step of a durable task; */
+    bool          stepped;      /* it is done, with */
+    mf_message   *step;
+    mf_status     verb;         /* why the last verb of a durable task did not give what it was asked for, or MF_OK */
+    bool          ended;        /* the child told the end: */
+    mf_status     status;
+    mf_message   *result;
+};
+
+/** Answer what the child asks. MF_E_MALFORMED; MF_E_IO and others: as of isolated_wait, for a step that it did meanwhile. */
+mf_status isolated_serve(struct isolated *call, mf_str word, const mf_message *frame);
+/** Serve the child until it told the end, or that its step is done. MF_E_TIMEOUT: it does not listen. Anything else: it is
+ * dead, or mad. */
+mf_status isolated_wait(struct isolated *call);
 
 #endif

@@ -3,7 +3,8 @@
  * It is a client like any other, with an adapter of its own around the one that the URL names: what tasks send goes to that one,
  * what they say of themselves goes over the socket to the worker, and the only deliveries are the calls that come from there.
  * They are delivered without a record: claims, retries, timeouts and outcomes are the worker's, so the runtime here calls the
- * function, checks what it gives, and that is settled with this adapter, which hands it to the worker.
+ * function, checks what it gives, and that is settled with this adapter, which hands it to the worker. What a durable task did the
+ * worker remembers, as a manager may for calls without a record.
  *
  *   main thread     reads the socket: calls go to the other one, answers to whoever waits for them, "stop" to the client. The
  *                   end of the socket is the end of the process, whatever the task does at that moment
@@ -39,6 +40,7 @@ struct child {
     mf_message         *call;       /* L  comes from the worker and was not begun yet */
     bool                answered;   /* L  … what somebody waits for, with */
     mf_status           answer;     /* L */
+    mf_message         *given;      /* L  and a message, or NULL */
     pthread_mutex_t     ask_lock;   /* one asks, or tells the end, at a time */
     mf_execution_info   info;       /* of the call that runs */
 };
@@ -48,7 +50,8 @@ static struct child the_child;
 
 /* ---- to the worker ------------------------------------------------------------------------------------------------ */
 
-static mf_status ask(mf_builder *b)
+/* given: the message of the answer, to unref, or NULL where there is none; NULL: none is expected. */
+static mf_status ask_for(mf_builder *b, mf_message **given)
 {
     struct child *c = &the_child;
     pthread_mutex_lock(&c->ask_lock);
@@ -61,9 +64,20 @@ static mf_status ask(mf_builder *b)
         pthread_cond_wait(&c->changed, &c->lock);
     if (st == MF_OK)
         st = c->answer;
+    mf_message *message = c->given;
+    c->given = NULL;
     pthread_mutex_unlock(&c->lock);
     pthread_mutex_unlock(&c->ask_lock);
+    if (given != NULL)
+        *given = message;
+    else
+        mf_message_unref(message);
     return st;
+}
+
+static mf_status ask(mf_builder *b)
+{
+    return ask_for(b, NULL);
 }
 
 static mf_status context_log(mf_context *ctx, mf_str line)
@@ -101,6 +115,58 @@ static mf_status context_refresh_timeout(mf_context *ctx, mf_duration more)
     return ask(&b);
 }
 
+/* ---- the verbs of durable tasks ------------------------------------------------------------------------------------ */
+
+static mf_message *or_nil(mf_message *message)
+{
+    return message != NULL ? message : mf_message_nil();
+}
+
+static mf_status context_recall(mf_context *ctx, const char *key, mf_message **known)
+{
+    mf_builder b;
+    mf_message *given;
+    (void)ctx;
+    frame_begin(&b, "recall", 1);
+    mf_build_str(&b, mf_cstr(key));
+    mf_status st = ask_for(&b, &given);
+    if (st == MF_OK)
+        *known = or_nil(given);
+    return st;
+}
+
+static mf_status context_remember(mf_context *ctx, const char *key, const mf_message *value)
+{
+    mf_builder b;
+    (void)ctx, (void)key;       /* the worker knows what it waits for */
+    frame_begin(&b, "remember", 1);
+    frame_message(&b, value);
+    return ask(&b);
+}
+
+static mf_status context_durable_sleep(mf_context *ctx, mf_duration span)
+{
+    mf_builder b;
+    (void)ctx;
+    frame_begin(&b, "sleep", 1);
+    mf_build_int(&b, span);
+    return ask(&b);
+}
+
+static mf_status context_wait_event(mf_context *ctx, const char *name, mf_duration timeout, mf_message **out)
+{
+    mf_builder b;
+    mf_message *given;
+    (void)ctx;
+    frame_begin(&b, "event", 2);
+    mf_build_str(&b, mf_cstr(name));
+    mf_build_int(&b, timeout);
+    mf_status st = ask_for(&b, &given);
+    if (st == MF_OK)
+        *out = or_nil(given);
+    return st;
+}
+
 /* ---- the adapter -------------------------------------------------------------------------------------------------- */
 
 static mf_adapter *inner_of(mf_adapter *base)
@@ -116,9 +182,7 @@ static mf_status child_task(mf_adapter *base, const mf_task_def *def, mf_error *
 
 static mf_status child_durable_task(mf_adapter *base, const mf_task_def *def, mf_error *err)
 {
-    (void)base;
-    return mf_fail(err, MF_E_UNSUPPORTED, "\"%s\" is a durable task, whose steps are kept by the process that has its claim; let a "
-                   "worker without --isolation serve it", def->name);
+    return mf_adapter_durable_task(inner_of(base), def, err);
 }
 
 /* Reached by whoever starts a flow while the store is a process's own. */
@@ -144,7 +208,9 @@ static void child_extract_execution_info(mf_adapter *base, const mf_delivery *de
 static mf_status child_create_task_context(mf_adapter *base, const mf_delivery *delivery, mf_context *ctx)
 {
     static const mf_context_ops ops = {.struct_size = sizeof ops, .log = context_log, .cancel = context_cancel,
-                                       .refresh_timeout = context_refresh_timeout, .progress = context_progress};
+                                       .refresh_timeout = context_refresh_timeout, .progress = context_progress,
+                                       .recall = context_recall, .remember = context_remember, .sleep = context_durable_sleep,
+                                       .wait_event = context_wait_event};
     ctx->ops = &ops;
     ctx->adapter = base;
     child_extract_execution_info(base, delivery, &ctx->info);
@@ -309,6 +375,10 @@ static mf_status read_call(const mf_message *frame, mf_delivery *d, mf_execution
     info->task_data.epoch = (uint32_t)epoch;
     info->task_name = d->task;
     info->workflow_id = d->id;
+    /* Signatures that a durable task makes are to have the same keys, wherever it is called: they come from its own, or from the
+     * id of a call that has none. */
+    if (mf_key_is_set(&info->task_data.signature))
+        d->id = mf_str_of(info->task_data.signature.text, sizeof info->task_data.signature.text);
     return st;
 }
 
@@ -345,13 +415,17 @@ static void hand_over(struct child *c, mf_message *call)
     pthread_mutex_unlock(&c->lock);
 }
 
-static void take_answer(struct child *c, mf_value status)
+static void take_answer(struct child *c, const mf_message *frame)
 {
     int64_t number = MF_E_MALFORMED;
-    (void)!mf_value_int(status, &number);
+    mf_message *given = NULL;
+    (void)!mf_value_int(frame_value(frame, 0), &number);
+    if (frame_read_message(frame_value(frame, 1), &given) != MF_OK)
+        number = MF_E_MALFORMED;
     pthread_mutex_lock(&c->lock);
     c->answered = true;
     c->answer = (mf_status)number;
+    c->given = given;
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
 }
@@ -379,7 +453,7 @@ static void read_worker(struct child *c, struct frames *frames)
         else if (mf_str_eq(word, MF_STR_LIT("stop")))
             mf_stop_calls(c->client);
         else if (mf_str_eq(word, MF_STR_LIT("answer")))
-            take_answer(c, frame_value(frame, 0));
+            take_answer(c, frame);
         mf_message_unref(frame);
     }
 }

@@ -35,7 +35,7 @@ static const struct usage usage = {
              "Exit codes: 0 everything ended, 1 it could not serve, 2 wrong usage, 3 tasks were asked to stop,\n"
              "4 some did not, and run again elsewhere when their lease is over.\n"
              "With --isolation process a task that crashes or exits fails its attempt alone, and one that ignores its stop\n"
-             "request is killed 2 s later. It costs some 20 us a task; durable tasks are refused (docs/operations.md).\n"
+             "request is killed 2 s later. It costs some 20 us a task (docs/operations.md).\n"
              "With --health the port answers on loopback: /health with 200 while work can be taken, else 503 and the reason;\n"
              "/metrics for Prometheus. Under systemd (NOTIFY_SOCKET, WATCHDOG_USEC) it tells when it is ready and that it lives.\n"
              "\n"

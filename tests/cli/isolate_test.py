@@ -203,10 +203,67 @@ def redis_as_store_and_manager(folder):
     redis.wait()
 
 
+def notes_of(path):
+    """What was done, each with the process that did it."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [(what, int(pid)) for what, pid in map(str.split, file)]
+    except FileNotFoundError:
+        return []
+
+
+def send_order(worker, path):
+    return subprocess.Popen([MAGEFLOW, "send", "--url", worker.url, "order", json.dumps({"path": path})], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def pay_and_check(worker, sender, path):
+    """Every verb, and a death among them: the result is whole, and nothing was done twice."""
+    until(lambda: worker.send("pay", {"cents": 5}).stdout == "1\n", "it waits to be paid")
+    out, err = sender.communicate(timeout=PATIENCE)
+    assert sender.returncode == 0, err
+    got = json.loads(out)
+    assert got.pop("pid") != worker.process.pid and got == {"step": "receipt 1", "came": {"cents": 5}, "none": None}, got
+    done = [(what, pid) for what, pid in notes_of(path) if what != "begin"]
+    assert [what for what, _ in done] == ["charge", "crash", "crash"] and len({pid for _, pid in done[1:]}) == 2, done
+    # The body was called again and again, and the flow that it starts has one key.
+    assert len([what for what, _ in notes_of(path) if what == "begin"]) >= 4, notes_of(path)
+    listed = subprocess.run([MAGEFLOW, "list", "--url", worker.url, "--json", "--task", "pid"], capture_output=True, text=True, timeout=PATIENCE)
+    assert len(listed.stdout.splitlines()) == 1, listed
+
+
+def durable_task_is_remembered_by_its_worker(folder):
+    worker = isolated(folder, *test_module("durable"))
+    path = f"{folder}/ordered"
+    pay_and_check(worker, send_order(worker, path), path)
+    assert worker.process.pid not in {pid for _, pid in notes_of(path)}
+    failed = worker.send("fails", {})
+    assert failed.stderr == "mageflow: fails: NoPaper: the tray is empty\n", failed
+    strayed = worker.send("strays", {"path": f"{folder}/strayed"})
+    assert strayed.returncode == 1 and 'ReplayDiffers: verb 1 was step "left" and is step "right" now' in strayed.stderr, strayed
+    assert len(notes_of(f"{folder}/strayed")) == 1
+    stuck = worker.send("sticks", {})
+    assert stuck.returncode == 1 and "sticks: Timeout: " in stuck.stderr, stuck
+    dug = worker.send("digs", {})
+    assert dug.returncode == 1 and "digs: VerbInStep: " in dug.stderr, dug
+    assert json.loads(worker.send("plain", {}).stdout) == ["MF_E_UNSUPPORTED"] * 3
+    worker.stop()
+
+
+def durable_task_goes_on_where_another_worker_left_it(folder):
+    """It begins in a process of its own, and ends in a worker that knows no such thing."""
+    path = f"{folder}/ordered"
+    first = isolated(folder, *test_module("durable"))
+    sender = send_order(first, path)
+    until(lambda: sum(what == "crash" for what, _ in notes_of(path)) == 2, "all but the payment")
+    first.stop()
+    second = Worker(folder, *test_module("rough"), *test_module("durable"))
+    pay_and_check(second, sender, path)
+    assert notes_of(path)[-1] == ("begin", second.process.pid), notes_of(path)
+    second.stop()
+
+
 def what_cannot_be_isolated_is_refused(folder):
-    refused = subprocess.run([MAGEFLOW, "worker", *test_module("durable"), "--isolation", "process"], capture_output=True, text=True,
-                             timeout=PATIENCE)
-    assert refused.returncode == 2 and '"nap" is a durable task' in refused.stderr, refused
     wrong = subprocess.run([MAGEFLOW, "worker", "--load", TASKS, "--isolation", "jail"], capture_output=True, text=True, timeout=PATIENCE)
     assert wrong.returncode == 2 and '--isolation: expected thread or process, got "jail"' in wrong.stderr, wrong
     alone = subprocess.run([MAGEFLOW, "task-process"], capture_output=True, text=True, timeout=PATIENCE)
@@ -216,4 +273,5 @@ def what_cannot_be_isolated_is_refused(folder):
 run_case((crash_fails_its_attempt_alone, task_that_ignores_its_timeout_is_killed, child_that_somebody_kills_fails_its_attempt,
           worker_that_is_killed_leaves_no_child, what_a_task_says_and_sends_arrives, tasks_that_wait_give_up_their_turn,
           thousand_calls_share_two_processes, worker_leaves_in_order_and_its_children_with_it,
-          task_that_does_not_listen_while_the_worker_leaves_is_killed, redis_as_store_and_manager, what_cannot_be_isolated_is_refused))
+          task_that_does_not_listen_while_the_worker_leaves_is_killed, redis_as_store_and_manager,
+          durable_task_is_remembered_by_its_worker, durable_task_goes_on_where_another_worker_left_it, what_cannot_be_isolated_is_refused))
