@@ -23,13 +23,15 @@
  *
  *     worker with spawns                        one that is idle, or waits for a spawn of its own
  *     P1  public: split up                      I1  counted by the doorbell / state |= WAITING
- *     P2  asked = 0                             I2  asked = 1
+ *     P2  asked = no                            I2  asked = yes
  *     P3  ring; wake the owner of the spawn     I3  look at public
  *         that runs here, if WAITING            I4  sleep
  *
  * Invariant  P3 sees the sleeper, or I3 sees the spawns; never neither: each side writes, then reads the other's,
  *            all seq_cst.
  *            P2 may wipe out an I2 of the same moment: then I3 comes after P1, or P3 after I1.
+ *            `asked` and split, as the inline half sees them, are one word, `limit`: split, or a place behind all spawns, so that a
+ *            sync compares once. An I2 that comes while the worker moves split is kept (set_split).
  * Not kept   that a worker notices `asked` at once: it looks at its next spawn or sync. Before that it had nothing to give
  *            away but what lies above split already.
  *
@@ -58,12 +60,13 @@ enum { SPAWNS = 1 << 20 };
 /* The first page of a mapping; the spawns come behind it, and behind these a page that nobody may touch.
  * I set when made · O the worker that runs here · A atomic */
 struct mfi_fork_stack {
-    mf_fork                 inline_half;   /* O, asked A. First: the inline half knows nothing else */
+    mf_fork                 inline_half;   /* A  First: the inline half knows nothing else */
     MFI_APART(apart_public);
     _Atomic uint64_t        public;        /* A  split << 32 | tail, as indexes */
     MFI_APART(apart_rest);
     mf_pool_worker         *worker;        /* I */
     mf_spawn               *spawns;        /* I */
+    mf_spawn               *split;         /* O  as in `public` */
     struct mfi_fork_stack  *below;         /* O  one in use already; see stack_enter */
     struct mfi_fork_stack  *above;         /* O  one more, made before and free now */
     mf_spawn               *serving;       /* O  the spawn of another stack that runs here; the innermost */
@@ -97,10 +100,34 @@ static _Atomic uintptr_t *state_of(mf_spawn *spawn)
     return (_Atomic uintptr_t *)&spawn->state;
 }
 
-static _Atomic uint32_t *asked_of(stack *s)
+static _Atomic uintptr_t *limit_of(stack *s)
 {
-    _Static_assert(sizeof(_Atomic uint32_t) == sizeof(uint32_t), "the atomic word must fit into mf_fork");
-    return (_Atomic uint32_t *)&s->inline_half.asked;
+    return (_Atomic uintptr_t *)&s->inline_half.limit;
+}
+
+static uintptr_t asked_limit(const stack *s)
+{
+    return (uintptr_t)(s->spawns + SPAWNS) + 1;
+}
+
+/* I2. A load first: many may ask, and the line is the victim's. */
+static void ask(stack *s)
+{
+    if (atomic_load_explicit(limit_of(s), memory_order_relaxed) != asked_limit(s))
+        atomic_store_explicit(limit_of(s), asked_limit(s), memory_order_seq_cst);
+}
+
+static bool asked(stack *s)
+{
+    return atomic_load_explicit(limit_of(s), memory_order_relaxed) == asked_limit(s);
+}
+
+/* Its owner, who has changed `public`. */
+static void set_split(stack *s, mf_spawn *split)
+{
+    s->split = split;
+    if (atomic_exchange_explicit(limit_of(s), (uintptr_t)split, memory_order_relaxed) == asked_limit(s))
+        atomic_store_explicit(limit_of(s), asked_limit(s), memory_order_relaxed);
 }
 
 /* ---- stacks ------------------------------------------------------------------------------------------------------ */
@@ -134,7 +161,8 @@ static stack *stack_make(mf_pool_worker *worker)
     stack *s = (stack *)at;
     s->worker = worker;
     s->spawns = (mf_spawn *)(at + header_size());
-    s->inline_half.split = s->spawns;
+    s->split = s->spawns;
+    atomic_init(limit_of(s), (uintptr_t)s->spawns);
     return s;
 }
 
@@ -197,9 +225,8 @@ static mf_spawn *take_from(stack *victim)
 static mf_spawn *take_or_ask(stack *victim)
 {
     mf_spawn *spawn = take_from(victim);
-    /* A load first: many may ask, and the line is the victim's. */
-    if (spawn == NULL && atomic_load_explicit(asked_of(victim), memory_order_relaxed) == 0)
-        atomic_store_explicit(asked_of(victim), 1, memory_order_seq_cst);
+    if (spawn == NULL)
+        ask(victim);
     return spawn;
 }
 
@@ -268,7 +295,7 @@ bool mfi_fork_stealable(mf_pool_worker *self)
         if (victim == NULL || &pool->threads[i] == self)
             continue;
         /* I2, I3. */
-        atomic_store_explicit(asked_of(victim), 1, memory_order_seq_cst);
+        atomic_store_explicit(limit_of(victim), asked_limit(victim), memory_order_seq_cst);
         uint64_t word = atomic_load_explicit(&victim->public, memory_order_seq_cst);
         if (tail_of(word) < split_of(word))
             return true;
@@ -281,14 +308,14 @@ bool mfi_fork_stealable(mf_pool_worker *self)
 void mf_fork_publish(mf_fork *self, mf_spawn *end)
 {
     stack *s = (stack *)self;
-    size_t mine = (size_t)(end - self->split);
+    size_t mine = (size_t)(end - s->split);
     if (mine == 0)
         return;      /* still asked: at the next spawn */
     size_t given = (mine + 1) / 2;
-    self->split += given;
+    s->split += given;
     /* P1, P2, P3. */
     atomic_fetch_add_explicit(&s->public, word_of(0, given), memory_order_seq_cst);
-    atomic_store_explicit(asked_of(s), 0, memory_order_seq_cst);
+    atomic_store_explicit(limit_of(s), (uintptr_t)s->split, memory_order_seq_cst);
     mfi_doorbell_ring(&s->worker->pool->bell);
     if (s->serving != NULL && (atomic_load_explicit(state_of(s->serving), memory_order_seq_cst) & WAITING))
         mfi_parker_unpark(&s->serving_whom->fork_bed);
@@ -304,7 +331,7 @@ static void sleep_for(stack *s, mf_spawn *spawn, uintptr_t seen)
                                                  memory_order_acquire))
         return;
     stack *thief = (stack *)seen;
-    atomic_store_explicit(asked_of(thief), 1, memory_order_seq_cst);
+    atomic_store_explicit(limit_of(thief), asked_limit(thief), memory_order_seq_cst);
     uint64_t word = atomic_load_explicit(&thief->public, memory_order_seq_cst);
     if (tail_of(word) >= split_of(word))
         mfi_parker_park(&s->worker->fork_bed, INT64_MAX);
@@ -340,9 +367,9 @@ static void await(stack *s, mf_spawn *spawn)
 bool mf_fork_take_back(mf_fork *self, mf_spawn *spawn)
 {
     stack *s = (stack *)self;
-    if (atomic_load_explicit(asked_of(s), memory_order_relaxed) != 0)
+    if (asked(s))
         mf_fork_publish(self, spawn);
-    if (spawn >= self->split)
+    if (spawn >= s->split)
         return true;
     uint64_t index = (uint64_t)(spawn - s->spawns);
     uint64_t word = atomic_load_explicit(&s->public, memory_order_relaxed);
@@ -352,7 +379,7 @@ bool mf_fork_take_back(mf_fork *self, mf_spawn *spawn)
         /* Acquire: what thieves did before with slots that are ours now. */
         if (atomic_compare_exchange_weak_explicit(&s->public, &word, word_of(tail_of(word), split), memory_order_acq_rel,
                                                   memory_order_relaxed)) {
-            self->split = s->spawns + split;
+            set_split(s, s->spawns + split);
             return true;
         }
     }
@@ -361,7 +388,7 @@ bool mf_fork_take_back(mf_fork *self, mf_spawn *spawn)
     /* It was the last that others could take: tail and split are behind it. A thief that still looks at the old word finds it
      * changed. */
     atomic_store_explicit(&s->public, word_of(index, index), memory_order_release);
-    self->split = spawn;
+    set_split(s, spawn);
     return false;
 }
 
@@ -380,7 +407,7 @@ static void run_root(void *arg)
     if (s == NULL)
         return;
     /* Whoever sleeps asked nobody yet. */
-    atomic_store_explicit(asked_of(s), 1, memory_order_relaxed);
+    atomic_store_explicit(limit_of(s), asked_limit(s), memory_order_relaxed);
     root->spawn->steal(&s->inline_half, s->spawns, root->spawn);
     stack_leave(s);
 }

@@ -4,7 +4,7 @@
  * syncs; twice, so that slots are used again. Thieves sleep by the doorbell, of which one flag each is left here. Properties:
  * every spawn ran once before its sync is over; a thief that found a spawn is told neither too early nor twice that the slot is
  * its own; nobody sleeps for ever, the worker neither.
- * Variants  NO_I3: no look before the sleep. ASK_FIRST: I2 and I3 before I1. PLAIN_P1: split is moved up by a load and a
+ * Variants  FORGET: moving split down takes back what was asked in this moment. NO_I3: no look before the sleep. ASK_FIRST: I2 and I3 before I1. PLAIN_P1: split is moved up by a load and a
  *           store. PLAIN_BACK: it is moved down so. EARLY_DONE: a thief says DONE before the value is there. NO_WAITING: it
  *           does not look for WAITING.
  */
@@ -33,6 +33,18 @@ inline ring()
     }
 }
 
+/* The word in which the worker sees split and `asked`. */
+inline set_split()
+{
+    atomic { was = asked; asked = false };
+#ifndef FORGET
+    if
+    :: was -> asked = true
+    :: else -> skip
+    fi
+#endif
+}
+
 inline publish(end)
 {
     if
@@ -54,7 +66,7 @@ inline publish(end)
 proctype worker()
 {
     byte top, split, given, word, round;
-    bool stolen;
+    bool stolen, was;
     do
     :: round == 2 -> break
     :: round < 2 ->
@@ -89,15 +101,19 @@ proctype worker()
              if
              :: word <= top -> split = word + (top - word) / 2; atomic { split_public = split; tail = word }
              :: else -> stolen = true
-             fi
+             fi;
 #else
              atomic {
                  if
                  :: tail <= top -> split = tail + (top - tail) / 2; split_public = split
                  :: else -> stolen = true
                  fi
-             }
+             };
 #endif
+             if
+             :: !stolen -> set_split()
+             :: else -> skip
+             fi
           fi;
           if
           :: !stolen -> ran[top]++
@@ -119,7 +135,8 @@ proctype worker()
              od;
              state[top] = FREE;
              atomic { tail = top; split_public = top };
-             split = top
+             split = top;
+             set_split()
           fi;
           assert(ran[top] == 1)
        od;

@@ -65,8 +65,7 @@ struct mf_spawn {     /* a call that was put off: a cache line */
 
 /* The part of a worker's stack of spawns that the inline half reads. */
 struct mf_fork {
-    mf_spawn *split;      /* spawns from here on are the worker's alone; below, others may take them */
-    uint32_t      asked;      /* atomic; not 0: somebody looks for work */
+    uintptr_t limit;      /* atomic. Spawns from this one on are the worker's alone; behind all of them: somebody looks for work */
 };
 
 #ifdef __cplusplus
@@ -87,13 +86,13 @@ mf_status mf_fork_run(mf_pool *pool, mf_spawn *spawn);
 
 static inline void mf_fork_spawned(mf_fork *self, mf_spawn *end)
 {
-    if (MF_FORK_RARE(__atomic_load_n(&self->asked, __ATOMIC_RELAXED) != 0))
+    if (MF_FORK_RARE(__atomic_load_n(&self->limit, __ATOMIC_RELAXED) > (uintptr_t)end))
         mf_fork_publish(self, end);
 }
 
 static inline bool mf_fork_mine(mf_fork *self, mf_spawn *spawn)
 {
-    if (MF_FORK_RARE(self->split > spawn || __atomic_load_n(&self->asked, __ATOMIC_RELAXED) != 0))
+    if (MF_FORK_RARE(__atomic_load_n(&self->limit, __ATOMIC_RELAXED) > (uintptr_t)spawn))
         return mf_fork_take_back(self, spawn);
     return true;
 }
@@ -106,7 +105,9 @@ static inline bool mf_fork_mine(mf_fork *self, mf_spawn *spawn)
 #define MF_FORK_JOIN2(a, b) a##b
 #define MF_FORK_JOIN(a, b) MF_FORK_JOIN2(a, b)
 
-/* For each argument: its parameter ", T a"; its member "T a;"; its name ", a"; its member of s ", s.a"; its copy "s.a = a;". */
+/* For each argument: its parameter ", T a"; its member "T a;"; its name ", a"; its member of s ", s.a"; its copy to the spawn `at`.
+ * One by one, and no struct of all before: a compiler copies that twice more, and each copy waits for the one before. */
+#define MF_FORK_PUT(at, name, a) memcpy((at)->data.bytes + offsetof(struct name##_fork_args, a), &a, sizeof a);
 #define MF_FORK_PARAMS_0(name)
 #define MF_FORK_PARAMS_1(name, A, a) , A a
 #define MF_FORK_PARAMS_2(name, A, a, B, b) , A a, B b
@@ -135,18 +136,19 @@ static inline bool mf_fork_mine(mf_fork *self, mf_spawn *spawn)
 #define MF_FORK_OF_4(s, name, A, a, B, b, C, c, D, d) , s.a, s.b, s.c, s.d
 #define MF_FORK_OF_5(s, name, A, a, B, b, C, c, D, d, E, e) , s.a, s.b, s.c, s.d, s.e
 #define MF_FORK_OF_6(s, name, A, a, B, b, C, c, D, d, E, e, F, f) , s.a, s.b, s.c, s.d, s.e, s.f
-#define MF_FORK_SET_0(s, name) s.none = 0;
-#define MF_FORK_SET_1(s, name, A, a) s.a = a;
-#define MF_FORK_SET_2(s, name, A, a, B, b) s.a = a; s.b = b;
-#define MF_FORK_SET_3(s, name, A, a, B, b, C, c) s.a = a; s.b = b; s.c = c;
-#define MF_FORK_SET_4(s, name, A, a, B, b, C, c, D, d) s.a = a; s.b = b; s.c = c; s.d = d;
-#define MF_FORK_SET_5(s, name, A, a, B, b, C, c, D, d, E, e) s.a = a; s.b = b; s.c = c; s.d = d; s.e = e;
-#define MF_FORK_SET_6(s, name, A, a, B, b, C, c, D, d, E, e, F, f) s.a = a; s.b = b; s.c = c; s.d = d; s.e = e; s.f = f;
+#define MF_FORK_PUT_0(at, name)
+#define MF_FORK_PUT_1(at, name, A, a) MF_FORK_PUT_0(at, name) MF_FORK_PUT(at, name, a)
+#define MF_FORK_PUT_2(at, name, A, a, B, b) MF_FORK_PUT_1(at, name, A, a) MF_FORK_PUT(at, name, b)
+#define MF_FORK_PUT_3(at, name, A, a, B, b, C, c) MF_FORK_PUT_2(at, name, A, a, B, b) MF_FORK_PUT(at, name, c)
+#define MF_FORK_PUT_4(at, name, A, a, B, b, C, c, D, d) MF_FORK_PUT_3(at, name, A, a, B, b, C, c) MF_FORK_PUT(at, name, d)
+#define MF_FORK_PUT_5(at, name, A, a, B, b, C, c, D, d, E, e) MF_FORK_PUT_4(at, name, A, a, B, b, C, c, D, d) MF_FORK_PUT(at, name, e)
+#define MF_FORK_PUT_6(at, name, A, a, B, b, C, c, D, d, E, e, F, f)                                                    \
+    MF_FORK_PUT_5(at, name, A, a, B, b, C, c, D, d, E, e) MF_FORK_PUT(at, name, f)
 #define MF_FORK_PARAMS(n, ...) MF_FORK_JOIN(MF_FORK_PARAMS_, n)(__VA_ARGS__)
 #define MF_FORK_MEMBERS(n, ...) MF_FORK_JOIN(MF_FORK_MEMBERS_, n)(__VA_ARGS__)
 #define MF_FORK_NAMES(n, ...) MF_FORK_JOIN(MF_FORK_NAMES_, n)(__VA_ARGS__)
 #define MF_FORK_OF(n, ...) MF_FORK_JOIN(MF_FORK_OF_, n)(__VA_ARGS__)
-#define MF_FORK_SET(n, ...) MF_FORK_JOIN(MF_FORK_SET_, n)(__VA_ARGS__)
+#define MF_FORK_PUTS(n, ...) MF_FORK_JOIN(MF_FORK_PUT_, n)(__VA_ARGS__)
 
 #define MF_FORK_FIRST(...) MF_FORK_FIRST_(__VA_ARGS__, )
 #define MF_FORK_FIRST_(name, ...) name
@@ -167,17 +169,11 @@ static inline bool mf_fork_mine(mf_fork *self, mf_spawn *spawn)
     MF_FORK_ASSERT(sizeof(struct name##_fork_args) <= MF_FORK_DATA, #name ": more than 48 bytes of arguments");        \
     MF_FORK_HEAD(type, name, n, __VA_ARGS__);                                                                          \
     static void name##_steal(mf_fork *, mf_spawn *, mf_spawn *);                                               \
-    MF_FORK_UNUSED static inline void name##_fork_fill(mf_spawn *mf_fork_top MF_FORK_PARAMS(n, __VA_ARGS__))       \
-    {                                                                                                                  \
-        struct name##_fork_args mf_fork_args;                                                                          \
-        MF_FORK_SET(n, mf_fork_args, __VA_ARGS__)                                                                      \
-        mf_fork_top->steal = name##_steal;                                                                             \
-        memcpy(mf_fork_top->data.bytes, &mf_fork_args, sizeof mf_fork_args);                                           \
-    }                                                                                                                  \
     MF_FORK_UNUSED static inline void name##_spawn(mf_fork *mf_fork_self, mf_spawn *mf_fork_top                    \
                                                    MF_FORK_PARAMS(n, __VA_ARGS__))                                     \
     {                                                                                                                  \
-        name##_fork_fill(mf_fork_top MF_FORK_NAMES(n, __VA_ARGS__));                                                   \
+        mf_fork_top->steal = name##_steal;                                                                             \
+        MF_FORK_PUTS(n, mf_fork_top, __VA_ARGS__)                                                                      \
         mf_fork_spawned(mf_fork_self, mf_fork_top + 1);                                                                \
     }
 
@@ -206,7 +202,8 @@ static inline bool mf_fork_mine(mf_fork *self, mf_spawn *spawn)
                                                                    MF_FORK_PARAMS(n, __VA_ARGS__))                     \
     {                                                                                                                  \
         mf_spawn mf_fork_root;                                                                                     \
-        name##_fork_fill(&mf_fork_root MF_FORK_NAMES(n, __VA_ARGS__));                                                 \
+        mf_fork_root.steal = name##_steal;                                                                             \
+        MF_FORK_PUTS(n, &mf_fork_root, __VA_ARGS__)                                                                    \
         mf_status mf_fork_status = mf_fork_run(mf_fork_pool, &mf_fork_root);                                           \
         if (mf_fork_status == MF_OK)                                                                                   \
             memcpy(mf_fork_value, mf_fork_root.data.bytes, sizeof *mf_fork_value);                                     \
@@ -232,7 +229,8 @@ static inline bool mf_fork_mine(mf_fork *self, mf_spawn *spawn)
     MF_FORK_UNUSED MF_NODISCARD static inline mf_status name##_run(mf_pool *mf_fork_pool MF_FORK_PARAMS(n, __VA_ARGS__)) \
     {                                                                                                                  \
         mf_spawn mf_fork_root;                                                                                     \
-        name##_fork_fill(&mf_fork_root MF_FORK_NAMES(n, __VA_ARGS__));                                                 \
+        mf_fork_root.steal = name##_steal;                                                                             \
+        MF_FORK_PUTS(n, &mf_fork_root, __VA_ARGS__)                                                                    \
         return mf_fork_run(mf_fork_pool, &mf_fork_root);                                                               \
     }
 
