@@ -3,7 +3,7 @@
  *   options.c     the URL's parameters, the environment, the token
  *   adapter.c     the table of operations, and the I/O thread's timer
  *   define.c      what the engine is told of our tasks: PutWorkflow and Register
- *   worker.c      starting, draining and stopping to serve
+ *   worker.c      starting, draining and stopping to serve;   leave.c  until the engine assigns nothing more
  *   listen.c      the stream of actions, and the heartbeat
  *   health.c      whether it hears;   token.c  whether the engine still knows us
  *   durable.c     what the bodies of durable tasks ask the engine;   durable_children.c  their children;   durable_io.c  the stream
@@ -93,6 +93,7 @@ typedef struct hatchet_job {
     int64_t             evict_branch, evict_node;       /* L */
     bool                canceled;       /* L  the engine wants it no more: nothing is told of it */
     bool                running;        /* L */
+    bool                late;           /* came while we leave: it is run */
     atomic_bool         settled;
 } hatchet_job;
 
@@ -158,7 +159,8 @@ struct hatchet {
     bool                serving;        /* L  what was taken is run */
     hatchet_hearing     health;         /* L */
     bool                attached;       /* L  registered: heartbeats go out */
-    bool                leaving;        /* L  nothing more is taken */
+    bool                leaving;        /* L  it stops: no stream is opened again */
+    bool                gone;           /* L  nothing more is taken */
     char                worker_id[HATCHET_ID_MAX];      /* L */
     hatchet_job        *jobs;           /* L */
     size_t              job_count;      /* L */
@@ -316,8 +318,13 @@ mf_status hatchet_worker(mf_adapter *base, const char *const *names, size_t n, c
                          mf_error *err);
 mf_status hatchet_help(mf_adapter *base, bool (*done)(void *arg), void *arg, int64_t deadline_ns);
 
+/* leave.c: what runs has ended, and nothing more is assigned to us. Waits for that. */
+void      hatchet_leave(hatchet *h);
+
 /* listen.c */
 int64_t   io_listen_tick(hatchet *h, int64_t now_ns);
+/* A second stream, until the engine has ended it, after span. */
+mf_status hatchet_listen_shortly(hatchet *h, mf_duration span);
 
 /* durable.c: see mf_context_ops */
 mf_status hatchet_recall(mf_context *ctx, const char *key, mf_message **known);

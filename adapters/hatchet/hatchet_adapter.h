@@ -25,6 +25,7 @@ typedef struct mfi_hatchet_options {
     char                ca[MFI_HATCHET_TEXT_MAX], cert[MFI_HATCHET_TEXT_MAX], key[MFI_HATCHET_TEXT_MAX];
     char                server_name[256];
     bool                started;                            /* tell the engine when tasks begin */
+    mf_duration         linger;                             /* a worker that stops still takes what was on its way to it */
 } mfi_hatchet_options;
 
 /** From the environment, as Hatchet's SDKs read it: HATCHET_CLIENT_TOKEN, _HOST_PORT, _NAMESPACE, _TLS_STRATEGY, _TLS_ROOT_CA_FILE,

@@ -118,7 +118,7 @@ static bool may_run(hatchet_job *job)
 {
     hatchet *h = job->owner;
     pthread_mutex_lock(&h->lock);
-    bool may = h->serving && !job->canceled;
+    bool may = (h->serving || job->late) && !job->canceled;
     job->running = may;
     pthread_mutex_unlock(&h->lock);
     return may;
@@ -199,7 +199,8 @@ void io_start(hatchet *h, HatchetPb__Action *action)
     bool here = displace(h, action, &stop);
     const hatchet_task *task = job->task = task_of(h, action->action_id);
     /* Else it has not begun here: the engine gives it to another once we are gone. */
-    bool begins = !here && task != NULL && h->serving;
+    bool begins = !here && task != NULL && (h->serving || (h->leaving && !h->gone));
+    job->late = h->leaving;
     memcpy(job->worker, h->worker_id, sizeof job->worker);
     if (begins)
         hatchet_job_link(h, job);

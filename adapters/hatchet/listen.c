@@ -12,6 +12,7 @@
 #define BEAT_EVERY mf_milliseconds(2500)        /* the engine sends nothing more to one that is 5 s old */
 #define BEAT_SOON mf_milliseconds(300)          /* after a stream was opened again */
 #define BEAT_WITHIN mf_seconds(5)
+#define SHORTLY_GRACE mf_seconds(1)             /* in which what the engine sent before it ended a stream arrives */
 #define DEFINE_AGAIN_AFTER mf_seconds(2)
 #define START_STEP_RUN 0
 #define CANCEL_STEP_RUN 1
@@ -31,6 +32,14 @@ static bool is_leaving(hatchet *h)
     bool leaving = h->leaving || !h->attached;
     pthread_mutex_unlock(&h->lock);
     return leaving;
+}
+
+static bool is_gone(hatchet *h)
+{
+    pthread_mutex_lock(&h->lock);
+    bool gone = h->gone;
+    pthread_mutex_unlock(&h->lock);
+    return gone;
 }
 
 /* ---- registering again ------------------------------------------------------------------------------------------------ */
@@ -151,6 +160,22 @@ static void listen_open(hatchet *h, int64_t now)
         h->beat_ns = now + BEAT_SOON;       /* which tells whether the engine sees it */
 }
 
+mf_status hatchet_listen_shortly(hatchet *h, mf_duration span)
+{
+    char id[HATCHET_ID_MAX];
+    hatchet_bytes bytes;
+    HatchetPb__Worker w = HATCHET_PB__WORKER__INIT;
+    (void)copy_worker_id(h, id);
+    w.worker_id = id;
+    mf_status st = hatchet_pack(h, &w.base, &bytes, NULL);
+    if (st != MF_OK)
+        return st;
+    st = mfi_rpc_begin(h->rpc, &(mfi_rpc_spec){.method = "/Dispatcher/ListenV2", .request = hatchet_str(&bytes), .message = on_action,
+                       .within = span + SHORTLY_GRACE, .grace = SHORTLY_GRACE, .user = h}, NULL, NULL);
+    hatchet_bytes_free(&bytes);
+    return st;
+}
+
 /* ---- the heartbeat ---------------------------------------------------------------------------------------------------- */
 
 static void beat_ended(void *user, const mfi_rpc_end *end)
@@ -194,10 +219,10 @@ int64_t io_listen_tick(hatchet *h, int64_t now)
     char id[HATCHET_ID_MAX];
     if (!copy_worker_id(h, id))
         return INT64_MAX;
-    if (is_leaving(h)) {
+    if (is_gone(h)) {
         if (h->listen != NULL)
             mfi_rpc_cancel(h->listen);
-    } else if (h->listen == NULL && !h->registering && now >= h->listen_ns) {
+    } else if (!is_leaving(h) && h->listen == NULL && !h->registering && now >= h->listen_ns) {
         listen_open(h, now);
     }
     if (now >= h->beat_ns) {

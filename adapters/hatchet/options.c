@@ -117,6 +117,14 @@ static mf_status set_started(mfi_hatchet_options *o, const char *value, const ch
     return MF_OK;
 }
 
+static mf_status set_linger(mfi_hatchet_options *o, const char *value, const char *what, mf_error *err)
+{
+    mf_error why = {0};
+    if (mf_duration_parse(mf_cstr(value), &o->linger, &why) != MF_OK || o->linger < 0 || o->linger > mf_minutes(1))
+        return mf_fail(err, MF_E_INVALID, "%s: expected a span from 0s to 1m, got \"%.40s\"", what, value);
+    return MF_OK;
+}
+
 static const struct {
     const char *name, *variable, *help;     /* name NULL: not in the URL, where secrets do not belong */
     set_fn     *set;
@@ -131,6 +139,7 @@ static const struct {
     {"key", "HATCHET_CLIENT_TLS_KEY_FILE", "mtls: PEM file of its key (HATCHET_CLIENT_TLS_KEY_FILE)", set_key},
     {NULL, "HATCHET_CLIENT_TLS_SERVER_NAME", NULL, set_server_name},
     {"started", NULL, "on (the default) or off: tell the engine when a task begins", set_started},
+    {"linger", NULL, "how long a worker that stops still takes what the engine had for it (2s)", set_linger},
 };
 #define COUNT (sizeof parameters / sizeof *parameters)
 
@@ -139,6 +148,7 @@ mf_status mfi_hatchet_options_init(mfi_hatchet_options *o, mf_error *err)
     memset(o, 0, sizeof *o);
     o->tls = MFI_HATCHET_TLS;
     o->started = true;
+    o->linger = mf_seconds(2);
     for (size_t i = 0; i < COUNT; i++) {
         const char *value = parameters[i].variable != NULL ? getenv(parameters[i].variable) : NULL;
         mf_status st = value != NULL && value[0] != '\0' ? parameters[i].set(o, value, parameters[i].variable, err) : MF_OK;

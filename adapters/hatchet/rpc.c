@@ -250,6 +250,7 @@ mf_status mfi_rpc_begin(mfi_rpc *rpc, const mfi_rpc_spec *spec, mfi_rpc_call **o
     }
     call->deadline = spec->within == MF_FOREVER ? INT64_MAX :
                      mfi_deadline_ns(mfi_now_ns(rpc->clock), or_else(spec->within, rpc->call_timeout));
+    call->grace = spec->grace;
     call->begin = (rpc_ask){.call = call, .kind = RPC_BEGIN};
     if (out != NULL) {
         mfi_refcount_ref(&call->holders);

@@ -66,6 +66,7 @@ typedef struct mfi_rpc_spec {
     bool                open;           /* more may follow by mfi_rpc_send, until mfi_rpc_send_end; else request is the only one */
     bool                bare;           /* with open: there is no first message yet */
     mf_duration         within;         /* from here to the end; 0: the link's call_timeout; MF_FOREVER */
+    mf_duration         grace;          /* the server is told to end it so much earlier: what it said until then arrives; 0: not */
     mfi_rpc_message_fn *message;        /* NULL: messages are passed over */
     mfi_rpc_ended_fn   *ended;          /* NULL: nobody waits for it */
     void               *user;

@@ -205,7 +205,7 @@ bool rpc_call_start(mfi_rpc_call *call, rpc_conn *c, int64_t now)
     nva[n++] = header("content-type", "application/grpc");
     nva[n++] = header("user-agent", "grpc-c-mageflow/" MF_VERSION);
     if (call->deadline != INT64_MAX) {
-        rpc_timeout_write(call->deadline - now, timeout);
+        rpc_timeout_write(call->deadline - call->grace - now, timeout);
         nva[n++] = header("grpc-timeout", timeout);
     }
     if (rpc->authorization != NULL) {

@@ -63,6 +63,7 @@ struct mfi_rpc_call {
     mfi_rpc_ended_fn   *ended;              /* I */
     void               *user;               /* I */
     int64_t             deadline;           /* I */
+    mf_duration         grace;              /* I  by which the server's deadline comes before it */
     size_t              send_max;           /* I */
     bool                open;               /* I */
     _Atomic bool        over;               /* A  told of its end, or about to be: nothing more is asked for */

@@ -84,100 +84,23 @@ static void wait_until_told(hatchet *h)
         hatchet_log(h, MF_LOG_ERROR, "%zu outcomes could not be told; their tasks run again elsewhere", left);
 }
 
-/* ---- out of the engine's sight ---------------------------------------------------------------------------------------- *
- * An engine that still takes us for listening gives us tasks for 5 s more, and nobody else gets them for 30 s. Canceling the
- * stream is meant to end that, and about every other time it does not: 0.99.1 compares the time at which the stream began, in
- * nanoseconds, with what its database has rounded to milliseconds, and passes over the end of a stream that began "later" than
- * it did. A heartbeat tells (FAILED_PRECONDITION: no stream); where it is accepted, a new stream is opened and canceled. */
-
-#define ROUNDS 24
-#define ROUND mf_milliseconds(50)
-
-static bool is_unseen(hatchet *h, const char *id)
-{
-    HatchetPb__Timestamp now = hatchet_now(h);
-    HatchetPb__Worker w = HATCHET_PB__WORKER__INIT;
-    mfi_rpc_code code = MFI_RPC_OK;
-    w.worker_id = (char *)(uintptr_t)id;
-    w.heartbeat_at = &now;
-    return hatchet_call(h, "/Dispatcher/Heartbeat", &w.base, mf_seconds(2), NULL, NULL, &code, NULL) != MF_OK &&
-           (code == MFI_RPC_FAILED_PRECONDITION || code == MFI_RPC_NOT_FOUND);
-}
-
-static void pause_for(mf_duration span)
-{
-    struct timespec t = {span / 1000000000, span % 1000000000};
-    nanosleep(&t, NULL);
-}
-
-/* A stream that is there for a moment only, so that its end is told from a new beginning. */
-static void blink(hatchet *h, const char *id)
-{
-    HatchetPb__Worker w = HATCHET_PB__WORKER__INIT;
-    mfi_rpc_call *call = NULL;
-    w.worker_id = (char *)(uintptr_t)id;
-    if (hatchet_begin(h, "/Dispatcher/ListenV2", &w.base, mf_seconds(2), NULL, NULL, NULL, &call, NULL) != MF_OK)
-        return;
-    pause_for(ROUND);
-    mfi_rpc_cancel(call);
-    mfi_rpc_call_unref(call);
-}
-
-static void leave_sight(hatchet *h)
-{
-    char id[HATCHET_ID_MAX];
-    pthread_mutex_lock(&h->lock);
-    memcpy(id, h->worker_id, sizeof id);
-    pthread_mutex_unlock(&h->lock);
-    unsigned unseen = 0, enough = 1;
-    for (int i = 0; i < ROUNDS && unseen < enough; i++) {
-        pause_for(ROUND);       /* its end is told to the database */
-        unseen = is_unseen(h, id) ? unseen + 1 : 0;
-        if (unseen == 0 && i % 4 == 1) {
-            blink(h, id);
-            enough = 3;         /* a busy engine may hear of its beginning late */
-        }
-    }
-    if (unseen >= enough)
-        return;
-    hatchet_log(h, MF_LOG_WARN, "the engine does not see that the stream of actions has ended: what it sends here in the next seconds "
-                "runs 30 s later");
-}
-
-static void unsubscribe(hatchet *h)
-{
-    HatchetPb__Worker w = HATCHET_PB__WORKER__INIT;
-    char id[HATCHET_ID_MAX];
-    mf_error err = {0};
-    pthread_mutex_lock(&h->lock);
-    memcpy(id, h->worker_id, sizeof id);
-    pthread_mutex_unlock(&h->lock);
-    w.worker_id = id;
-    if (hatchet_call(h, "/Dispatcher/Unsubscribe", &w.base, mf_seconds(2), NULL, NULL, NULL, &err) != MF_OK)
-        hatchet_log(h, MF_LOG_WARN, "no good-bye: %s", err.text);
-}
-
-/* Nothing more is taken (the stream is canceled: the engine then assigns nothing to us), what runs ends while heartbeats go on,
- * its outcomes are told, and only then are we gone. */
+/* See leave.c for what it takes to be assigned nothing more, and for how long heartbeats go on. Outcomes are told before we are gone. */
 static void worker_stop(mf_worker *worker)
 {
     hatchet *h = hatchet_of_worker(worker);
     pthread_mutex_lock(&h->lock);
     bool was_serving = h->serving;
-    h->serving = false;
     h->leaving = true;
     pthread_mutex_unlock(&h->lock);
     mfi_rpc_poke(h->rpc);
     if (was_serving)
-        leave_sight(h);
+        hatchet_leave(h);
     if (h->pool != NULL) {
         mf_pool_wake_helpers(h->pool);
         (void)mf_pool_drain(h->pool);       /* jobs that had not begun see that nothing is served any more */
     }
-    if (was_serving) {
+    if (was_serving)
         wait_until_told(h);
-        unsubscribe(h);
-    }
     pthread_mutex_lock(&h->lock);
     h->attached = false;
     pthread_mutex_unlock(&h->lock);

@@ -55,6 +55,11 @@ class Dispatcher(dispatcher_pb2_grpc.DispatcherServicer):
         self.given = collections.Counter()
         self.ends = collections.Counter()
         self.streams = self.open = 0
+        self.active = False                 # as an engine has it in its database: since a stream began, until the last one ended
+        self.misses = 0                     # so many ends of streams are missed
+        self.refused = self.beats = 0       # heartbeats; that were taken once one had been refused
+        self.left = False                   # it has unsubscribed: its streams are silent
+        self.old_slots = []                 # what is assigned just after the worker has become inactive
         self.over = threading.Event()       # streams end now, in good order
         self.lock = threading.Lock()
         self.peers = set()                  # connections that a call came on
@@ -67,30 +72,46 @@ class Dispatcher(dispatcher_pb2_grpc.DispatcherServicer):
 
     def Heartbeat(self, request, context):
         self.peers.add(context.peer())
-        if self.open == 0:
+        with self.lock:
+            self.beats += self.active and self.refused > 0
+            self.refused += not self.active
+            active = self.active
+        if not active:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "worker stream is not active")
         return dispatcher.HeartbeatResponse()
 
     def Unsubscribe(self, request, context):
+        self.left = True
         return dispatcher.WorkerUnsubscribeResponse()
 
     def ListenV2(self, request, context):
         with self.lock:
             self.streams += 1
             self.open += 1
+            self.active = True
+            this = self.streams
         try:
             while context.is_active() and not self.over.is_set():
+                if self.left:
+                    time.sleep(0.02)
+                    continue
                 try:
-                    run, name = self.waiting.get(timeout=0.02)
+                    run, name, message = self.waiting.get(timeout=0.02)
                 except queue.Empty:
                     continue
                 self.given[run] += 1
                 yield dispatcher.AssignedAction(
                     workflow_run_id=run, task_run_external_id=run, action_id=f"{name}:{name}", task_name=name, retry_count=0,
-                    action_type=dispatcher.START_STEP_RUN, action_payload='{"input": {"n": 1}}')
+                    action_type=dispatcher.START_STEP_RUN, action_payload=json.dumps({"input": message}))
         finally:
             with self.lock:
                 self.open -= 1
+                if this == self.streams and self.misses == 0:
+                    self.active = False
+                    while self.open > 0 and self.old_slots:
+                        self.waiting.put(self.old_slots.pop())
+                elif this == self.streams:
+                    self.misses -= 1
 
     def SendStepActionEvent(self, request, context):
         if request.event_type == dispatcher.STEP_EVENT_TYPE_COMPLETED:
@@ -137,12 +158,15 @@ class Double:
         self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
         self.server.start()
 
-    def give(self, name, count=1):
+    def make(self, name, count=1, **message):
+        return [(str(uuid.uuid4()), name, message or {"n": 1}) for _ in range(count)]
+
+    def give(self, name, count=1, **message):
         """Tasks for whoever listens; their ids."""
-        runs = [str(uuid.uuid4()) for _ in range(count)]
-        for run in runs:
-            self.dispatcher.waiting.put((run, name))
-        return runs
+        tasks = self.make(name, count, **message)
+        for task in tasks:
+            self.dispatcher.waiting.put(task)
+        return [task[0] for task in tasks]
 
     def __enter__(self):
         return self

@@ -89,7 +89,7 @@ def a_stopped_worker_ends_what_runs_and_says_good_bye(engine):
             call(engine, "c_slow", f'{{"path":"{file.name}","seconds":1}}', "0s")
             wait_for(lambda: words(file.name) == ["begin"], what="its begin")
         assert words(file.name) == ["begin", "end"]
-    for _ in range(6):      # an engine that is left alone forgets about half of them
+    for _ in range(4):      # an engine that is left alone forgets about half of them
         with Worker(engine):
             pass
         wait_for(lambda: not worker_listens(engine, "mageflow"), what="its good-bye")

@@ -107,6 +107,23 @@ Test(hatchet_options, what_is_wrong_is_named_and_no_secret_is_told)
     }
 }
 
+Test(hatchet_options, a_worker_lingers_as_long_as_it_is_told)
+{
+    mfi_hatchet_options o;
+    mf_error err;
+    cr_assert(eq(int, mfi_hatchet_options_init(&o, &err), MF_OK));
+    cr_assert(eq(i64, o.linger, mf_seconds(2)));
+    cr_assert(eq(int, mfi_hatchet_options_set(&o, "linger", "0s", &err), MF_OK), "%s", err.text);
+    cr_assert(eq(i64, o.linger, 0));
+    cr_assert(eq(int, mfi_hatchet_options_set(&o, "linger", "1m", &err), MF_OK), "%s", err.text);
+    cr_assert(eq(i64, o.linger, mf_minutes(1)));
+    static const char *const wrong[] = {"", "2", "-1s", "61s", "soon"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cr_assert(eq(int, mfi_hatchet_options_set(&o, "linger", wrong[i], &err), MF_E_INVALID), "%s", wrong[i]);
+        cr_assert(strstr(err.text, "\"linger\": expected a span from 0s to 1m") != NULL, "%s", err.text);
+    }
+}
+
 Test(hatchet_options, a_token_may_stand_in_a_file)
 {
     char path[] = "/tmp/mageflow-token-XXXXXX";
