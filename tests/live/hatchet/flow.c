@@ -1,4 +1,4 @@
-/* Flows for flows.py: flow URL TASKS.so serve|send WHAT [COUNT]
+/* Flows for flows.py: flow URL TASKS.so serve|send WHAT [COUNT], or WHAT mixed-json FLOW, which is one of docs/flow-json.md
  *
  * Declares the tasks of the module, and those of peers.py as foreign, serves or only sends, starts the flow called WHAT and prints its
  * end as JSON, or "! STATUS text". */
@@ -57,8 +57,21 @@ static mf_signature *exact(void)
                                  UINT64_MAX, "bin", mf_str_of("\0\xff", 2), "nul", mf_str_of("a\0b", 3), "more", 1, -0.0));
 }
 
-static mf_signature *what(const char *name, int count)
+static mf_signature *read_flow(const char *json)
 {
+    mf_message *document = NULL;
+    mf_signature *sig = NULL;
+    if (mf_message_from_json(mf_cstr(json), NULL, NULL, &document, &err) == MF_OK)
+        sig = mf_flow_from_message(client, document, &err);
+    mf_message_unref(document);
+    return sig;
+}
+
+static mf_signature *what(const char *name, const char *argument)
+{
+    int count = argument != NULL ? atoi(argument) : 10;
+    if (strcmp(name, "mixed-json") == 0)
+        return read_flow(argument != NULL ? argument : "");
     if (strcmp(name, "chain") == 0 || strcmp(name, "mixed-chain") == 0)
         return chain(name[0] == 'm');
     if (strcmp(name, "mixed-line") == 0)
@@ -95,7 +108,7 @@ int main(int argc, char **argv)
     mf_status st = mf_open(argv[1], NULL, &client, &err);
     if (st == MF_OK)
         st = mf_load(client, argv[2], &err);
-    static const char *const foreign[] = {"py_add", "py_echo", "py_fail"};
+    static const char *const foreign[] = {"py_add", "py_echo", "py_fail", "py_slow"};
     for (size_t i = 0; st == MF_OK && i < sizeof foreign / sizeof *foreign && (argv[4][0] == 'm' || argv[4][0] == 'p'); i++)
         st = mf_task_foreign(client, MF_TASK_DEF(.name = foreign[i], .timeout = mf_seconds(90)), &err);
     if (st == MF_OK && strcmp(argv[3], "serve") == 0)
@@ -104,7 +117,7 @@ int main(int argc, char **argv)
         printf("! %s\n", err.text);
         return 1;
     }
-    mf_signature *sig = what(argv[4], argc > 5 ? atoi(argv[5]) : 10);
+    mf_signature *sig = what(argv[4], argc > 5 ? argv[5] : NULL);
     print_end(mf_start(sig, NULL, &err));
     mf_signature_destroy(sig);
     mf_client_destroy(client);

@@ -3,13 +3,14 @@ import asyncio
 import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 
-from fleet import PythonWorker, run_all, wait_for
+from fleet import PythonWorker, own_engine, run_all, wait_for
 from hatchet_sdk import EmptyModel
-from ours import TASKS, Worker, lines
+from ours import COMMAND, TASKS, Worker, lines, words
 
 FLOW, DUPLICATES, DUPLICATES_TASKS = sys.argv[1:4]      # the three before them are ours.py's
 del sys.argv[1:4]
@@ -97,8 +98,75 @@ def duplicates_reports_what_it_does_on_local_threads(engine):
             assert there.returncode == 0 and report(there.stdout) == report(here.stdout), (here, there)
 
 
+def completed(engine):
+    """Runs of our tasks whose end the engine has been told: the store had it before."""
+    return int(engine.query("""SELECT count(DISTINCT t.id) FROM v1_task_event e JOIN v1_task t ON t.id = e.task_id
+                               WHERE e.event_type = 'COMPLETED' AND t.display_name LIKE 'c\\_%'""")[0][0])
+
+
+def watched(url):
+    """Runs of others whose watcher the store knows."""
+    with contextlib.closing(sqlite3.connect(url.partition("sqlite:")[2], timeout=30)) as database:
+        return database.execute("SELECT count(*) FROM notes WHERE CAST(space AS TEXT) = 'hatchet.run'").fetchone()[0]
+
+
+@own_engine
+def a_swarm_outlives_its_worker(engine):
+    """Killed in the middle: of what it ran, of what had ended with a callback, and of a task of Python's whose end it alone would have
+    heard of. The engine gives its tasks to another after 30 s, and so does the store who watches for Python's."""
+    with store() as url, tempfile.TemporaryDirectory() as folder, PythonWorker(engine):
+        def note(name):
+            return f"{folder}/{name}"
+        open(note("until"), "w").close()
+        follow = {"on_success": [{"task": "c_slow", "kwargs": {"path": note("followed")}}]}
+        short = [{"task": "c_slow", "kwargs": {"path": note("short")}} | follow for _ in range(6)]
+        held = [{"task": "c_refreshes_too", "kwargs": {"path": note("held"), "until": note("until"), "ask": False}} | follow for _ in range(3)]
+        foreign = {"chain": [{"task": "c_echo"}, {"task": "py_slow", "kwargs": {"path": note("python"), "until": note("until")}}, {"task": "c_echo"}]}
+        document = {"swarm": [*short, *held, foreign | follow],
+                    "on_success": [{"task": "c_slow", "kwargs": {"path": note("whole")}}]}
+        first = Worker(engine, "--threads", "8", url=url)
+        client = subprocess.Popen([FLOW, url, TASKS, "send", "mixed-json", json.dumps(document)], env=engine.environment(),
+                                  stdout=subprocess.PIPE, text=True)
+        try:
+            wait_for(lambda: os.path.exists(note("python")) and os.path.exists(note("held")) and len(words(note("held"))) == 3, what="its middle")
+            wait_for(lambda: completed(engine) == 13 and watched(url) == 1, what="six items, six callbacks, and the echo before Python's task")
+            first.kill()
+            os.unlink(note("until"))
+            with Worker(engine, "--threads", "8", url=url) as second:
+                result, _ = client.communicate(timeout=200)
+                result = json.loads(result)
+                assert result[:9] == [{"slept": "well"}] * 6 + [{"ended": "well"}] * 3, result
+                assert result[9]["mageflow_results"] == {"slept": 0}, result
+                wait_for(lambda: os.path.exists(note("whole")) and words(note("whole")) == ["begin", "end"], what="the last callback")
+                wait_for(lambda: words(note("followed")).count("end") == 10, what="the callbacks of all items")
+                assert "tasks of others are watched for here now: who did is gone" in second.text(), second.text()
+            assert words(note("short")).count("begin") == 6 and words(note("held")).count("end") == 3, (lines(note("short")), lines(note("held")))
+            assert words(note("followed")).count("begin") == 10 and words(note("whole")) == ["begin", "end"], lines(note("followed"))
+            assert words(note("python")) == ["begin", "end"], lines(note("python"))
+        finally:
+            client.kill()
+            client.wait()
+            client.stdout.close()
+            first.kill()
+
+
+def a_worker_on_another_store_refuses_a_flow(engine):
+    """It can neither claim nor end anything of it; the engine is told for good, and the worker's log which store it is."""
+    with store() as url, store() as other, Worker(engine, url=other) as worker:
+        document = json.dumps({"task": "c_echo", "kwargs": {"n": 1}})
+        sent = subprocess.run([COMMAND, "run", "--url", url, "--load", TASKS, "-"], input=document, env=engine.environment(),
+                              capture_output=True, text=True, timeout=60)
+        assert sent.returncode == 0, sent
+        key = sent.stdout.strip()
+        wait_for(lambda: f"a message of the flow {key}, which is kept in the store" in worker.text(), what="its refusal")
+        told = wait_for(lambda: engine.query("""SELECT rtrim(error_message, E'\\n') FROM v1_task_events_olap
+                                                WHERE event_type = 'FAILED' AND error_message LIKE 'OtherStore: %'"""), what="that it is told")
+        assert len(told) == 1 and key in told[0][0], told
+        assert flow(engine, other, "send", "chain") == {"mageflow_results": {"n": 1, "mageflow_results": {"sum": 14}}}
+
+
 TESTS = [a_flow_of_ours_is_runs_of_the_engine, tasks_of_pythons_stand_in_chains_and_swarms, python_starts_and_cancels_a_flow,
-         duplicates_reports_what_it_does_on_local_threads]
+         duplicates_reports_what_it_does_on_local_threads, a_swarm_outlives_its_worker, a_worker_on_another_store_refuses_a_flow]
 
 if __name__ == "__main__":
     sys.exit(run_all(TESTS))

@@ -1,5 +1,6 @@
 """A worker of Python's SDK with the tasks that tests call: peers.py NAME; address and token come from the environment."""
 import asyncio
+import os
 import sys
 
 from hatchet_sdk import Context, DurableContext, EmptyModel, Hatchet, NonRetryableException
@@ -16,6 +17,7 @@ class Sum(BaseModel):
 class Note(BaseModel):
     path: str
     seconds: float = 0
+    until: str = ""
 
 
 class Call(BaseModel):
@@ -66,6 +68,8 @@ async def py_slow(input: Note, ctx: Context) -> dict:
     note(input.path, "begin", ctx.attempt_number)
     try:
         await asyncio.sleep(input.seconds)
+        while input.until and os.path.exists(input.until):
+            await asyncio.sleep(0.02)
     except asyncio.CancelledError:
         note(input.path, "stopped")
         raise
