@@ -1,12 +1,14 @@
 """What lies between a worker of ours and its engine, and what its health port says of it: rough.py MAGEFLOW TASKS.so CLIENT PROXY [WORD…]"""
 import base64
 import json
+import os
 import subprocess
 import sys
 import tempfile
 
 from fleet import own_engine, run_all, wait_for, worker_listens
-from ours import Worker, call, health, is_well, lines, told
+from frames import Frames
+from ours import Worker, call, health, is_well, lines, told, words
 
 PROXY = sys.argv.pop(1)
 
@@ -57,6 +59,32 @@ def a_bad_network_is_told_and_heals(engine):
         assert len(lines(file.name)) == 8, lines(file.name)
 
 
+def a_connection_that_is_given_up_loses_nothing(engine):
+    """A GOAWAY while tasks run, and one more for each new connection; the stream of actions runs on where it is, until that is cut."""
+    with Frames(engine.grpc) as frames, Worker(engine, "--threads", "8", HATCHET_CLIENT_HOST_PORT=frames.address) as worker, \
+            tempfile.TemporaryDirectory() as folder:
+        def give(number):
+            """Five tasks that run until they are let go."""
+            open(f"{folder}/{number}", "w").close()
+            call(engine, "c_refreshes_too", json.dumps({"path": f"{folder}/ran", "until": f"{folder}/{number}", "ask": False}), "0s", "5")
+            wait_for(lambda: os.path.exists(f"{folder}/ran") and words(f"{folder}/ran").count("begin") == 5 * number, what="their begin")
+        for number in range(1, 4):
+            give(number)
+            frames.pairs[-1].give_up()
+            wait_for(lambda: len(frames.pairs) == number + 1, what="a new connection")
+            os.unlink(f"{folder}/{number}")
+            wait_for(lambda: words(f"{folder}/ran").count("end") == 5 * number, what="their end")
+        assert "the stream of actions ended" not in worker.text() and frames.pairs[0].last is not None
+        give(4)
+        os.unlink(f"{folder}/4")
+        frames.pairs[0].cut()
+        wait_for(lambda: "the stream of actions ended, it is opened again" in worker.text(), what="the stream's end")
+        wait_for(lambda: worker_listens(engine, "mageflow"), what="another stream")
+        assert call(engine, "c_add", '{"a":1}') == '{"sum":11}'
+        wait_for(lambda: words(f"{folder}/ran").count("end") == 20, what="the end of all")
+        assert words(f"{folder}/ran").count("begin") == 20, lines(f"{folder}/ran")
+
+
 @own_engine
 def a_deaf_worker_is_told_and_heals(engine):
     with Worker(engine, "--health", "0") as worker:
@@ -80,7 +108,7 @@ def a_token_that_has_expired_says_so(engine):
     assert said.startswith("! MF_E_INVALID hatchet: the token has expired on 2001-09-09"), said
 
 
-TESTS = [a_bad_network_is_told_and_heals, a_deaf_worker_is_told_and_heals, a_token_that_has_expired_says_so]
+TESTS = [a_bad_network_is_told_and_heals, a_connection_that_is_given_up_loses_nothing, a_deaf_worker_is_told_and_heals, a_token_that_has_expired_says_so]
 
 if __name__ == "__main__":
     raise SystemExit(run_all(TESTS))
