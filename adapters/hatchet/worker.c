@@ -89,7 +89,7 @@ static void worker_stop(mf_worker *worker)
 {
     hatchet *h = hatchet_of_worker(worker);
     pthread_mutex_lock(&h->lock);
-    bool was_serving = h->serving;
+    bool was_serving = h->serving && !h->leaving;
     h->leaving = true;
     pthread_mutex_unlock(&h->lock);
     mfi_rpc_poke(h->rpc);

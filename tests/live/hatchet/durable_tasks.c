@@ -110,6 +110,8 @@ static mf_status d_slow_child(mf_context *ctx, const mf_message *in, mf_message 
     note(ctx, in, "child");
     while (st == MF_OK && access(path, F_OK) == 0)
         st = mf_context_sleep(ctx, mf_milliseconds(20));
+    if (st != MF_OK)
+        note(ctx, in, "stopped");
     *out = mf_msg("{s:s}", "slow", "but sure");
     return st;
 }
