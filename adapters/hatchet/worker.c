@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "memory.h"
+#include "stack.h"
 
 #define TELL_WITHIN mf_seconds(5)       /* at the end: outcomes that cannot be told any more */
 
@@ -148,5 +149,7 @@ mf_status hatchet_help(mf_adapter *base, bool (*done)(void *arg), void *arg, int
     hatchet *h = hatchet_of(base);
     if (h->pool == NULL || !mf_pool_on_worker(h->pool))
         return MF_E_UNSUPPORTED;
+    if (mfi_stack_is_short())
+        return MF_E_FULL;
     return mf_pool_help_until(h->pool, done, arg, deadline_ns);
 }

@@ -3,9 +3,9 @@
 #include "local_adapter.h"
 
 #include <assert.h>
-#include <pthread.h>
 
 #include "memory.h"
+#include "stack.h"
 
 #define MAX_REPLACED 4      /* threads put in the place of calls that ignore their timeout */
 
@@ -53,32 +53,12 @@ static mf_status local_bind(mf_adapter *base, mf_host *host, mf_store *store, mf
     return st == MF_OK ? MF_OK : mf_fail(err, st, "local threads: cannot watch the store: %s", mf_status_text(st));
 }
 
-/* What a helping thread must have left of its stack: the jobs it runs stand on top of it, and may help in turn. */
-#define HELP_STACK ((size_t)512 * 1024)
-
-static bool stack_is_short(void)
-{
-    static _Thread_local char *low;     /* where this thread's stack ends */
-    char here;
-    if (low == NULL) {
-        pthread_attr_t attr;
-        void *at;
-        size_t size;
-        if (pthread_getattr_np(pthread_self(), &attr) != 0)
-            return false;
-        if (pthread_attr_getstack(&attr, &at, &size) == 0)
-            low = at;
-        pthread_attr_destroy(&attr);
-    }
-    return low != NULL && (size_t)(&here - low) < HELP_STACK;
-}
-
 static mf_status local_help(mf_adapter *base, bool (*done)(void *arg), void *arg, int64_t deadline_ns)
 {
     local *l = local_of(base);
     if (l->pool == NULL || !mf_pool_on_worker(l->pool))
         return MF_E_UNSUPPORTED;
-    if (stack_is_short())
+    if (mfi_stack_is_short())
         return MF_E_FULL;
     local_slot_release(l);
     mf_status st = mf_pool_help_until(l->pool, done, arg, deadline_ns);

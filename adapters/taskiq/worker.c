@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "memory.h"
+#include "stack.h"
 
 #define SLOTS_PER_THREAD 4
 #define TELL_WITHIN mf_seconds(5)       /* at the end: outcomes that cannot be told any more */
@@ -257,32 +258,12 @@ mf_status taskiq_worker(mf_adapter *base, const char *const *names, size_t n, co
 
 /* ---- waiting inside a call ---------------------------------------------------------------------------------------- */
 
-/* What a helping thread must have left of its stack: the jobs it runs stand on top of it, and may help in turn. */
-#define HELP_STACK ((size_t)512 * 1024)
-
-static bool stack_is_short(void)
-{
-    static _Thread_local char *low;     /* where this thread's stack ends */
-    char here;
-    if (low == NULL) {
-        pthread_attr_t attr;
-        void *at;
-        size_t size;
-        if (pthread_getattr_np(pthread_self(), &attr) != 0)
-            return false;
-        if (pthread_attr_getstack(&attr, &at, &size) == 0)
-            low = at;
-        pthread_attr_destroy(&attr);
-    }
-    return low != NULL && (size_t)(&here - low) < HELP_STACK;
-}
-
 mf_status taskiq_help(mf_adapter *base, bool (*done)(void *arg), void *arg, int64_t deadline_ns)
 {
     taskiq *t = taskiq_of(base);
     if (t->pool == NULL || !mf_pool_on_worker(t->pool))
         return MF_E_UNSUPPORTED;
-    if (stack_is_short())
+    if (mfi_stack_is_short())
         return MF_E_FULL;
     taskiq_slot_release(t);
     mf_status st = mf_pool_help_until(t->pool, done, arg, deadline_ns);
