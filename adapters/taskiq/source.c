@@ -5,9 +5,12 @@
  * that failed. While calls wait for a thread a read is in no hurry, and is put off until half of the slots are free: a read
  * costs here and in the server as much as several tasks do.
  *
- * Streams are read together with one XREADGROUP, which gives each its share of the free slots. Where one of them alone had more
- * than its share, the next few reads ask that one, for all there is room for, and do not wait in the server. A list is taken from with a script that moves payloads to our in-flight
- * list; when it has none, BLMOVE waits for the next one. */
+ * Streams are read together with one XREADGROUP, whose COUNT is for each of them: so each gets its share of the free slots, since
+ * what was read beyond them would wait here while others are idle. Where one of them alone had more than its share, the next few
+ * reads ask that one, for all there is room for, and do not wait in the server. (A script could share out one COUNT, but it cannot
+ * wait, and costs the server more than the one read that is saved at the beginning of a burst.) Where there are fewer free slots
+ * than streams, those are asked in turn, and all together only when none had anything. A list is taken from with a script that moves
+ * payloads to our in-flight list; when it has none, BLMOVE waits for the next one. */
 #include "taskiq.h"
 
 #include <stdio.h>
@@ -144,6 +147,8 @@ size_t taskiq_take_claimed(taskiq *t, taskiq_queue *queue, mfi_redis_replies *re
 /* Which stream is to be read next, after an answer: one that alone had all that it was asked for. */
 static void note_busy(taskiq_source *s, taskiq_queue *alone, size_t got)
 {
+    if (got > 0)
+        s->looked = 0;
     if (s->count == 1 || alone == NULL || got < s->asked) {
         s->busy = NULL;
     } else if (s->busy == NULL) {
@@ -391,10 +396,21 @@ static void take_done(void *user, mf_status st, mfi_redis_replies *replies, cons
     taskiq_answered(t);
 }
 
+/* With fewer free slots than streams: the one whose turn it is, unless each of them had nothing since anything came. */
+static void take_turns(taskiq_source *s, unsigned most)
+{
+    if (s->busy != NULL || most >= s->count || s->looked == s->count)
+        return;
+    s->busy = s->queues[s->turn++ % s->count];
+    s->busy_left = 1;
+    s->looked++;
+}
+
 static mf_status read_streams(taskiq_source *s, unsigned most)
 {
     taskiq *t = s->owner;
     char count[16], block[16];
+    take_turns(s, most);
     mf_str argv[9 + 2 * (MFI_TASKIQ_QUEUES + 1)];
     taskiq_queue *const *queues = s->busy != NULL ? &s->busy : s->queues;
     size_t n = 0, streams = s->busy != NULL ? 1 : s->count;

@@ -74,6 +74,7 @@ typedef struct taskiq_source {
     bool          more;                 /* L  list: the last take was full */
     taskiq_queue *busy;                 /* streams: the one to read alone, or NULL: all of them; whoever set `reading` */
     unsigned      busy_left, asked;     /* reads of it alone before all are read again; entries asked of each stream */
+    unsigned      turn, looked;         /* whose turn it is, and how many had theirs in vain, where slots are scarce */
     bool          doubtful;             /* L  list: something of ours there may never have arrived */
     uint64_t      empties;              /* L  answers with nothing in them */
     int64_t       not_before_ns;        /* L  after a failed read */

@@ -171,6 +171,27 @@ async def sigterm_lets_end_what_runs_and_gives_back_the_rest(tools, server):
             assert server.redis.xinfo_consumers(QUEUE, "taskiq") == [], "no name is left"
 
 
+def one_slot_takes_one_task_of_several_queues(tools, server):
+    """What a worker holds is nobody else's to take: with one long task at a time, the others are."""
+    queues = [QUEUE, "second", "third"]
+    for queue in queues:
+        server.redis.xgroup_create(queue, "taskiq", "0", mkstream=True)
+        for i in range(2):
+            server.redis.xadd(queue, {"data": json.dumps({"task_id": f"{queue}-{i}", "task_name": "slow", "labels": {}, "args": [],
+                                                          "kwargs": {"path": path_of(server), "ms": 200}})})
+
+    def held():
+        return sum(server.redis.xpending(queue, "taskiq")["pending"] for queue in queues)
+
+    worker = Worker(tools, server, "&queue=second&queue=third", "--threads", "1", "--slots", "1")
+    for begun in range(1, 7):
+        wait_for(lambda: len(notes(server, "begin")) >= begun, what="the next begin")
+        # What ended may not be told yet when the next one begins.
+        assert held() <= 2, (begun, held())
+    wait_for(lambda: len(notes(server, "end")) == 6 and held() == 0, what="the end of all")
+    worker.stop()
+
+
 async def a_worker_that_was_paused_takes_nothing_back(tools, server):
     broker = broker_of(server)
     await broker.startup()
@@ -332,7 +353,7 @@ async def health_and_metrics_tell_of_the_queues_and_of_a_server_that_is_gone(too
 
 TESTS = [a_killed_workers_tasks_run_again, a_task_longer_than_its_lease_runs_once, a_quiet_queue_is_reclaimed_too,
          consumption_resumes_when_redis_was_restarted, consumption_resumes_when_redis_came_back_empty,
-         a_payload_that_kills_its_worker_is_a_dead_letter, sigterm_lets_end_what_runs_and_gives_back_the_rest,
+         a_payload_that_kills_its_worker_is_a_dead_letter, sigterm_lets_end_what_runs_and_gives_back_the_rest, one_slot_takes_one_task_of_several_queues,
          a_worker_that_was_paused_takes_nothing_back, a_python_workers_entries_wait_for_its_idle_timeout,
          workers_are_killed_under_load, a_flow_survives_a_killed_worker, wrong_doors_are_one_clear_error,
          health_and_metrics_tell_of_the_queues_and_of_a_server_that_is_gone]
