@@ -6,7 +6,7 @@
 
 #include <sched.h>
 
-enum { CHUNK = 32 };      /* jobs of a batch that are turned into items at a time, on the stack */
+enum { CHUNK = 32 };      /* jobs of a batch that are queued, and rung for, at a time */
 
 static bool grows(const mf_pool *pool)
 {
