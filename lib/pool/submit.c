@@ -6,7 +6,7 @@
 
 #include <sched.h>
 
-enum { CHUNK = 32 };      /* jobs of a batch that are queued, and rung for, at a time */
+enum { CHUNK = MFI_RUN_MAX };      /* jobs of a batch that are queued, and rung for, at a time */
 
 static bool grows(const mf_pool *pool)
 {
@@ -178,18 +178,34 @@ static void write_items(mfi_item *items, mf_group *group, const mf_job *jobs, si
         items[i] = (mfi_item){{(uintptr_t)jobs[i].fn, (uintptr_t)jobs[i].arg, (uintptr_t)group}};
 }
 
+/* Those from the first on that fit: one word each, while they have the function of the first one. */
+static size_t write_room(mfi_room room, mf_group *group, const mf_job *jobs, size_t n)
+{
+    uintptr_t *cell = room.cells;
+    size_t done = 0;
+    if (room.words == 1)
+        for (mf_job_fn *fn = jobs->fn; done < n && jobs[done].fn == fn; done++)
+            cell[done] = (uintptr_t)jobs[done].arg;
+    for (; room.words > 1 && done < n; done++, cell += room.words) {
+        cell[0] = (uintptr_t)jobs[done].arg;
+        cell[1] = (uintptr_t)jobs[done].fn;
+        if (room.words > 2)
+            cell[2] = (uintptr_t)group;
+    }
+    return done;
+}
+
 /* Many of them, written where workers will read them. */
 static mf_status put_many(mf_pool *pool, mfi_lane *lane, mf_group *group, const mf_job *jobs, size_t count, size_t *queued)
 {
     while (*queued < count) {
         if (closed(pool))
             return MF_E_CLOSED;
-        size_t rest = count - *queued;
-        mfi_item *room;
-        size_t n = mfi_lanes_room(&pool->lanes, &lane, rest < CHUNK ? rest : CHUNK, &room);
-        if (n == 0)
+        size_t n = count - *queued < CHUNK ? count - *queued : CHUNK;
+        mfi_room room;
+        if (!mfi_lanes_room(&pool->lanes, &lane, (uintptr_t)jobs[*queued].fn, (uintptr_t)group, &room))
             return MF_E_NOMEM;
-        write_items(room, group, jobs + *queued, n);
+        n = write_room(room, group, jobs + *queued, n < room.items ? n : room.items);
         mfi_lanes_show(lane, n);
         mfi_doorbell_ring(&pool->bell);
         *queued += n;

@@ -9,8 +9,11 @@
 struct segment {
     _Atomic uintptr_t next;      /* A  0 until its pusher has filled it and links the next one */
     uint64_t          first;     /* I  while linked: the position of its first item */
+    _Atomic uint64_t  end;       /* A  behind its last one; its pusher may close it early, before it pushes on */
+    uintptr_t         words;     /* I  once there is an item in it, as the next two: the words of each that it holds, 1 to 3 */
+    uintptr_t         a, c;      /*    the first and the last word of all, where it does not hold them */
     struct segment   *below;     /* in the stack of retired ones */
-    mfi_item          items[];
+    uintptr_t         cells[];   /* of each item its middle word; its first; its last */
 };
 
 struct mfi_lane {
@@ -18,8 +21,13 @@ struct mfi_lane {
     _Atomic uint64_t  owner;     /* A  the thread whose it is; under the owners' lock */
     MFI_APART(apart_pushed);
     _Atomic uint64_t  pushed;    /* A  written by the pusher */
-    struct segment   *tail;      /* the pusher's, with what is free of it: */
-    mfi_item         *room, *room_end;
+    struct segment   *tail;      /* the pusher's, as all to the end of this line; with what is free of it: */
+    uintptr_t        *room;
+    uint64_t          end;       /* the position where there is none */
+    uintptr_t         a, c;      /* of tail */
+    uint16_t          words;     /* of tail */
+    uint16_t          wide;      /* segments to fill before one word is tried again */
+    uint16_t          tried;     /* what `wide` was last */
     MFI_APART(apart_popped);
     _Atomic uint64_t  popped;    /* A */
     _Atomic uintptr_t head;      /* A  the segment of `popped`, or one before it */
@@ -29,7 +37,10 @@ struct mfi_lane {
 /* The owner of a lane that is no thread's. */
 #define NO_THREAD UINT64_MAX
 
-enum { LANES_SPREAD = 16 };      /* how far apart poppers begin */
+enum {
+    LANES_SPREAD = 16,      /* how far apart poppers begin */
+    WIDE_MOST    = 63       /* segments between two that were tried with one word and did not pay */
+};
 
 static size_t segment_size(const mfi_lanes *q)
 {
@@ -105,11 +116,20 @@ static void segment_retire(mfi_lanes *q, struct segment *seg)
 
 /* ---- lanes ---------------------------------------------------------------------------------------------------- */
 
-static void begin_segment(const mfi_lanes *q, mfi_lane *lane, struct segment *seg)
+/* There is no item in seg yet. */
+static void begin_segment(const mfi_lanes *q, mfi_lane *lane, struct segment *seg, unsigned words, uintptr_t a, uintptr_t c)
 {
+    size_t items = q->cells * 3 / words;
+    seg->words = words;
+    seg->a = a;
+    seg->c = c;
+    atomic_store_explicit(&seg->end, seg->first + items, memory_order_relaxed);
     lane->tail = seg;
-    lane->room = seg->items;
-    lane->room_end = seg->items + q->cells;
+    lane->room = seg->cells;
+    lane->end = seg->first + items;
+    lane->a = a;
+    lane->c = c;
+    lane->words = (uint16_t)words;
 }
 
 static mfi_lane *lane_make(mfi_lanes *q, uint64_t owner)
@@ -120,7 +140,7 @@ static mfi_lane *lane_make(mfi_lanes *q, uint64_t owner)
         mf_delete(q->allocator, lane);
         return NULL;
     }
-    begin_segment(q, lane, seg);
+    begin_segment(q, lane, seg, 1, 0, 0);
     atomic_init(&lane->head, (uintptr_t)seg);
     atomic_init(&lane->owner, owner);
     return lane;
@@ -262,73 +282,109 @@ void mfi_popper_fini(mfi_popper *p)
     p->guard = NULL;
 }
 
-/* A run is copied by the library's routine, one item better without it. */
-static inline void copy(mfi_item *to, const mfi_item *from, size_t n)
-{
-    if (n == 1)
-        *to = *from;
-    else
-        memcpy(to, from, n * sizeof *to);
-}
-
 /* ---- push ----------------------------------------------------------------------------------------------------- */
 
-/* Link one more segment. False: no memory. */
-__attribute__((noinline)) static bool more_room(mfi_lanes *q, mfi_lane *lane)
+static inline uint64_t filled(const mfi_lane *lane)
 {
-    struct segment *seg = segment_get(q, lane->tail->first + q->cells);
+    return atomic_load_explicit(&lane->pushed, memory_order_relaxed);
+}
+
+static inline bool takes(const mfi_lane *lane, uintptr_t a, uintptr_t c)
+{
+    return filled(lane) != lane->end && (lane->words == 3 || (c == lane->c && (lane->words == 2 || a == lane->a)));
+}
+
+/* How many words of each item the segment behind tail holds. What holds as many items as one of whole items would has paid, closed
+ * early or not. */
+static unsigned words_of_next(const mfi_lanes *q, mfi_lane *lane, uintptr_t c, uint64_t used)
+{
+    bool paid = used >= q->cells;
+    if (paid && lane->words == 1)
+        lane->tried = 0;
+    if (paid && lane->words > 1 && lane->wide > 0) {
+        lane->wide--;
+        return lane->words;
+    }
+    if (paid)
+        return 1;
+    lane->tried = lane->tried < WIDE_MOST ? (uint16_t)(2 * lane->tried + 1) : WIDE_MOST;
+    lane->wide = lane->tried;
+    return c == lane->c ? 2 : 3;
+}
+
+/* Make room for an item with these words. False: no memory. */
+__attribute__((noinline)) static bool more_room(mfi_lanes *q, mfi_lane *lane, uintptr_t a, uintptr_t c)
+{
+    struct segment *tail = lane->tail;
+    uint64_t end = filled(lane), used = end - tail->first;
+    if (used == 0) {      /* the first one of the lane */
+        begin_segment(q, lane, tail, 1, a, c);
+        return true;
+    }
+    struct segment *seg = segment_get(q, end);
     if (seg == NULL)
         return false;
+    /* Relaxed: P3 of what is pushed next publishes it; until then nobody looks for anything from `end` on. */
+    atomic_store_explicit(&tail->end, end, memory_order_relaxed);
+    begin_segment(q, lane, seg, words_of_next(q, lane, c, used), a, c);
     /* P2, release: its position. */
-    atomic_store_explicit(&lane->tail->next, (uintptr_t)seg, memory_order_release);
-    begin_segment(q, lane, seg);
+    atomic_store_explicit(&tail->next, (uintptr_t)seg, memory_order_release);
     MFI_STEP("lanes.push.linked");
     return true;
 }
 
-size_t mfi_lanes_room(mfi_lanes *q, mfi_lane **at, size_t count, mfi_item **room)
+bool mfi_lanes_room(mfi_lanes *q, mfi_lane **at, uintptr_t a, uintptr_t c, mfi_room *room)
 {
     mfi_lane *lane = *at != NULL ? *at : lane_mine(q);
-    if (lane == NULL || (lane->room == lane->room_end && !more_room(q, lane)))
-        return 0;
+    if (lane == NULL || (!takes(lane, a, c) && !more_room(q, lane, a, c)))
+        return false;
     MFI_STEP("lanes.push.begun");
-    size_t left = (size_t)(lane->room_end - lane->room);
     *at = lane;
-    *room = lane->room;
-    return count < left ? count : left;
+    *room = (mfi_room){lane->room, (size_t)(lane->end - filled(lane)), lane->words, lane->a, lane->c};
+    return true;
 }
 
 void mfi_lanes_show(mfi_lane *lane, size_t n)
 {
-    lane->room += n;
+    lane->room += n * lane->words;
     MFI_STEP("lanes.push.written");
     /* P3: S1 of the doorbell. */
-    mfi_publish(&lane->pushed, atomic_load_explicit(&lane->pushed, memory_order_relaxed) + n);
+    mfi_publish(&lane->pushed, filled(lane) + n);
 }
 
 size_t mfi_lanes_push(mfi_lanes *q, mfi_lane *lane, const mfi_item *items, size_t count)
 {
-    mfi_item *room;
+    mfi_room room;
     size_t done = 0;
-    for (size_t n; done < count && (n = mfi_lanes_room(q, &lane, count - done, &room)) > 0; done += n) {
-        copy(room, items + done, n);
+    while (done < count && mfi_lanes_room(q, &lane, items[done].word[0], items[done].word[2], &room)) {
+        const mfi_item *from = items + done;
+        size_t n = 0, most = count - done < room.items ? count - done : room.items;
+        while (n < most && mfi_room_put(&room, n, from[n].word[0], from[n].word[1], from[n].word[2]))
+            n++;
         mfi_lanes_show(lane, n);
+        done += n;
     }
     return done;
 }
 
 static inline void write_one(mfi_lane *lane, uintptr_t a, uintptr_t b, uintptr_t c)
 {
-    *lane->room++ = (mfi_item){{a, b, c}};
+    uintptr_t *cell = lane->room;
+    cell[0] = b;
+    if (lane->words > 1)
+        cell[1] = a;
+    if (lane->words > 2)
+        cell[2] = c;
+    lane->room = cell + lane->words;
     MFI_STEP("lanes.push_one.written");
     /* P3. */
-    mfi_publish(&lane->pushed, atomic_load_explicit(&lane->pushed, memory_order_relaxed) + 1);
+    mfi_publish(&lane->pushed, filled(lane) + 1);
 }
 
 __attribute__((noinline)) static bool push_one_anew(mfi_lanes *q, uintptr_t a, uintptr_t b, uintptr_t c)
 {
     mfi_lane *lane = lane_mine(q);
-    if (lane == NULL || (lane->room == lane->room_end && !more_room(q, lane)))
+    if (lane == NULL || (!takes(lane, a, c) && !more_room(q, lane, a, c)))
         return false;
     write_one(lane, a, b, c);
     return true;
@@ -338,7 +394,7 @@ bool mfi_lanes_push_one(mfi_lanes *q, uintptr_t a, uintptr_t b, uintptr_t c)
 {
     mfi_lane *lane = lane_usual(q);
     MFI_STEP("lanes.push_one.begun");
-    if (lane == NULL || lane->room == lane->room_end)
+    if (lane == NULL || !takes(lane, a, c))
         return push_one_anew(q, a, b, c);
     write_one(lane, a, b, c);
     return true;
@@ -382,6 +438,35 @@ typedef struct target {
     size_t    most, shares, taken;
 } target;
 
+/* `words` is a constant wherever this is called. */
+__attribute__((always_inline)) static inline void copy_cells(const uintptr_t *cell, int words, uintptr_t a, uintptr_t c, size_t n,
+                                                             target *to)
+{
+    mfi_run *run = to->run;
+    mfi_item *out = to->out;
+    for (size_t i = 0; i < n; i++, cell += words) {
+        uintptr_t first = words > 1 ? cell[1] : a, last = words > 2 ? cell[2] : c;
+        if (run != NULL)
+            mfi_run_put(run, i, first, cell[0], last);
+        else
+            out[i] = (mfi_item){{first, cell[0], last}};
+    }
+}
+
+/* T3: n items of seg from its i-th on. */
+static void copy(const struct segment *seg, size_t i, size_t n, target *to)
+{
+    const uintptr_t *cell = seg->cells + i * seg->words;
+    if (to->run != NULL)
+        mfi_run_begin(to->run);
+    if (seg->words == 1)
+        copy_cells(cell, 1, seg->a, seg->c, n, to);
+    else if (seg->words == 2)
+        copy_cells(cell, 2, 0, seg->c, n, to);
+    else
+        copy_cells(cell, 3, 0, 0, n, to);
+}
+
 /* LOST: another popper was faster. */
 static outcome pop_lane(mfi_lanes *q, mfi_popper *p, mfi_lane *lane, target *to)
 {
@@ -394,8 +479,9 @@ static outcome pop_lane(mfi_lanes *q, mfi_popper *p, mfi_lane *lane, target *to)
             return EMPTY;
         struct segment *seg = (struct segment *)mfi_guard_protect(p->guard, &lane->head);
         MFI_STEP("lanes.pop.guarded");
-        uint64_t left = seg->first + q->cells - at;
-        if (left - 1 >= q->cells) {
+        /* Relaxed: what was pushed up to what T1 saw lies before it or behind, for it was closed before that was. */
+        uint64_t end = atomic_load_explicit(&seg->end, memory_order_relaxed), left = end - at;
+        if (at - seg->first >= end - seg->first) {
             /* Behind it: linked, for something was pushed there. Before it: somebody was faster. */
             if (mfi_ahead(at, seg->first))
                 leave_segment(q, p->guard, lane, seg);
@@ -403,10 +489,7 @@ static outcome pop_lane(mfi_lanes *q, mfi_popper *p, mfi_lane *lane, target *to)
         }
         size_t n = shares == 1 ? at_most(there, most) : at_most((there + shares - 1) / shares, most);
         n = at_most(left, n);
-        if (to->run != NULL)
-            mfi_run_write(to->run, seg->items + (at - seg->first), n);
-        else
-            copy(to->out, seg->items + (at - seg->first), n);
+        copy(seg, at - seg->first, n, to);
         MFI_STEP("lanes.pop.copied");
         /* T4. */
         if (!atomic_compare_exchange_strong_explicit(&lane->popped, &at, at + n, memory_order_seq_cst, memory_order_relaxed))

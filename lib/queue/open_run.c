@@ -40,18 +40,6 @@ void mfi_run_init(mfi_run *run)
             atomic_init(&run->slots[i].word[w], 0);
 }
 
-void mfi_run_write(mfi_run *run, const mfi_item *items, size_t n)
-{
-    /* F1, acquire: pairs with S2; the copies are made. */
-    (void)atomic_load_explicit(&run->word, memory_order_acquire);
-    for (size_t i = 0; i < n; i++) {
-        _Atomic uintptr_t *word = run->slots[i].word;
-        atomic_store_explicit(&word[0], items[i].word[0], memory_order_relaxed);
-        atomic_store_explicit(&word[1], items[i].word[1], memory_order_relaxed);
-        atomic_store_explicit(&word[2], items[i].word[2], memory_order_relaxed);
-    }
-}
-
 void mfi_run_show(mfi_run *run, size_t n)
 {
     uint64_t number = atomic_load_explicit(&run->word, memory_order_relaxed) / NUMBER + 1;
@@ -62,7 +50,9 @@ void mfi_run_show(mfi_run *run, size_t n)
 
 void mfi_run_fill(mfi_run *run, const mfi_item *items, size_t n)
 {
-    mfi_run_write(run, items, n);
+    mfi_run_begin(run);
+    for (size_t i = 0; i < n; i++)
+        mfi_run_put(run, i, items[i].word[0], items[i].word[1], items[i].word[2]);
     mfi_run_show(run, n);
 }
 

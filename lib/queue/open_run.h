@@ -59,8 +59,9 @@ typedef struct mfi_run {
 void mfi_run_init(mfi_run *run);
 /** Owner only, and only while it is empty: hold n items, at most MFI_RUN_MAX. */
 void mfi_run_fill(mfi_run *run, const mfi_item *items, size_t n);
-/** The same in parts: F1 and F2, as often as it takes; F3. */
-void mfi_run_write(mfi_run *run, const mfi_item *items, size_t n);
+/** The same in parts: F1, and F2 for each slot from 0 on, as often as it takes; F3. */
+static inline void mfi_run_begin(mfi_run *run);
+static inline void mfi_run_put(mfi_run *run, size_t slot, uintptr_t a, uintptr_t b, uintptr_t c);
 void mfi_run_show(mfi_run *run, size_t n);
 /** Owner only: take the first one, which stays where it is until the next fill. NULL: empty. */
 static inline const mfi_run_slot *mfi_run_take(mfi_run *run);
@@ -76,6 +77,20 @@ size_t mfi_run_size(mfi_run *run);
 
 const mfi_run_slot *mfi_run_take_asked(mfi_run *run, uint64_t t);
 const mfi_run_slot *mfi_run_take_shared(mfi_run *run);
+
+static inline void mfi_run_begin(mfi_run *run)
+{
+    /* F1, acquire: pairs with S2; the copies are made. */
+    (void)atomic_load_explicit(&run->word, memory_order_acquire);
+}
+
+static inline void mfi_run_put(mfi_run *run, size_t slot, uintptr_t a, uintptr_t b, uintptr_t c)
+{
+    _Atomic uintptr_t *word = run->slots[slot].word;
+    atomic_store_explicit(&word[0], a, memory_order_relaxed);
+    atomic_store_explicit(&word[1], b, memory_order_relaxed);
+    atomic_store_explicit(&word[2], c, memory_order_relaxed);
+}
 
 static inline mfi_item mfi_run_item(const mfi_run_slot *slot)
 {

@@ -81,10 +81,17 @@ static bool use_ring;
 static atomic_bool others_stop, dawdler_stop;
 static atomic_long pushed, popped, pushed_sum, popped_sum;
 
+/* The words beside the value change now and then, for the lanes hold of an item only what is not as before. */
+static mfi_item item_of(uintptr_t value)
+{
+    return (mfi_item){{value / 9 % 2 == 0 ? ~value : 3, value, value / 16 % 3 == 0 ? value + 1 : 7}};
+}
+
 static void push_one(long value)
 {
-    mfi_item item = {{(uintptr_t)value, (uintptr_t)~value, 7}};
-    size_t done = use_ring ? mfi_ring_push(&ring, &item, 1) : value % 2 ? mfi_lanes_push_one(&lanes, item.word[0], item.word[1], 7)
+    mfi_item item = item_of((uintptr_t)value);
+    size_t done = use_ring ? mfi_ring_push(&ring, &item, 1)
+                : value % 2 ? mfi_lanes_push_one(&lanes, item.word[0], item.word[1], item.word[2])
                            : mfi_lanes_push(&lanes, NULL, &item, 1);
     atomic_fetch_add(&pushed, (long)done);
     atomic_fetch_add(&pushed_sum, done > 0 ? value : 0);
@@ -98,10 +105,11 @@ static bool pop_one(void)
     bool got = use_ring ? mfi_ring_pop(&ring, &item)
                         : mfi_lanes_pop(&lanes, &popping, &item, 1, 1) == 1;
     if (got) {
-        CHECK_EQ(item.word[1], ~item.word[0]);
-        CHECK_EQ(item.word[2], 7);
+        mfi_item whole = item_of(item.word[1]);
+        CHECK_EQ(item.word[0], whole.word[0]);
+        CHECK_EQ(item.word[2], whole.word[2]);
         atomic_fetch_add(&popped, 1);
-        atomic_fetch_add(&popped_sum, (long)item.word[0]);
+        atomic_fetch_add(&popped_sum, (long)item.word[1]);
     }
     return got;
 }

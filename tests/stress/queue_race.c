@@ -47,6 +47,12 @@ struct thread {
     pthread_t    id;
 };
 
+/* Both words beside the value change now and then, for the lanes hold of an item only what is not as before. */
+static mfi_item item_of(int number, uintptr_t value)
+{
+    return (mfi_item){{(uintptr_t)number + PUSHERS * (value / 30 % 3 == 0 ? value % 7 : 0), value, value / 40 % 4 == 0 ? ~value : 5}};
+}
+
 static void *pusher(void *arg)
 {
     struct thread *me = arg;
@@ -56,10 +62,8 @@ static void *pusher(void *arg)
         size_t n = 1 + (size_t)(next * 7 + me->number) % BATCH_MAX;
         if ((long)n > race->each - next)
             n = (size_t)(race->each - next);
-        for (size_t i = 0; i < n; i++) {
-            uintptr_t value = (uintptr_t)(next + (long)i);
-            items[i] = (mfi_item){{(uintptr_t)me->number, value, ~value}};
-        }
+        for (size_t i = 0; i < n; i++)
+            items[i] = item_of(me->number, (uintptr_t)next + i);
         size_t done = queue_push(&race->queue, items, n);
         CHECK(done <= n);
         next += (long)done;
@@ -80,12 +84,13 @@ static void *popper(void *arg)
             sched_yield();
             continue;
         }
-        CHECK(item.word[0] < PUSHERS);
-        CHECK_EQ(item.word[2], ~item.word[1]);
-        CHECK(!race->in_order || (long)item.word[1] > last[item.word[0]]);
-        last[item.word[0]] = (long)item.word[1];
-        atomic_fetch_add_explicit(&race->seen[(long)item.word[0] * race->each + (long)item.word[1]], 1,
-                                  memory_order_relaxed);
+        int from = (int)(item.word[0] % PUSHERS);
+        mfi_item whole = item_of(from, item.word[1]);
+        CHECK_EQ(item.word[0], whole.word[0]);
+        CHECK_EQ(item.word[2], whole.word[2]);
+        CHECK(!race->in_order || (long)item.word[1] > last[from]);
+        last[from] = (long)item.word[1];
+        atomic_fetch_add_explicit(&race->seen[from * race->each + (long)item.word[1]], 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&race->popped, 1, memory_order_relaxed);
     }
     mfi_popper_fini(&popping);
