@@ -84,7 +84,7 @@ static atomic_long pushed, popped, pushed_sum, popped_sum;
 /* The words beside the value change now and then, for the lanes hold of an item only what is not as before. */
 static mfi_item item_of(uintptr_t value)
 {
-    return (mfi_item){{value / 9 % 2 == 0 ? ~value : 3, value, value / 16 % 3 == 0 ? value + 1 : 7}};
+    return (mfi_item){{value / 40 % 2 == 0 ? ~value : 3, value, value / 64 % 3 == 0 ? value + 1 : 7}};
 }
 
 static void push_one(long value)
@@ -311,6 +311,12 @@ static void job(void *arg)
     atomic_fetch_add(&moved, 1);
 }
 
+/* Another function, so that the lane's first segment is closed soon. */
+static void job_too(void *arg)
+{
+    job(arg);
+}
+
 /* No faster than they run, more or less: what is queued at the end has to run, too. */
 static void submit(void)
 {
@@ -321,7 +327,7 @@ static void submit(void)
     static _Thread_local unsigned calls;
     size_t queued = 1;
     mf_status st = ++calls % 2 ? mf_pool_submit(pool, job, NULL)
-                               : mf_pool_submit_batch(pool, (mf_job[]){{job, NULL}, {job, NULL}}, 2, &queued);
+                               : mf_pool_submit_batch(pool, (mf_job[]){{job, NULL}, {job_too, NULL}}, 2, &queued);
     CHECK(st == MF_OK || st == MF_E_FULL);
     if (st == MF_OK || calls % 2 == 0)
         atomic_fetch_add(&pushed, (long)queued);
