@@ -1,6 +1,7 @@
 /* JSON text to msgpack and back, ours beside the libraries that Debian packages, and how strict each of them reads.
  *
  *     bench_json [--quick]
+ *     bench_json --one [ROW N]     N times one row of the tables and nothing else, for bench/codec/counts; without them, the rows
  *
  * Rounds are interleaved: in each one every library reads a batch and writes a batch, so that what the machine does
  * meanwhile hits all of them. */
@@ -111,6 +112,22 @@ static int time_all(const mf_message *message, int rounds, int batch)
     return 0;
 }
 
+static int run_one(int argc, char **argv, const mf_message *message)
+{
+    int row = 0;
+    for (int writing = 0; writing < 2; writing++)
+        for (int i = 0; i < PEERS; i++) {
+            if (writing && peers[i]->write == NULL)
+                continue;
+            if (argc < 4)
+                printf("%d %s | %s\n", row, writing ? "msgpack to text" : "Text to msgpack", peers[i]->name);
+            else if (row == atoi(argv[2]))
+                writing ? write_batch(peers[i], message, atoi(argv[3])) : read_batch(peers[i], atoi(argv[3]));
+            row++;
+        }
+    return 0;
+}
+
 /* ---- how strict ----------------------------------------------------------------------------------------------- */
 
 /* What is counted, by name, behind its number. */
@@ -195,6 +212,11 @@ int main(int argc, char **argv)
     mf_message *message = peer_ours.read(texts_task);
     if (message == NULL)
         return 1;
+    if (argc > 1 && strcmp(argv[1], "--one") == 0) {
+        int rc = run_one(argc, argv, message);
+        mf_message_unref(message);
+        return rc;
+    }
     printf("## JSON beside other libraries\n\n");
     report_machine(quick ? "script/bench --quick json" : "script/bench json");
     printf("- a TaskIQ message of %zu bytes, %zu of msgpack; CPU time, medians of %d rounds of %d each, one thread\n",

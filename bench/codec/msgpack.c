@@ -1,6 +1,8 @@
 /* bench_msgpack [--quick]: messages beside msgpack-c alone: a task's message is built, is read, and bytes from outside are
  * validated. CPU time of one thread; rounds interleaved.
  *
+ * bench_msgpack --one [ROW N]: N times one row of the tables and nothing else, for bench/codec/counts; without them, the rows.
+ *
  *     build      nine fields, a map and a list among them, to one block of memory
  *     read       five of the fields by name, one of them in the inner map
  *     validate   bytes to a message: proved whole and within limits, each text UTF-8, and copied. msgpack-c can only unpack into
@@ -323,12 +325,30 @@ static void check(void)
     mf_message_unref(formatted);
 }
 
+/* The rows of all contests, one after the other; without a number, their names. */
+static int run_one(int argc, char **argv)
+{
+    int row = 0;
+    for (size_t c = 0; c < CONTESTS; c++)
+        for (int i = 0; i < contests[c].count; i++, row++)
+            if (argc < 4)
+                printf("%d %s | %s\n", row, contests[c].title, contests[c].rows[i].name);
+            else if (row == atoi(argv[2]))
+                contests[c].rows[i].round(atoi(argv[3]));
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
     int rounds = quick ? 7 : 15, batch = quick ? 20000 : 200000;
     message = build_ours();
     check();
+    if (argc > 1 && strcmp(argv[1], "--one") == 0) {
+        int rc = run_one(argc, argv);
+        mf_message_unref(message);
+        return rc;
+    }
     printf("## Messages beside msgpack-c\n\n");
     report_machine(quick ? "script/bench --quick msgpack" : "script/bench msgpack");
     printf("- msgpack-c %s; a message of %zu bytes; %d interleaved rounds of %d; CPU time\n", msgpack_version(),
