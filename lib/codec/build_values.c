@@ -3,61 +3,49 @@
 #include "layout.h"
 #include "verify.h"
 
-/* SCALAR: what every build function of one value has around its msgpack-c call. */
+/* SCALAR: what every build function of one value has around what writes it. */
 #define SCALAR(b, call)                                                                                         \
     do {                                                                                                        \
         if (!mfi_builder_begin_value((b), false))                                                               \
             return;                                                                                             \
-        msgpack_packer pk = mfi_builder_packer(b);                                                              \
         call;                                                                                                   \
         mfi_builder_end_value(b);                                                                               \
     } while (0)
 
 void mf_build_nil(mf_builder *b)
 {
-    SCALAR(b, msgpack_pack_nil(&pk));
+    SCALAR(b, mfi_put_nil(b));
 }
 
 void mf_build_bool(mf_builder *b, bool value)
 {
-    SCALAR(b, value ? msgpack_pack_true(&pk) : msgpack_pack_false(&pk));
+    SCALAR(b, mfi_put_bool(b, value));
 }
 
 void mf_build_int(mf_builder *b, int64_t value)
 {
-    SCALAR(b, msgpack_pack_int64(&pk, value));
+    SCALAR(b, mfi_put_int(b, value));
 }
 
 void mf_build_uint(mf_builder *b, uint64_t value)
 {
-    SCALAR(b, msgpack_pack_uint64(&pk, value));
+    SCALAR(b, mfi_put_uint(b, value));
 }
 
 void mf_build_float(mf_builder *b, double value)
 {
-    SCALAR(b, msgpack_pack_double(&pk, value));
-}
-
-static void build_str_trusted(mf_builder *b, mf_str text)
-{
-    mfi_build_str_begin(b, text.len);
-    mfi_build_str_part(b, text.at, text.len);
-    mfi_build_str_end(b);
+    SCALAR(b, mfi_put_float(b, value));
 }
 
 void mf_build_str(mf_builder *b, mf_str text)
 {
-    if (text.len > b->limits.bytes)
-        mfi_builder_fail(b, MF_E_TOO_BIG, "more bytes than the limit");
-    else if (mfi_utf8_valid(text) != text.len)
-        mfi_builder_fail(b, MF_E_INVALID, "text that is not UTF-8");
-    else
-        build_str_trusted(b, text);
+    SCALAR(b, mfi_put_text(b, text));
 }
 
 void mf_build_key(mf_builder *b, const char *key)
 {
-    mf_build_str(b, mf_cstr(key));
+    mf_str text = mf_cstr(key);
+    SCALAR(b, mfi_put_text(b, text));
 }
 
 /* Bytes that U+FFFD stands for: one, as most decoders do it, whatever follows. */
@@ -90,6 +78,7 @@ void mf_build_str_lossy(mf_builder *b, mf_str text)
 
 void mf_build_bin(mf_builder *b, mf_str bytes)
 {
+    msgpack_packer pk = mfi_builder_packer(b);
     if (bytes.len > b->limits.bytes)
         mfi_builder_fail(b, MF_E_TOO_BIG, "more bytes than the limit");
     else

@@ -17,6 +17,7 @@ void mfi_builder_fail(mf_builder *b, mf_status st, const char *problem)
     if (b->status == MF_OK) {
         b->status = st;
         b->problem = problem;
+        b->depth = 0;
     }
 }
 
@@ -90,16 +91,11 @@ bool mfi_builder_grow(mf_builder *b, size_t more)
 
 /* ---- shape -------------------------------------------------------------------------------------------------- */
 
-static bool enter(mf_builder *b, size_t children, bool map, bool endless)
+bool mfi_builder_begin_top(mf_builder *b)
 {
-    if (b->depth == b->limits.depth) {
-        mfi_builder_fail(b, MF_E_TOO_BIG, "deeper than the limit");
-        return false;
-    }
-    b->open[b->depth++] = (frame){.head = (uint32_t)b->len, .left = (uint32_t)children, .map = map, .endless = endless};
-    if (b->depth > b->deepest)
-        b->deepest = b->depth;
-    return true;
+    if (b->status == MF_OK && b->len > 0)
+        mfi_builder_fail(b, MF_E_INVALID, "a second value after the first is complete");
+    return b->status == MF_OK;
 }
 
 static void build_container(mf_builder *b, size_t n, bool map)
@@ -110,7 +106,7 @@ static void build_container(mf_builder *b, size_t n, bool map)
         mfi_builder_fail(b, MF_E_TOO_BIG, "more elements than the limit");
         return;
     }
-    if (!enter(b, map ? 2 * n : n, map, false))
+    if (!mfi_builder_enter(b, map ? 2 * n : n, map, false))
         return;
     msgpack_packer pk = mfi_builder_packer(b);
     if (map)
@@ -132,8 +128,8 @@ void mf_build_array(mf_builder *b, size_t n)
 
 static void begin_endless(mf_builder *b, bool map)
 {
-    if (mfi_builder_begin_value(b, true) && enter(b, 0, map, true))
-        mfi_builder_append(b, map ? "\x80" : "\x90", 1);
+    if (mfi_builder_begin_value(b, true))
+        mfi_builder_open(b, map);
 }
 
 void mf_build_map_begin(mf_builder *b)
@@ -159,19 +155,14 @@ static int append_head(void *user, const char *bytes, size_t len)
     return 0;
 }
 
-static void write_head(mf_builder *b, const frame *top)
+void mfi_builder_long_head(mf_builder *b, const frame *top)
 {
-    uint32_t count = top->map ? top->left / 2 : top->left;
-    if (count < 16) {       /* fixmap, fixarray: the byte is there */
-        b->at[top->head] |= (unsigned char)count;
-        return;
-    }
     head_bytes head = {.len = 0};
     msgpack_packer pk = {.data = &head, .callback = append_head};
     if (top->map)
-        msgpack_pack_map(&pk, count);
+        msgpack_pack_map(&pk, top->left / 2);
     else
-        msgpack_pack_array(&pk, count);
+        msgpack_pack_array(&pk, top->left);
     size_t more = head.len - 1;
     if (!mfi_builder_reserve(b, more))
         return;
@@ -192,8 +183,7 @@ void mf_build_end(mf_builder *b)
                                               : "a key without a value");
         return;
     }
-    write_head(b, top);
-    b->depth--;
+    mfi_builder_close(b);
     mfi_builder_end_value(b);
 }
 

@@ -2,7 +2,7 @@
 #ifndef MFI_BUILDER_H
 #define MFI_BUILDER_H
 
-#include <mageflow/message.h>
+#include "verify.h"
 
 #include <msgpack/pack.h>
 #include <string.h>
@@ -26,16 +26,15 @@ static inline bool mfi_builder_count_elements(mf_builder *b, size_t n)
     return true;
 }
 
+/** At the top: is it the first value, and has nothing failed? Where something has, nothing is open any more, so that whatever comes
+ * passes here. */
+bool mfi_builder_begin_top(mf_builder *builder);
+
 /** Every value passes here first: is there a place for it, and may it stand there? false: it failed, write nothing. */
 static inline bool mfi_builder_begin_value(mf_builder *b, bool container)
 {
-    if (b->status != MF_OK)
-        return false;
-    if (b->depth == 0) {
-        if (b->len > 0)
-            mfi_builder_fail(b, MF_E_INVALID, "a second value after the first is complete");
-        return b->len == 0;
-    }
+    if (b->depth == 0)
+        return mfi_builder_begin_top(b);
     struct mf_builder_open *top = &b->open[b->depth - 1];
     if (container && top->map && top->left % 2 == 0) {
         mfi_builder_fail(b, MF_E_INVALID, "an array or a map as a key");
@@ -60,7 +59,7 @@ static inline void mfi_builder_end_value(mf_builder *b)
 /** Room for so many bytes more, against the limit, which room never exceeds. */
 static inline bool mfi_builder_reserve(mf_builder *b, size_t more)
 {
-    return (b->status == MF_OK && more <= b->room - b->len) || mfi_builder_grow(b, more);
+    return more <= b->room - b->len || mfi_builder_grow(b, more);
 }
 
 /** A msgpack_packer_write over a builder. */
@@ -98,6 +97,97 @@ static inline void mfi_build_str_part(mf_builder *b, const char *at, size_t len)
 static inline void mfi_build_str_end(mf_builder *b)
 {
     mfi_builder_end_value(b);
+}
+
+/* ---- values without a look at the shape: for who keeps it himself, between begin_value and end_value or in their stead ------- */
+
+/** A str, whose bytes are checked while they are copied. */
+static inline void mfi_put_text(mf_builder *b, mf_str text)
+{
+    if (text.len < 32) {
+        if (!mfi_builder_reserve(b, text.len + 1))
+            return;
+        b->at[b->len++] = (unsigned char)(0xa0 | text.len);
+    } else {
+        if (text.len > b->limits.bytes) {
+            mfi_builder_fail(b, MF_E_TOO_BIG, "more bytes than the limit");
+            return;
+        }
+        msgpack_packer pk = mfi_builder_packer(b);
+        msgpack_pack_str(&pk, text.len);
+        if (!mfi_builder_reserve(b, text.len))
+            return;
+    }
+    if (!mfi_copy_ascii(b->at + b->len, text) && mfi_utf8_prefix(text) != text.len)
+        mfi_builder_fail(b, MF_E_INVALID, "text that is not UTF-8");
+    else
+        b->len += text.len;
+}
+
+/** A container of so many values, or of none so far, will begin here. false: deeper than the limit. */
+static inline bool mfi_builder_enter(mf_builder *b, size_t values, bool map, bool endless)
+{
+    if (b->depth == b->limits.depth) {
+        mfi_builder_fail(b, MF_E_TOO_BIG, "deeper than the limit");
+        return false;
+    }
+    b->open[b->depth++] =
+        (struct mf_builder_open){.head = (uint32_t)b->len, .left = (uint32_t)values, .map = map, .endless = endless};
+    if (b->depth > b->deepest)
+        b->deepest = b->depth;
+    return true;
+}
+
+/** A container whose count is known when it is closed. false: it failed. */
+static inline bool mfi_builder_open(mf_builder *b, bool map)
+{
+    if (!mfi_builder_reserve(b, 1) || !mfi_builder_enter(b, 0, map, true))
+        return false;
+    b->at[b->len++] = map ? 0x80 : 0x90;
+    return true;
+}
+
+/** Its head becomes a longer one. */
+void mfi_builder_long_head(mf_builder *builder, const struct mf_builder_open *top);
+static inline void mfi_builder_close(mf_builder *b)
+{
+    const struct mf_builder_open *top = &b->open[b->depth - 1];
+    uint32_t count = top->map ? top->left / 2 : top->left;
+    if (count < 16)
+        b->at[top->head] |= (unsigned char)count;
+    else
+        mfi_builder_long_head(b, top);
+    b->depth -= b->status == MF_OK;
+}
+
+static inline void mfi_put_nil(mf_builder *b)
+{
+    msgpack_packer pk = mfi_builder_packer(b);
+    msgpack_pack_nil(&pk);
+}
+
+static inline void mfi_put_bool(mf_builder *b, bool value)
+{
+    msgpack_packer pk = mfi_builder_packer(b);
+    value ? msgpack_pack_true(&pk) : msgpack_pack_false(&pk);
+}
+
+static inline void mfi_put_int(mf_builder *b, int64_t value)
+{
+    msgpack_packer pk = mfi_builder_packer(b);
+    msgpack_pack_int64(&pk, value);
+}
+
+static inline void mfi_put_uint(mf_builder *b, uint64_t value)
+{
+    msgpack_packer pk = mfi_builder_packer(b);
+    msgpack_pack_uint64(&pk, value);
+}
+
+static inline void mfi_put_float(mf_builder *b, double value)
+{
+    msgpack_packer pk = mfi_builder_packer(b);
+    msgpack_pack_double(&pk, value);
 }
 
 #endif

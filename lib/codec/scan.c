@@ -2,39 +2,36 @@
 #include "describe.h"
 
 typedef struct scanner {
-    const char *at;
-    va_list     args;
-    mf_error   *err;
-    mf_str      field;    /* the one being read; at == NULL at the top */
+    va_list   args;
+    mf_error *err;
+    mf_status status;
+    mf_str    field;    /* the one being read; at == NULL at the top */
 } scanner;
 
-static char peek(scanner *s)
+/* Each reads its part of the format and returns what follows it. NULL: it failed, and status tells how. */
+
+static inline const char *blanks(const char *at)
 {
-    while (*s->at == ' ' || *s->at == '\n' || *s->at == '\t')
-        s->at++;
-    return *s->at;
+    while ((unsigned char)*at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\t'))
+        at++;
+    return at;
 }
 
-static bool accept_char(scanner *s, char c)
+static const char *malformed(scanner *s, const char *at)
 {
-    if (peek(s) != c)
-        return false;
-    s->at++;
-    return true;
+    s->status = mf_fail(s->err, MF_E_INVALID, "scan: malformed format at \"%.20s\"", at);
+    return NULL;
 }
 
-static mf_status malformed(scanner *s)
-{
-    return mf_fail(s->err, MF_E_INVALID, "scan: malformed format at \"%.20s\"", s->at);
-}
-
-static mf_status mismatch(scanner *s, const char *expected, mf_value got)
+static const char *mismatch(scanner *s, const char *expected, mf_value got)
 {
     mfi_words echo, words;
     if (s->field.at == NULL)
-        return mf_fail(s->err, MF_E_TYPE, "expected %s, got %s", expected, mfi_describe(got, &words));
-    return mf_fail(s->err, MF_E_TYPE, "field \"%s\": expected %s, got %s", mfi_echo(s->field, &echo), expected,
-                   mfi_describe(got, &words));
+        s->status = mf_fail(s->err, MF_E_TYPE, "expected %s, got %s", expected, mfi_describe(got, &words));
+    else
+        s->status = mf_fail(s->err, MF_E_TYPE, "field \"%s\": expected %s, got %s", mfi_echo(s->field, &echo), expected,
+                            mfi_describe(got, &words));
+    return NULL;
 }
 
 static mf_status read_int(mf_value value, int *out)
@@ -52,10 +49,10 @@ static mf_status read_int(mf_value value, int *out)
 #define READ(T, expected, call)                                                                                       \
     do {                                                                                                              \
         T *out = va_arg(s->args, T *);                                                                                \
-        return value.at == NULL || (call) == MF_OK ? MF_OK : mismatch(s, expected, value);                            \
+        return value.at == NULL || (call) == MF_OK ? at : mismatch(s, expected, value);                               \
     } while (0)
 
-static mf_status scan_scalar(scanner *s, char letter, mf_value value)
+static inline const char *scan_scalar(scanner *s, const char *at, char letter, mf_value value)
 {
     switch (letter) {
     case 's':
@@ -68,50 +65,55 @@ static mf_status scan_scalar(scanner *s, char letter, mf_value value)
     case 'f': READ(double, "a number", mf_value_float(value, out));
     case 'v': READ(mf_value, "anything", (*out = value, MF_OK));
     case 'n':
-        return value.at == NULL || mf_value_type(value) == MF_TYPE_NIL ? MF_OK : mismatch(s, "nil", value);
+        return value.at == NULL || mf_value_type(value) == MF_TYPE_NIL ? at : mismatch(s, "nil", value);
     default:
-        s->at--;
-        return malformed(s);
+        return malformed(s, at - 1);
     }
 }
 
-static mf_status scan(scanner *s, mf_value value);
+static const char *scan(scanner *s, const char *at, mf_value value);
 
-static mf_status scan_entry(scanner *s, mf_value map)
+static inline const char *scan_entry(scanner *s, const char *at, mf_value map)
 {
-    bool c_text = accept_char(s, 's');
-    if (!c_text && !accept_char(s, 'S'))
-        return malformed(s);
-    mf_str name = c_text ? mf_cstr(va_arg(s->args, const char *)) : va_arg(s->args, mf_str);
-    bool optional = accept_char(s, '?');
-    if (!accept_char(s, ':'))
-        return malformed(s);
+    at = blanks(at);
+    if (*at != 's' && *at != 'S')
+        return malformed(s, at);
+    mf_str name = *at == 's' ? mf_cstr(va_arg(s->args, const char *)) : va_arg(s->args, mf_str);
+    at = blanks(at + 1);
+    bool optional = *at == '?';
+    if (optional)
+        at = blanks(at + 1);
+    if (*at != ':')
+        return malformed(s, at);
     mf_value value;
     mfi_words echo;
     bool found = mf_value_get(map, name, &value);
-    if (!found && !optional && map.at != NULL)
-        return mf_fail(s->err, MF_E_NOT_FOUND, "field \"%s\": required, but missing", mfi_echo(name, &echo));
+    if (!found && !optional && map.at != NULL) {
+        s->status = mf_fail(s->err, MF_E_NOT_FOUND, "field \"%s\": required, but missing", mfi_echo(name, &echo));
+        return NULL;
+    }
     if (optional && mf_value_type(value) == MF_TYPE_NIL)
         value = (mf_value){NULL, 0};
     s->field = name;
-    return scan(s, value);
+    return scan(s, at + 1, value);
 }
 
-static mf_status scan_map(scanner *s, mf_value map)
+static const char *scan_map(scanner *s, const char *at, mf_value map)
 {
     if (map.at != NULL && mf_value_type(map) != MF_TYPE_MAP)
         return mismatch(s, "a map", map);
-    if (accept_char(s, '}'))
-        return MF_OK;
+    at = blanks(at);
+    if (*at == '}')
+        return at + 1;
     do {
-        mf_status st = scan_entry(s, map);
-        if (st != MF_OK)
-            return st;
-    } while (accept_char(s, ','));
-    return accept_char(s, '}') ? MF_OK : malformed(s);
+        if ((at = scan_entry(s, at, map)) == NULL)
+            return NULL;
+        at = blanks(at);
+    } while (*at++ == ',');
+    return at[-1] == '}' ? at : malformed(s, at - 1);
 }
 
-static mf_status scan_array(scanner *s, mf_value array)
+static const char *scan_array(scanner *s, const char *at, mf_value array)
 {
     mf_str field = s->field;
     mf_value rest = array;
@@ -119,47 +121,50 @@ static mf_status scan_array(scanner *s, mf_value array)
         return mismatch(s, "an array", array);
     mf_iter items = mf_value_iter(array);
     bool enough = true;
-    if (!accept_char(s, ']')) {
+    at = blanks(at);
+    if (*at == ']') {
+        at++;
+    } else {
         do {
             rest = (mf_value){NULL, 0};
             enough = enough && (array.at == NULL || mf_iter_next(&items, NULL, &rest));
             s->field = field;
-            mf_status st = scan(s, rest);
-            if (st != MF_OK)
-                return st;
-        } while (accept_char(s, ','));
-        if (!accept_char(s, ']'))
-            return malformed(s);
+            if ((at = scan(s, at, rest)) == NULL)
+                return NULL;
+            at = blanks(at);
+        } while (*at++ == ',');
+        if (at[-1] != ']')
+            return malformed(s, at - 1);
     }
     s->field = field;
-    return enough && items.left == 0 ? MF_OK : mismatch(s, "an array of another length", array);
+    return enough && items.left == 0 ? at : mismatch(s, "an array of another length", array);
 }
 
 /* Recursion follows the format, which the programmer wrote. */
-static mf_status scan(scanner *s, mf_value value)
+static const char *scan(scanner *s, const char *at, mf_value value)
 {
-    char letter = peek(s);
+    at = blanks(at);
+    char letter = *at;
     if (letter == '\0')
-        return malformed(s);
-    s->at++;
+        return malformed(s, at);
     if (letter == '{')
-        return scan_map(s, value);
+        return scan_map(s, at + 1, value);
     if (letter == '[')
-        return scan_array(s, value);
-    return scan_scalar(s, letter, value);
+        return scan_array(s, at + 1, value);
+    return scan_scalar(s, at + 1, letter, value);
 }
 
 static mf_status scanv(mf_value value, mf_error *err, const char *fmt, va_list args)
 {
-    scanner s = {.at = fmt, .err = err, .field = {NULL, 0}};
+    scanner s = {.err = err, .status = MF_OK, .field = {NULL, 0}};
     if (value.at == NULL)
         return mf_fail(err, MF_E_TYPE, "there is no value to read");
     va_copy(s.args, args);
-    mf_status st = scan(&s, value);
-    if (st == MF_OK && peek(&s) != '\0')
-        st = malformed(&s);
+    const char *rest = scan(&s, fmt, value);
+    if (rest != NULL && *blanks(rest) != '\0')
+        malformed(&s, blanks(rest));
     va_end(s.args);
-    return st;
+    return s.status;
 }
 
 mf_status mf_value_scan(mf_value value, mf_error *err, const char *fmt, ...)

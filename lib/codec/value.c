@@ -1,11 +1,11 @@
 #include "wire.h"
 
-static bool head_of(mf_value value, mfi_head *head)
+static inline bool head_of(mf_value value, mfi_head *head)
 {
     return value.at != NULL && mfi_head_read(value.at, value.at + value.len, head);
 }
 
-static bool head_as(mf_value value, mf_type type, mfi_head *head)
+static inline bool head_as(mf_value value, mf_type type, mfi_head *head)
 {
     return head_of(value, head) && head->type == type;
 }
@@ -84,7 +84,7 @@ mf_status mf_value_float(mf_value value, double *out)
     return MF_OK;
 }
 
-static mf_status body_of(mf_value value, mf_type type, mfi_head *head, mf_str *out)
+static inline mf_status body_of(mf_value value, mf_type type, mfi_head *head, mf_str *out)
 {
     if (!head_as(value, type, head) || head->count > value.len - head->size)
         return MF_E_TYPE;
@@ -152,36 +152,37 @@ bool mf_iter_next(mf_iter *iter, mf_value *key, mf_value *value)
     return true;
 }
 
-/* Is the value at `at` this text, and where does it end? NULL: beyond `end`. A text of less than 32 bytes has a head of one, unless
- * somebody wrote it longer than it need be. */
-static inline const unsigned char *skip_key(const unsigned char *at, const unsigned char *end, mf_str key, bool *same)
+static bool key_is(const unsigned char *at, const unsigned char *after, mf_str key)
 {
     mf_str name;
-    const unsigned char *after = mfi_skip(at, end);
-    *same = false;
-    if (after == NULL)
-        return NULL;
-    if ((*at & 0xe0) == 0xa0)
-        name = mf_str_of((const char *)at + 1, *at & 0x1f);
-    else if (mf_value_str((mf_value){at, (size_t)(after - at)}, &name) != MF_OK)
-        return after;
-    *same = name.len == key.len && (key.len == 0 || (*name.at == *key.at && memcmp(name.at, key.at, key.len) == 0));
-    return after;
+    return after != NULL && mf_value_str((mf_value){at, (size_t)(after - at)}, &name) == MF_OK && mf_str_eq(name, key);
 }
 
+/* A text of less than 32 bytes has a head of one, `tag`, unless somebody wrote it longer than it need be. */
 bool mf_value_get(mf_value map, mf_str key, mf_value *out)
 {
+    const unsigned char *at, *value, *after, *end;
+    unsigned tag = key.len < 32 ? 0xa0 | (unsigned)key.len : 0x100;
+    mfi_head head;
     *out = (mf_value){NULL, 0};
-    mf_iter entries = mf_value_iter(map);
-    bool same;
-    if (!entries.map)
+    if (map.at == NULL || !mfi_head_read(map.at, map.at + map.len, &head) || head.type != MF_TYPE_MAP)
         return false;
-    const unsigned char *at = entries.at, *value;
-    for (size_t left = entries.left; left > 0; left--) {
-        if ((value = skip_key(at, entries.end, key, &same)) == NULL || (at = mfi_skip(value, entries.end)) == NULL)
+    end = map.at + map.len;
+    at = map.at + head.size;
+    for (uint32_t left = head.count; left > 0; left--, at = after) {
+        size_t len = at < end ? mfi_whole_len[*at] : 0;
+        bool same;
+        if (len > 0) {
+            value = at + len;
+            same = *at == tag && (len == 1 || (value <= end && at[1] == (unsigned char)*key.at && memcmp(at + 1, key.at, key.len) == 0));
+        } else {
+            value = mfi_skip_any(at, end);
+            same = key_is(at, value, key);
+        }
+        if (value == NULL || (after = mfi_skip(value, end)) == NULL)
             break;
         if (same)
-            *out = (mf_value){value, (size_t)(at - value)};
+            *out = (mf_value){value, (size_t)(after - value)};
     }
     return out->at != NULL;
 }

@@ -7,6 +7,8 @@
 
 #include "wire.h"
 
+#include <endian.h>
+
 typedef struct verifier {
     const unsigned char *begin, *at, *end;
     const mf_limits     *limits;
@@ -82,6 +84,18 @@ static mf_status one(verifier *v)
     return st;
 }
 
+/* The value at v->at, if its first byte tells where it ends and nothing can be wrong with it; else nothing is done. */
+static inline bool plain(verifier *v)
+{
+    size_t room = (size_t)(v->end - v->at), len = room > 0 ? mfi_whole_len[*v->at] : 0;
+    if (len == 0 || len > room || ((*v->at & 0xe0) == 0xa0 && !mfi_is_ascii(mf_str_of((const char *)v->at + 1, len - 1))))
+        return false;
+    v->at += len;
+    if (v->depth > 0)
+        v->open[v->depth - 1].left--;
+    return true;
+}
+
 mf_status mfi_verify(mf_str bytes, const mf_limits *limits, mfi_extent *extent, mf_error *err)
 {
     if (bytes.len > limits->bytes)
@@ -96,7 +110,7 @@ mf_status mfi_verify(mf_str bytes, const mf_limits *limits, mfi_extent *extent, 
     v.elements = 0;
     v.depth = v.deepest = 0;
     do {
-        mf_status st = one(&v);
+        mf_status st = plain(&v) ? MF_OK : one(&v);
         if (st != MF_OK)
             return st;
         while (v.depth > 0 && v.open[v.depth - 1].left == 0)
@@ -116,7 +130,11 @@ mf_status mfi_verify(mf_str bytes, const mf_limits *limits, mfi_extent *extent, 
 static size_t character(const unsigned char *at, size_t room)
 {
     unsigned lead = at[0];
-    size_t len = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    if (lead < 0x80)
+        return 1;
+    if (lead < 0xe0)
+        return lead >= 0xc2 && room >= 2 && (at[1] & 0xc0) == 0x80 ? 2 : 0;
+    size_t len = lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
     if (len == 0 || len > room)
         return 0;
     for (size_t i = 1; i < len; i++)
@@ -127,20 +145,30 @@ static size_t character(const unsigned char *at, size_t room)
     return bad ? 0 : len;
 }
 
+/* How many of the next bytes are ASCII, of eight at most. The last ones of a text are read with those before them. */
+static size_t ascii_ahead(mf_str text, size_t from)
+{
+    uint64_t eight;
+    size_t left = text.len - from, ahead;
+    if (text.len < sizeof eight)
+        return (unsigned char)text.at[from] < 0x80;
+    memcpy(&eight, text.at + (left < sizeof eight ? text.len - sizeof eight : from), sizeof eight);
+    eight = le64toh(eight);
+    if (left < sizeof eight)
+        eight >>= 8 * (sizeof eight - left);
+    eight &= MFI_HIGH_BITS;
+    ahead = eight == 0 ? sizeof eight : (size_t)__builtin_ctzll(eight) / 8;
+    return ahead < left ? ahead : left;
+}
+
 size_t mfi_utf8_prefix(mf_str text)
 {
     const unsigned char *at = (const unsigned char *)text.at;
     size_t i = 0;
     while (i < text.len) {
-        uint64_t eight;
-        if (text.len - i >= sizeof eight) {
-            memcpy(&eight, at + i, sizeof eight);
-            if ((eight & 0x8080808080808080u) == 0) {    /* eight ASCII characters at once */
-                i += sizeof eight;
-                continue;
-            }
-        }
-        size_t len = character(at + i, text.len - i);
+        size_t len = ascii_ahead(text, i);
+        if (len == 0)
+            len = character(at + i, text.len - i);
         if (len == 0)
             return i;
         i += len;

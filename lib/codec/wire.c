@@ -1,18 +1,28 @@
 #include "wire.h"
 
+#include <endian.h>
+#include <string.h>
+
 static uint64_t big_endian(const unsigned char *at, unsigned bytes)
 {
-    uint64_t n = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        n = n << 8 | at[i];
-    return n;
-}
-
-static void set_int(mfi_head *head, uint64_t bits, bool negative)
-{
-    head->type = MF_TYPE_INT;
-    head->bits = bits;
-    head->negative = negative;
+    uint16_t two;
+    uint32_t four;
+    uint64_t eight;
+    switch (bytes) {
+    case 1:
+        return *at;
+    case 2:
+        memcpy(&two, at, sizeof two);
+        return be16toh(two);
+    case 4:
+        memcpy(&four, at, sizeof four);
+        return be32toh(four);
+    case 8:
+        memcpy(&eight, at, sizeof eight);
+        return be64toh(eight);
+    default:
+        return 0;
+    }
 }
 
 static uint64_t double_of_single(uint32_t bits)
@@ -39,20 +49,14 @@ static const struct { uint8_t type, operand; } tags[32] = {
     [0x1c] = {MF_TYPE_ARRAY, 2}, [0x1d] = {MF_TYPE_ARRAY, 4}, [0x1e] = {MF_TYPE_MAP, 2},   [0x1f] = {MF_TYPE_MAP, 4},
 };
 
-static void set_signed(mfi_head *head, uint64_t bits, unsigned bytes)
-{
-    uint64_t sign = (uint64_t)1 << (8 * bytes - 1);
-    set_int(head, (bits ^ sign) - sign, (bits & sign) != 0);
-}
-
-static bool tagged(const unsigned char *at, size_t room, mfi_head *head)
+bool mfi_head_tagged(const unsigned char *at, size_t room, mfi_head *head)
 {
     unsigned tag = *at, operand = tags[tag - 0xc0].operand;
     bool ext = tags[tag - 0xc0].type == MF_TYPE_EXT;
     size_t size = 1 + operand + (ext ? 1 : 0);
     if (room < size)
         return false;
-    uint64_t bits = big_endian(at + 1, operand);
+    uint64_t bits = big_endian(at + 1, operand), sign;
     head->type = (mf_type)tags[tag - 0xc0].type;
     head->size = (uint8_t)size;
     switch (head->type) {
@@ -64,10 +68,9 @@ static bool tagged(const unsigned char *at, size_t room, mfi_head *head)
         head->bits = tag & 1;
         break;
     case MF_TYPE_INT:
-        if (tag < 0xd0)
-            set_int(head, bits, false);
-        else
-            set_signed(head, bits, operand);
+        sign = tag < 0xd0 ? 0 : (uint64_t)1 << (8 * operand - 1);
+        head->bits = (bits ^ sign) - sign;
+        head->negative = (bits & sign) != 0;
         break;
     case MF_TYPE_FLOAT:
         head->bits = operand == 4 ? double_of_single((uint32_t)bits) : bits;
@@ -86,32 +89,6 @@ static bool tagged(const unsigned char *at, size_t room, mfi_head *head)
     return true;
 }
 
-static bool fixed(mfi_head *head, mf_type type, uint32_t count)
-{
-    head->type = type;
-    head->count = count;
-    return true;
-}
-
-bool mfi_head_read(const unsigned char *at, const unsigned char *end, mfi_head *head)
-{
-    if (at >= end)
-        return false;
-    *head = (mfi_head){.size = 1};
-    unsigned tag = *at;
-    if (tag < 0x80 || tag >= 0xe0) {
-        set_int(head, (uint64_t)(int64_t)(int8_t)tag, tag >= 0xe0);
-        return true;
-    }
-    if (tag < 0x90)
-        return fixed(head, MF_TYPE_MAP, tag & 0x0f);
-    if (tag < 0xa0)
-        return fixed(head, MF_TYPE_ARRAY, tag & 0x0f);
-    if (tag < 0xc0)
-        return fixed(head, MF_TYPE_STR, tag & 0x1f);
-    return tagged(at, (size_t)(end - at), head);
-}
-
 const uint8_t mfi_whole_len[256] = {
     /* fixint */
     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
@@ -122,9 +99,9 @@ const uint8_t mfi_whole_len[256] = {
     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-    /* fixmap, fixarray: the empty ones */
-    1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    /* fixmap, fixarray */
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     /* fixstr */
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
     17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,
@@ -136,24 +113,33 @@ const uint8_t mfi_whole_len[256] = {
     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
 };
 
+static const unsigned char *skip_head(const unsigned char *at, const unsigned char *end, uint64_t *left)
+{
+    mfi_head head;
+    if (!mfi_head_read(at, end, &head))
+        return NULL;
+    at += head.size;
+    if (mfi_head_body(&head) > (size_t)(end - at))
+        return NULL;
+    *left += mfi_head_children(&head);
+    return at + mfi_head_body(&head);
+}
+
 const unsigned char *mfi_skip_any(const unsigned char *at, const unsigned char *end)
 {
-    uint64_t left = 1;
-    while (left > 0) {
-        size_t len = at < end ? mfi_whole_len[*at] : 0;
-        mfi_head head;
-        if (len > 0 && len <= (size_t)(end - at)) {
-            at += len;
-            left--;
-            continue;
+    for (uint64_t left = 1; left > 0; left--) {
+        if (at >= end)
+            return NULL;
+        unsigned tag = *at;
+        size_t len = mfi_whole_len[tag];
+        if (len > 0) {
+            at += len;                      /* beyond the end: the next turn, or the end, sees it */
+        } else if (tag - 0x80 < 0x20) {     /* fixmap, fixarray */
+            at++;
+            left += (tag & 0x0f) << (tag < 0x90);
+        } else if ((at = skip_head(at, end, &left)) == NULL) {
+            return NULL;
         }
-        if (!mfi_head_read(at, end, &head))
-            return NULL;
-        at += head.size;
-        if (mfi_head_body(&head) > (size_t)(end - at))
-            return NULL;
-        at += mfi_head_body(&head);
-        left += mfi_head_children(&head) - 1;
     }
-    return at;
+    return at <= end ? at : NULL;
 }

@@ -32,20 +32,40 @@ static inline uint64_t mfi_head_children(const mfi_head *head)
     return head->type == MF_TYPE_ARRAY ? head->count : head->type == MF_TYPE_MAP ? 2 * (uint64_t)head->count : 0;
 }
 
+/** The half of mfi_head_read for the tags from 0xc0 to 0xdf. */
+bool mfi_head_tagged(const unsigned char *at, size_t room, mfi_head *head);
+
 /** Read the head at `at`, never beyond `end`. false: truncated, or the byte 0xc1, which means nothing. The body and
  * the children are not looked at. */
-bool mfi_head_read(const unsigned char *at, const unsigned char *end, mfi_head *head);
+static inline bool mfi_head_read(const unsigned char *at, const unsigned char *end, mfi_head *head)
+{
+    if (at >= end)
+        return false;
+    unsigned tag = *at;
+    *head = (mfi_head){.size = 1};
+    if (tag - 0xc0 < 0x20)
+        return mfi_head_tagged(at, (size_t)(end - at), head);
+    if (tag - 0x80 >= 0x40) {
+        head->type = MF_TYPE_INT;
+        head->bits = (uint64_t)(int64_t)(int8_t)tag;
+        head->negative = tag >= 0xe0;
+    } else {
+        head->type = tag < 0x90 ? MF_TYPE_MAP : tag < 0xa0 ? MF_TYPE_ARRAY : MF_TYPE_STR;
+        head->count = tag & (tag < 0xa0 ? 0x0f : 0x1f);
+    }
+    return true;
+}
 
-/** The length of a whole value without children, where its first byte tells it; 0: more has to be read. Most of what a lookup steps
- * over is of this kind. */
-extern const uint8_t mfi_whole_len[256];
+/** The length of a whole value where its first byte tells it and it is neither array nor map; 0: more has to be read. Most of what
+ * a lookup steps over is of this kind. */
+extern const uint8_t mfi_whole_len[256] __attribute__((visibility("hidden")));
 
 /** The first byte after the whole value at `at`; NULL where it reaches beyond `end`. Does not recurse. */
 const unsigned char *mfi_skip_any(const unsigned char *at, const unsigned char *end);
 static inline const unsigned char *mfi_skip(const unsigned char *at, const unsigned char *end)
 {
     size_t len = at < end ? mfi_whole_len[*at] : 0;
-    return len > 0 && len <= (size_t)(end - at) ? at + len : mfi_skip_any(at, end);
+    return len > 0 && at + len <= end ? at + len : mfi_skip_any(at, end);
 }
 
 #endif

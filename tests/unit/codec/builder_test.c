@@ -167,6 +167,42 @@ Test(codec_builder, a_value_that_is_not_whole_is_refused)
     cr_assert(eq(str, finished(), "message: a value that is not whole"));
 }
 
+/* Short texts are copied and looked at in pieces, whose bounds depend on the length. */
+Test(codec_builder, text_is_checked_at_every_place_of_every_length)
+{
+    char text[48];
+    for (size_t len = 1; len <= 40; len++)
+        for (size_t place = 0; place < len; place++) {
+            mf_message *built, *read;
+            memset(text, 'x', sizeof text);
+            mf_build_str(&b, mf_str_of(text, len));
+            cr_assert(eq(int, mf_builder_finish(&b, &built, NULL), MF_OK));
+            mf_str bytes = mf_message_bytes(built), back;
+            cr_assert(eq(int, mf_value_str(mf_message_value(built), &back), MF_OK));
+            cr_assert(mf_str_eq(back, mf_str_of(text, len)), "%zu bytes", len);
+
+            ((char *)(uintptr_t)bytes.at)[bytes.len - len + place] = '\xff';     /* nobody else has this message */
+            cr_assert(eq(int, mf_message_from_bytes(bytes, NULL, NULL, &read, NULL), MF_E_MALFORMED), "%zu of %zu", place, len);
+            mf_message_unref(built);
+            text[place] = '\xff';
+            mf_build_str(&b, mf_str_of(text, len));
+            cr_assert(eq(int, mf_builder_finish(&b, &built, NULL), MF_E_INVALID), "%zu of %zu", place, len);
+
+            memcpy(text + place, "\xe2\x82\xac", 3);
+            bool whole = place + 3 <= len;
+            mf_build_str(&b, mf_str_of(text, len));
+            mf_status st = mf_builder_finish(&b, &built, NULL);
+            cr_assert(eq(int, st, whole ? MF_OK : MF_E_INVALID), "%zu of %zu", place, len);
+            if (!whole)
+                continue;
+            cr_assert(eq(int, mf_value_str(mf_message_value(built), &back), MF_OK));
+            cr_assert(mf_str_eq(back, mf_str_of(text, len)), "%zu of %zu", place, len);
+            cr_assert(eq(int, mf_message_from_bytes(mf_message_bytes(built), NULL, NULL, &read, NULL), MF_OK));
+            mf_message_unref(read);
+            mf_message_unref(built);
+        }
+}
+
 Test(codec_builder, a_message_is_one_allocation_of_its_size)
 {
     counting_allocator c;

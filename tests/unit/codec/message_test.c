@@ -54,6 +54,38 @@ Test(codec_message, maps_and_arrays_nest)
     mf_message_unref(inner);
 }
 
+/* The format keeps the shape by itself: what it says of it must be what a reading of the bytes says. */
+Test(codec_message, a_format_of_many_values_has_the_elements_and_the_depth_of_its_bytes)
+{
+    mf_message *inner = mf_msg("{s:[i,i]}", "n", 1, 2), *read;
+    mf_message *m = mf_msg("[i,[],{},m,{s:m,s:v,s:[[i],i],s:{s:i}},T,B,v,n,n,n,n,n,n,n,[n,m],i]", 1, inner, "a", inner, "b",
+                           mf_message_value(inner), "c", 2, 3, "d", "e", 4, TEXT("t"), TEXT("b"), mf_message_value(inner), inner, 5);
+    cr_assert(eq(int, mf_message_status(m), MF_OK));
+    cr_assert(eq(int, mf_message_from_bytes(mf_message_bytes(m), NULL, NULL, &read, NULL), MF_OK));
+    cr_assert(eq(str, hex(mf_str_of(mf_message_bytes(m).at, 3)), "dc0011"));
+    enum { ELEMENTS = 17 + 3 * 5 + 4 + 2 + 1 + 1 + 2, DEPTH = 4 };
+    mf_message *const both[] = {m, read};
+    for (size_t i = 0; i < 2; i++) {
+        mf_builder b;
+        mf_message *copy;
+        for (size_t less = 0; less < 2; less++) {
+            mf_builder_init(&b, NULL, MF_LIMITS(.elements = ELEMENTS - less));
+            mf_build_message(&b, both[i]);
+            cr_assert(eq(int, mf_builder_finish(&b, &copy, NULL), less ? MF_E_TOO_BIG : MF_OK), "%zu, %zu less", i, less);
+            if (!less)
+                mf_message_unref(copy);
+            mf_builder_init(&b, NULL, MF_LIMITS(.depth = (unsigned)(DEPTH - less)));
+            mf_build_message(&b, both[i]);
+            cr_assert(eq(int, mf_builder_finish(&b, &copy, NULL), less ? MF_E_TOO_BIG : MF_OK), "%zu, %zu less", i, less);
+            if (!less)
+                mf_message_unref(copy);
+        }
+    }
+    mf_message_unref(read);
+    mf_message_unref(m);
+    mf_message_unref(inner);
+}
+
 Test(codec_message, a_malformed_format_gives_a_failed_message_and_never_null)
 {
     static const char *const bad[] = {"", " ", "x", "{", "[", "{s", "{s:", "{i:i}", "{s:i", "{s:i,}", "[i,]", "[,]", "ii",

@@ -177,6 +177,37 @@ Test(codec_reader, a_map_is_read_by_key_and_the_last_of_two_counts)
     mf_message_unref(m);
 }
 
+Test(codec_reader, a_key_is_found_in_whatever_form_it_was_written_and_behind_whatever_value)
+{
+    static const char *const values[] = {"\x01", "\xff", "\xc0", "\x90", "\x80", "\x92\x81\xa1k\x90\xc3", "\xdc\x00\x01\xd9\x01z",
+                                         "\xcd\x01\x02", "\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00", "\xc4\x01k", "\xd4\x05k", "\xa3kkk"};
+    static const size_t lens[] = {1, 1, 1, 1, 1, 6, 6, 3, 9, 3, 3, 4};
+    const mf_str keys[] = {BYTES("\xa1k"), BYTES("\xd9\x01k"), BYTES("\xda\x00\x01k"), BYTES("\xdb\x00\x00\x00\x01k")};
+    for (size_t v = 0; v < sizeof lens / sizeof lens[0]; v++)
+        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+            char map[64] = "\x83\xa1j";
+            size_t len = 3;
+            memcpy(map + len, values[v], lens[v]);
+            len += lens[v];
+            memcpy(map + len, keys[k].at, keys[k].len);
+            len += keys[k].len;
+            map[len++] = 7;
+            map[len++] = 5;     /* a key that is no text */
+            memcpy(map + len, values[v], lens[v]);
+            len += lens[v];
+            mf_message *m;
+            mf_value value;
+            int64_t n = 0;
+            cr_assert(eq(int, mf_message_from_bytes(mf_str_of(map, len), NULL, NULL, &m, NULL), MF_OK), "%zu, %zu", v, k);
+            cr_assert(mf_value_get(mf_message_value(m), MF_STR_LIT("k"), &value), "%zu, %zu", v, k);
+            cr_assert(eq(int, mf_value_int(value, &n), MF_OK));
+            cr_assert(eq(i64, n, 7), "%zu, %zu", v, k);
+            cr_assert(not(mf_value_get(mf_message_value(m), MF_STR_LIT("kk"), &value)));
+            cr_assert(not(mf_value_get(mf_message_value(m), MF_STR_LIT(""), &value)));
+            mf_message_unref(m);
+        }
+}
+
 Test(codec_reader, an_array_is_read_by_index_and_in_order)
 {
     mf_message *m = mf_msg("[i,[i,i],s]", 1, 2, 3, "x");
