@@ -19,8 +19,8 @@
 
 #define BUSY_CHANGE (1ull << 16)
 #define BUSY_THREADS (BUSY_CHANGE - 1)
-/* A queue that was this long and is empty, some 700 000 jobs: worth the milliseconds, which the last busy thread has to spare. */
-#define GIVE_BACK ((size_t)16 << 20)
+/* A queue that was this long and is empty, 170 000 to 500 000 jobs: worth the milliseconds, which the last busy thread has to spare. */
+#define GIVE_BACK ((size_t)4 << 20)
 
 void mfi_pool_busy_enter(mf_pool *pool)
 {

@@ -39,8 +39,9 @@ static size_t steal(mf_pool_worker *self, mfi_item *jobs)
 static bool fill_run(mf_pool_worker *self)
 {
     mf_pool *pool = self->pool;
-    /* Half of its share: where there are few jobs each is taken alone, and they begin in their order. */
-    size_t n = mfi_lanes_pop_run(&pool->lanes, &self->popper, &self->run, 2 * pool->workers);
+    /* Half of its share: where there are few jobs each is taken alone, and they begin in their order. All is the share of one worker. */
+    size_t shares = pool->workers == 1 ? 1 : 2 * (size_t)pool->workers;
+    size_t n = mfi_lanes_pop_run(&pool->lanes, &self->popper, &self->run, shares);
     if (n == 0) {
         mfi_item jobs[MFI_RUN_MAX];
         n = steal(self, jobs);
