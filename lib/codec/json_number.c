@@ -128,18 +128,45 @@ const char *mfi_number_read(const char *at, const char *end, mfi_number *out, co
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
-/* Most numbers are whole and small; printf takes thousands of instructions for one. -0.0 keeps its sign below. */
-static size_t whole(uint32_t number, char out[MFI_NUMBER_TEXT])
+size_t mfi_digits_write(uint64_t number, char *out)
 {
-    char digits[10];
-    size_t n = 0, len = 0;
+    char digits[20];
+    size_t n = sizeof digits;
     do
-        digits[n++] = (char)('0' + number % 10);
+        digits[--n] = (char)('0' + number % 10);
     while ((number /= 10) > 0);
-    while (n > 0)
-        out[len++] = digits[--n];
-    memcpy(out + len, ".0", 3);
-    return len + 2;
+    memcpy(out, digits + n, sizeof digits - n);
+    return sizeof digits - n;
+}
+
+/* Most numbers have few digits behind the point; printf takes thousands of instructions for one. n / power is rounded correctly, for
+ * both are doubles; so what has at most 15 digits and gives the number back is what printf would find with 15 digits, which
+ * leaves ends of zeros out as the least `places` does. 0: it takes more places, or an exponent. -0.0 keeps its sign below. */
+static size_t few_places(double number, char out[MFI_NUMBER_TEXT])
+{
+    static const uint64_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
+    double size = fabs(number);
+    if (!(size >= 1e-4 && size < 1e15) && !(size == 0 && !signbit(number)))
+        return 0;
+    for (size_t places = 0; places < sizeof powers / sizeof powers[0]; places++) {
+        double scaled = size * (double)powers[places] + 0.5;
+        if (scaled >= 1e15)
+            return 0;
+        uint64_t n = (uint64_t)scaled, rest = n % powers[places];
+        if ((double)n / (double)powers[places] != size)
+            continue;
+        size_t len = 0;
+        if (number < 0)
+            out[len++] = '-';
+        len += mfi_digits_write(n / powers[places], out + len);
+        out[len++] = '.';
+        for (size_t i = places; i-- > 1 && rest < powers[i];)
+            out[len++] = '0';
+        len += mfi_digits_write(rest, out + len);
+        out[len] = '\0';
+        return len;
+    }
+    return 0;
 }
 
 static size_t shortest(double number, char out[MFI_NUMBER_TEXT])
@@ -159,10 +186,11 @@ size_t mfi_number_write(double number, char out[MFI_NUMBER_TEXT])
         memcpy(out, word, strlen(word) + 1);
         return strlen(word);
     }
-    if (number >= 0 && number < 1e9 && !signbit(number) && number == (double)(uint32_t)number)
-        return whole((uint32_t)number, out);
+    size_t len = few_places(number, out);
+    if (len > 0)
+        return len;
     locale_t c = c_locale(), before = c != (locale_t)0 ? uselocale(c) : (locale_t)0;
-    size_t len = shortest(number, out);
+    len = shortest(number, out);
     if (before != (locale_t)0)
         uselocale(before);
     if (strpbrk(out, ".e") == NULL) {

@@ -25,6 +25,9 @@ const char *mfi_number_read(const char *at, const char *end, mfi_number *out, co
 
 #define MFI_NUMBER_TEXT 32
 
+/** The decimal digits of a number, 20 at most, without a NUL. Returns how many. */
+size_t mfi_digits_write(uint64_t number, char *out);
+
 /** The shortest of 15 to 17 digits that reads back as the same double; always with a '.', an exponent, or as NaN,
  * Infinity, -Infinity, so that it stays a float. Returns the length. */
 size_t mfi_number_write(double number, char out[MFI_NUMBER_TEXT]);

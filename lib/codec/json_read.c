@@ -9,6 +9,7 @@
 #include "builder.h"
 #include "describe.h"
 #include "json_number.h"
+#include "json_text.h"
 #include "layout.h"
 #include "verify.h"
 
@@ -161,34 +162,14 @@ static mf_status bad_escape(reader *r)
     return unexpected(r, half ? "half a surrogate pair is no character: expected the other half" : "expected an escape");
 }
 
-static bool plain(char c)
-{
-    return c != '"' && c != '\\' && (unsigned char)c >= 0x20;
-}
-
-/* How many of eight characters are plain ones, and ASCII, before the first that is not. A subtraction borrows from the byte
- * above it, so that what follows a match may match falsely: the lowest match is exact. */
-static size_t plain_of_eight(const char *at)
-{
-    static const uint64_t ones = 0x0101010101010101, high = 0x8080808080808080;
-    uint64_t eight;
-    memcpy(&eight, at, sizeof eight);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    eight = __builtin_bswap64(eight);
-#endif
-    uint64_t quote = eight ^ (ones * '"'), slash = eight ^ (ones * '\\');
-    uint64_t others = (eight | (eight - ones * 0x20) | (quote - ones) | (slash - ones)) & high;
-    return others == 0 ? 8 : (size_t)__builtin_ctzll(others) / 8;
-}
-
 /* To the next character that is not plain. Most texts are ASCII: only others are looked at again. */
 static const char *plain_run(const char *at, const char *end, bool *ascii)
 {
     unsigned char seen = 0;
     size_t step = 8;
     while (step == 8 && end - at >= 8)
-        at += step = plain_of_eight(at);
-    for (; at < end && plain(*at); at++)
+        at += step = mfi_json_plain_of_eight(at, true);
+    for (; at < end && mfi_json_plain(*at); at++)
         seen |= (unsigned char)*at;
     *ascii = seen < 0x80;
     return at;

@@ -6,10 +6,10 @@
 
 #include "describe.h"
 #include "json_number.h"
+#include "json_text.h"
 #include "memory.h"
 #include "wire.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -86,19 +86,27 @@ static void write_escape(writer *w, unsigned char c)
     append(w, out, strlen(out));
 }
 
+/* How many of the next characters stand as they are. */
+static size_t plain_run(const char *at, size_t left)
+{
+    size_t len = 0, step = 8;
+    while (step == 8 && left - len >= 8)
+        len += step = mfi_json_plain_of_eight(at + len, false);
+    while (len < left && mfi_json_plain(at[len]))
+        len++;
+    return len;
+}
+
 static void write_text(writer *w, mf_str text)
 {
     put(w, '"');
-    size_t run = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        append(w, text.at + run, i - run);
-        write_escape(w, c);
-        run = i + 1;
+    while (text.len > 0) {
+        size_t run = plain_run(text.at, text.len);
+        append(w, text.at, run);
+        if (run < text.len)
+            write_escape(w, (unsigned char)text.at[run++]);
+        text = mf_str_of(text.at + run, text.len - run);
     }
-    append(w, text.at + run, text.len - run);
     put(w, '"');
 }
 
@@ -122,10 +130,10 @@ static void write_base64(writer *w, mf_str bytes)
 
 static void write_int(writer *w, const mfi_head *head)
 {
-    char out[24];
-    int len = head->negative ? snprintf(out, sizeof out, "%" PRId64, (int64_t)head->bits)
-                             : snprintf(out, sizeof out, "%" PRIu64, head->bits);
-    append(w, out, (size_t)len);
+    char out[MFI_NUMBER_TEXT];
+    if (head->negative)
+        put(w, '-');
+    append(w, out, mfi_digits_write(head->negative ? 0 - head->bits : head->bits, out));
 }
 
 static void write_float(writer *w, const mfi_head *head)
@@ -140,42 +148,47 @@ static void write_float(writer *w, const mfi_head *head)
 
 /* ---- values -------------------------------------------------------------------------------------------------- */
 
-static void write_value(writer *w, mf_value value);
+/* Writes the value at `at` and returns what follows it; the bytes are verified ones. NULL: something failed. */
+static const unsigned char *write_value(writer *w, const unsigned char *at, const unsigned char *end);
 
-static void write_items(writer *w, mf_value value, char open, char close)
+static const unsigned char *write_key(writer *w, const unsigned char *at, const unsigned char *end)
 {
-    mf_iter items = mf_value_iter(value);
-    mf_value key, item;
-    mf_str name;
-    char before = open;
-    while (w->status == MF_OK && mf_iter_next(&items, &key, &item)) {
-        put(w, before);
-        before = ',';
-        if (key.at != NULL) {
-            if (mf_value_str(key, &name) != MF_OK) {
-                fail(w, MF_E_UNSUPPORTED, "a key that is no text has no form in JSON");
-                return;
-            }
-            w->field = name;
-            write_text(w, name);
-            put(w, ':');
-        }
-        write_value(w, item);
+    mfi_head head;
+    if (!mfi_head_read(at, end, &head) || head.type != MF_TYPE_STR) {
+        fail(w, MF_E_UNSUPPORTED, "a key that is no text has no form in JSON");
+        return NULL;
     }
-    if (before == open)
-        put(w, open);
-    put(w, close);
+    w->field = mf_str_of((const char *)at + head.size, head.count);
+    write_text(w, w->field);
+    put(w, ':');
+    return at + head.size + head.count;
+}
+
+static const unsigned char *write_items(writer *w, const unsigned char *at, const unsigned char *end, uint32_t count, bool map)
+{
+    put(w, map ? '{' : '[');
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0)
+            put(w, ',');
+        if (map && (at = write_key(w, at, end)) == NULL)
+            return NULL;
+        if ((at = write_value(w, at, end)) == NULL)
+            return NULL;
+    }
+    put(w, map ? '}' : ']');
+    return at;
 }
 
 /* Recursion is bounded by the depth of a message, MF_DEPTH_MAX. */
-static void write_value(writer *w, mf_value value)
+static const unsigned char *write_value(writer *w, const unsigned char *at, const unsigned char *end)
 {
     mfi_head head;
-    if (value.at == NULL || !mfi_head_read(value.at, value.at + value.len, &head)) {
-        append(w, "null", 4);
-        return;
+    if (!mfi_head_read(at, end, &head) || mfi_head_body(&head) > (size_t)(end - at) - head.size) {
+        fail(w, MF_E_MALFORMED, "a value that is not whole");
+        return NULL;
     }
-    mf_str body = {(const char *)value.at + head.size, head.count};
+    at += head.size;
+    mf_str body = {(const char *)at, mfi_head_body(&head)};
     switch (head.type) {
     case MF_TYPE_NONE:
     case MF_TYPE_NIL:   append(w, "null", 4); break;
@@ -184,10 +197,11 @@ static void write_value(writer *w, mf_value value)
     case MF_TYPE_FLOAT: write_float(w, &head); break;
     case MF_TYPE_STR:   write_text(w, body); break;
     case MF_TYPE_BIN:   write_base64(w, body); break;
-    case MF_TYPE_ARRAY: write_items(w, value, '[', ']'); break;
-    case MF_TYPE_MAP:   write_items(w, value, '{', '}'); break;
+    case MF_TYPE_ARRAY: at = write_items(w, at, end, head.count, false); break;
+    case MF_TYPE_MAP:   at = write_items(w, at, end, head.count, true); break;
     case MF_TYPE_EXT:   fail(w, MF_E_UNSUPPORTED, "an extension value has no form in JSON"); break;
     }
+    return w->status == MF_OK ? at + body.len : NULL;
 }
 
 static char *take(writer *w)
@@ -222,7 +236,10 @@ mf_status mfi_value_to_json(mf_value value, mfi_json_style style, const mf_alloc
     w.at = w.small_block;
     w.len = 0;
     w.room = sizeof w.small_block;
-    write_value(&w, value);
+    if (value.at == NULL)
+        append(&w, "null", 4);
+    else
+        write_value(&w, value.at, value.at + value.len);
     char *whole = w.status == MF_OK ? take(&w) : NULL;
     release(&w);
     if (whole == NULL)

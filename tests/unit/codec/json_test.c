@@ -249,6 +249,71 @@ Test(codec_json, every_double_reads_back_as_itself)
     }
 }
 
+/* Few places have a way of their own, past printf: they must be what printf finds. */
+Test(codec_json, a_number_of_few_places_is_written_as_printf_writes_it)
+{
+    static const uint64_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+    uint64_t seed = 2463534242;
+    for (int i = 0; i < 40000; i++) {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        uint64_t whole = seed >> (seed % 64);
+        double number = (double)whole / (double)powers[i % 9] * (i % 2 == 0 ? 1 : -1);
+        char want[40];
+        int precision = 15;
+        do
+            snprintf(want, sizeof want - 2, "%.*g", precision, number);
+        while (strtod(want, NULL) != number && precision++ < 17);
+        if (strpbrk(want, ".e") == NULL)
+            strcat(want, ".0");
+        mf_message *m = mf_msg("f", number);
+        cr_assert(eq(str, json_of(m), want), "%a, round %d", number, i);
+        mf_message_unref(m);
+    }
+    static const struct { double number; const char *text; } edges[] = {
+        {0.0, "0.0"}, {-0.0, "-0.0"}, {-1, "-1.0"}, {0.0001, "0.0001"}, {0.00001, "1e-05"}, {0.000123, "0.000123"}, {1e15, "1e+15"},
+        {999999999999999.0, "999999999999999.0"}, {0.000001, "1e-06"}, {100.05, "100.05"}, {1.0000001, "1.0000001"}};
+    for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++) {
+        mf_message *m = mf_msg("f", edges[i].number);
+        cr_assert(eq(str, json_of(m), (char *)(uintptr_t)edges[i].text));
+        mf_message_unref(m);
+    }
+}
+
+Test(codec_json, integers_of_every_length_are_written)
+{
+    uint64_t n = 1;
+    for (int digits = 1; digits <= 20; digits++, n *= 10) {
+        char want[64];
+        snprintf(want, sizeof want, "[%llu,%llu]", (unsigned long long)n, (unsigned long long)(n - 1));
+        mf_message *m = mf_msg("[U,U]", n, n - 1);
+        cr_assert(eq(str, json_of(m), want));
+        mf_message_unref(m);
+    }
+    mf_message *m = mf_msg("[I,I,i,U]", INT64_MIN, INT64_MAX, -1, UINT64_MAX);
+    cr_assert(eq(str, json_of(m), "[-9223372036854775808,9223372036854775807,-1,18446744073709551615]"));
+    mf_message_unref(m);
+}
+
+/* Plain characters are looked for eight at a time. */
+Test(codec_json, what_needs_an_escape_is_escaped_at_every_place_of_a_text)
+{
+    static const struct { const char *raw, *escaped; } cases[] = {
+        {"\"", "\\\""}, {"\\", "\\\\"}, {"\x01", "\\u0001"}, {"\x1f", "\\u001f"}, {"\n", "\\n"}, {" ", " "}, {"!", "!"}, {"#", "#"}, {"[", "["},
+        {"]", "]"}, {"\x7f", "\x7f"}, {"\xc3\xa9", "\xc3\xa9"}, {"\xc2\xa2\"", "\xc2\xa2\\\""}};
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++)
+        for (int before = 0; before < 20; before++)
+            for (int after = 0; after < 12; after++) {
+                char text[64], want[64];
+                snprintf(text, sizeof text, "%.*s%s%.*s", before, "xxxxxxxxxxxxxxxxxxxx", cases[c].raw, after, "yyyyyyyyyyyy");
+                snprintf(want, sizeof want, "\"%.*s%s%.*s\"", before, "xxxxxxxxxxxxxxxxxxxx", cases[c].escaped, after, "yyyyyyyyyyyy");
+                mf_message *m = mf_msg("s", text);
+                cr_assert(eq(str, json_of(m), want));
+                mf_message_unref(m);
+            }
+}
+
 Test(codec_json, a_long_text_is_written_whole)
 {
     counting_allocator c;
