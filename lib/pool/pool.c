@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 enum { MAX_WORKERS = 1024, MAX_SPARES = 1024, DEFAULT_SPARES = 16, DEFAULT_CAPACITY = 65536, SEARCH_LOOKS = 4 };
+/* Workers a CPU from which on they are for jobs that block: most end together, so that looking is in vain, and begin together. */
+enum { CROWD = 4 };
 
 /* ---- options -------------------------------------------------------------------------------------------------- */
 
@@ -50,8 +52,9 @@ static void take_options(mf_pool *pool, const mf_pool_options *o)
     pool->pin_workers = o->pin_workers;
     unsigned cpus = online_cpus();
     pool->searchers = pool->workers < cpus ? pool->workers : cpus;
+    pool->crowded = pool->workers > CROWD * cpus;
     /* Spinning on a single CPU keeps away the very thread it waits for. */
-    pool->spinning = cpus > 1 ? SEARCH_LOOKS : 0;
+    pool->spinning = cpus == 1 ? 0 : pool->crowded ? 1 : SEARCH_LOOKS;
     const char *name = o->thread_name != NULL ? o->thread_name : "mf-pool";
     size_t len = strlen(name);
     memcpy(pool->name, name, len < 10 ? len : 10);

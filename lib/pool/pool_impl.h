@@ -86,6 +86,7 @@ struct mf_pool {
     uint32_t            fork_generation;  /* I */
     unsigned            spinning;         /* I  looks of a searching worker before it sleeps */
     unsigned            searchers;        /* I  workers that there are CPUs for */
+    bool                crowded;          /* I  many more workers than CPUs */
     mf_pool_worker     *threads;          /* I  workers + max_spares of them */
     _Atomic uint32_t    forking;          /* A  1, for good: somebody has called a spawnable function */
     _Atomic(struct mfi_ranks *) ranks;    /* A  rank.c; NULL: no such job has come yet. Read before each job, written once */
@@ -113,6 +114,8 @@ struct mf_pool {
 /** Queue jobs of group (NULL: of none) in lane (NULL: this thread's); *queued tells how many. The caller has checked for a fork. */
 mf_status mfi_pool_enqueue(mf_pool *pool, mfi_lane *lane, mf_group *group, const mf_job *jobs, size_t count, size_t *queued);
 bool mfi_pool_nothing_queued(mf_pool *pool);
+/** Whether there is at least a job for each worker, beside what others have taken. */
+bool mfi_pool_jobs_for_all(mf_pool *pool);
 size_t mfi_pool_queued(mf_pool *pool);
 /** Take a job. */
 bool mfi_pool_take(mf_pool_worker *self, mfi_item *job);

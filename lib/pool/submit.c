@@ -93,6 +93,11 @@ bool mfi_pool_nothing_queued(mf_pool *pool)
     return grows(pool) ? mfi_lanes_empty(&pool->lanes) && in_runs(pool) == 0 : mfi_ring_empty(&pool->ring);
 }
 
+bool mfi_pool_jobs_for_all(mf_pool *pool)
+{
+    return (grows(pool) ? mfi_lanes_size(&pool->lanes) : mfi_ring_size(&pool->ring)) >= pool->workers;
+}
+
 size_t mfi_pool_queued(mf_pool *pool)
 {
     return mfi_ranks_size(pool) + (grows(pool) ? mfi_lanes_size(&pool->lanes) + in_runs(pool) : mfi_ring_size(&pool->ring));

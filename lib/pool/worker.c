@@ -67,7 +67,11 @@ bool mfi_worker_finds_nothing(mf_pool_worker *worker)
 void mfi_worker_found(mf_pool_worker *worker)
 {
     mf_pool *pool = worker->pool;
-    if (mfi_doorbell_found(&pool->bell) && !mfi_worker_finds_nothing(worker))
+    bool last = mfi_doorbell_found(&pool->bell);
+    if (pool->crowded && mfi_pool_jobs_for_all(pool))
+        /* One that wakes one would be a chain of all of them, each link of it a CPU that has to wake up. */
+        mfi_doorbell_wake(&pool->bell, 2);
+    else if (last && !mfi_worker_finds_nothing(worker))
         mfi_doorbell_ring(&pool->bell);
 }
 

@@ -67,12 +67,14 @@ static bool nobody_to_wake(uint64_t counts)
     return sleepers_of(counts) == 0 || searching_of(counts) > 0;
 }
 
-static void wake_one(mfi_doorbell *bell)
+/* False: there was none. */
+static bool wake_one(mfi_doorbell *bell, bool while_searching)
 {
     mfi_sleeper *s = NULL;
     pthread_mutex_lock(&bell->lock);
     /* Again under the lock: of many that ring at once, the first makes a searcher and the others see it here. */
-    if (!nobody_to_wake(atomic_load_explicit(&bell->counts, memory_order_seq_cst))) {
+    uint64_t counts = atomic_load_explicit(&bell->counts, memory_order_seq_cst);
+    if (while_searching ? sleepers_of(counts) > 0 : !nobody_to_wake(counts)) {
         s = bell->top;
         /* Counted before it can know: it may be awake, and would take back what we have not counted yet. */
         atomic_fetch_add_explicit(&bell->counts, SEARCHING - SLEEPER, memory_order_seq_cst);
@@ -81,6 +83,7 @@ static void wake_one(mfi_doorbell *bell)
     pthread_mutex_unlock(&bell->lock);
     if (s != NULL)
         mfi_parker_unpark(&s->parker);
+    return s != NULL;
 }
 
 void mfi_doorbell_ring(mfi_doorbell *bell)
@@ -92,7 +95,13 @@ void mfi_doorbell_ring(mfi_doorbell *bell)
     /* S3, seq_cst: pairs with F1 in mfi_doorbell_found. */
     if (nobody_to_wake(atomic_load_explicit(&bell->counts, memory_order_seq_cst)))
         return;                                     /* no system call */
-    wake_one(bell);
+    wake_one(bell, false);
+}
+
+void mfi_doorbell_wake(mfi_doorbell *bell, unsigned n)
+{
+    while (n-- > 0 && sleepers_of(atomic_load_explicit(&bell->counts, memory_order_relaxed)) > 0 && wake_one(bell, true))
+        ;
 }
 
 /* ---- searching ------------------------------------------------------------------------------------------------ */

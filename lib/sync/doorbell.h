@@ -19,18 +19,19 @@
  *            its W1 or F1 later, and the look after it sees the job; a last searcher that finds nobody asleep has no F2, but then
  *            S2 came before W1 of whoever sleeps later. One barrier is enough for all who lie down while somebody sleeps without a
  *            break: an S2 behind it sees that one and has the barrier before S3; the S1 of an S2 before it is seen by all who lie
- *            down behind it. W1, F1 and all reads are seq_cst; S1 is mfi_publish, or seq_cst. S1 and the
- *            looks are the queue's.
+ *            down behind it. W1, F1 and all reads are seq_cst; S1 is mfi_publish, or seq_cst. S1 and the looks are the queue's.
  * Wakes      who is woken counts as searching from the moment it was chosen, before it runs: a burst of submits wakes one
- *            worker, and F2 passes the waking on, from worker to worker, while jobs are left.
+ *            worker, and F2 passes the waking on, from worker to worker, while jobs are left. Whoever knows of a job for each
+ *            wakes two (mfi_doorbell_wake): a tree instead of a chain.
  * Progress   mfi_doorbell_ring is one load while nobody sleeps, two and a barrier while somebody searches. Otherwise it takes a mutex for a
  *            few instructions and makes one system call: it is not lock-free, and a thread halted between choosing a
  *            sleeper and waking it leaves the others awake but wakes nobody in its place. Searching workers that are
  *            halted hold wake-ups back in the same way, until they run again.
  * Rejected   S1 seq_cst and no barriers: that is one on each submit, for something that happens now and then. No barrier at S3 but one
- *            for all threads at F2: a worker that keeps up with a submitter is there every few jobs. Waking at every submit (6–9 µs of the submitter each); polling with short sleeps (an idle pool must make no
- *            system call); a sticky "waking" flag cleared by the woken (loses the wake that comes between its look and
- *            its clearing); a semaphore as the list of sleepers (cannot wake a particular one, and wakes the coldest).
+ *            for all threads at F2: a worker that keeps up with a submitter is there every few jobs. Waking at every submit (6–9 µs of
+ *            the submitter each); polling with short sleeps (an idle pool must make no system call); a sticky "waking" flag cleared by
+ *            the woken (loses the wake that comes between its look and its clearing); a semaphore as the list of sleepers (cannot wake
+ *            a particular one, and wakes the coldest).
  * Checked    tests/model/doorbell.pml (with store buffers; each order weakened in turn loses a wake-up),
  *            tests/stress/doorbell, tests/stress/idle
  */
@@ -75,6 +76,9 @@ void mfi_sleeper_init(mfi_sleeper *s);
 
 /** S2 and S3: wake one sleeper unless somebody searches. Any thread, after the job was published. */
 void mfi_doorbell_ring(mfi_doorbell *bell);
+
+/** Wake up to n sleepers, whether or not somebody searches: for one that knows of a job for each. */
+void mfi_doorbell_wake(mfi_doorbell *bell, unsigned n);
 
 /** Begin to search, unless half of `workers` are searching already. Lock-free. */
 bool mfi_doorbell_search(mfi_doorbell *bell, unsigned workers);

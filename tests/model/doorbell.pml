@@ -74,14 +74,17 @@ end:
     od
 }
 
-/* Under the lock: whoever leaves the list as the last one ends a period. */
-inline left()
+/* Leave the list; under the lock. Whoever does as the last one ends a period. */
+inline leave_list(who, why)
 {
     atomic {
+        state[who] = why;
+#ifndef WITHOUT
         if
         :: state[0] != LISTED && state[1] != LISTED -> period++
         :: else -> skip
         fi
+#endif
     }
 }
 
@@ -95,14 +98,30 @@ inline wake_one()
            :: state[1] == LISTED -> chosen = 1
            fi;
 #ifdef LATE_COUNT
-           state[chosen] = RUNG }
-       left();
+           skip }
+       leave_list(chosen, RUNG);
        atomic { sleepers--; searching++ }
 #else
            sleepers--; searching++ }
-       state[chosen] = RUNG;
-       left()
+       leave_list(chosen, RUNG)
 #endif
+    :: atomic { else -> skip }
+    fi;
+    unlock()
+}
+
+/* mfi_doorbell_wake: whether or not somebody searches. */
+inline wake_more()
+{
+    lock();
+    if
+    :: atomic { sleepers > 0 ->
+           if
+           :: state[0] == LISTED -> chosen = 0
+           :: state[1] == LISTED -> chosen = 1
+           fi;
+           sleepers--; searching++ }
+       leave_list(chosen, RUNG)
     :: atomic { else -> skip }
     fi;
     unlock()
@@ -166,7 +185,8 @@ proctype worker(byte me)
 #ifndef NO_F2
           if
           :: last[me] && queue > 0 -> ring(me)
-          :: else -> skip
+          :: queue > 0 -> wake_more()
+          :: !last[me] || queue == 0 -> skip
           fi;
 #endif
           ran++;
@@ -183,8 +203,11 @@ proctype worker(byte me)
 #ifndef WEAK_W1
           flushed(me);
 #endif
-          mine = period;
+#ifdef WITHOUT
           unlock();
+#else
+          atomic { mine = period; locked = false };
+#endif
 #if !defined(WITHOUT) && !defined(NO_EVERYWHERE)
           if
 #ifdef BARRIER_ONCE
@@ -204,7 +227,7 @@ proctype worker(byte me)
              flushed(me);
              lock();
              if
-             :: atomic { state[me] == LISTED -> sleepers--; searching++; state[me] = AWAKE }; left()
+             :: atomic { state[me] == LISTED -> sleepers--; searching++ }; leave_list(me, AWAKE)
              :: else -> skip
              fi;
              unlock()

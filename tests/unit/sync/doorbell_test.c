@@ -110,6 +110,22 @@ Test(sync_doorbell, a_token_of_an_earlier_sleep_does_not_end_a_later_one)
     cr_assert(still_sleeping(&a));
 }
 
+Test(sync_doorbell, who_has_a_job_for_each_wakes_them_while_somebody_searches)
+{
+    mfi_doorbell_lie_down(&bell, &a, false, false);
+    mfi_doorbell_lie_down(&bell, &b, false, false);
+    cr_assert(mfi_doorbell_search(&bell, 4));
+    mfi_doorbell_wake(&bell, 1);
+    cr_assert(eq(int, mfi_doorbell_sleep(&bell, &b, INT64_MAX), MFI_WAKE_RUNG));
+    cr_assert(still_sleeping(&a));
+    mfi_doorbell_lie_down(&bell, &a, false, false);
+    mfi_doorbell_wake(&bell, 7);
+    cr_assert(eq(int, mfi_doorbell_sleep(&bell, &a, INT64_MAX), MFI_WAKE_RUNG));
+    cr_assert(not(mfi_doorbell_found(&bell)), "the other two still search");
+    cr_assert(not(mfi_doorbell_found(&bell)), "one still does");
+    cr_assert(not(mfi_doorbell_found(&bell)), "the last one, and nobody sleeps");
+}
+
 Test(sync_doorbell, a_call_reaches_helpers_and_leaves_idle_sleepers)
 {
     mfi_doorbell_lie_down(&bell, &a, false, true);
