@@ -80,7 +80,8 @@ static int examine(mf_client *client, struct visit *v)
     if (st != MF_OK)
         return show_failed(st, &err);
     if (!v->json)
-        printf("%u ok, %u warnings, %u errors\n", v->count[MF_FINDING_OK], v->count[MF_FINDING_WARN], v->count[MF_FINDING_ERROR]);
+        printf("%u ok, %u warning%s, %u error%s\n", v->count[MF_FINDING_OK], v->count[MF_FINDING_WARN],
+               v->count[MF_FINDING_WARN] == 1 ? "" : "s", v->count[MF_FINDING_ERROR], v->count[MF_FINDING_ERROR] == 1 ? "" : "s");
     return worst == MF_FINDING_ERROR ? EXIT_FAILED : EXIT_DONE;
 }
 

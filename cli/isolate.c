@@ -98,22 +98,28 @@ static mf_status spawn(pid_t *pid, int end)
     return failed == 0 ? MF_OK : MF_E_IO;
 }
 
+static void build_texts(mf_builder *b, char *const *texts)
+{
+    size_t n = 0;
+    while (texts != NULL && texts[n] != NULL)
+        n++;
+    mf_build_array(b, n);
+    for (size_t i = 0; i < n; i++)
+        mf_build_bin(b, mf_cstr(texts[i]));
+}
+
 /* The URL goes this way since arguments are for everybody to read. */
 static mf_status send_init(const struct child *child, const struct options *o)
 {
     mf_builder b;
-    size_t n = 0;
-    while (o->modules != NULL && o->modules[n] != NULL)
-        n++;
-    frame_begin(&b, "init", 3);
+    frame_begin(&b, "init", 4);
     if (o->url != NULL)
         mf_build_bin(&b, mf_cstr(o->url));
     else
         mf_build_nil(&b);
-    mf_build_array(&b, n);
-    for (size_t i = 0; i < n; i++)
-        mf_build_bin(&b, mf_cstr(o->modules[i]));
+    build_texts(&b, o->modules);
     mf_build_bool(&b, log_is_json());
+    build_texts(&b, o->foreign);
     return frame_send(&b, child->fd);
 }
 

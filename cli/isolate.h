@@ -35,7 +35,7 @@ mf_call_fn isolation_call;
  * it as binary, so that neither's depth counts against the other's.
  *
  *   worker to child                                   child to worker
- *     init   {url, modules, json}   first of all        ready  []
+ *     init   [url, modules, json, foreign]   first       ready  []
  *     call   {see send_call}                            refused [text]   and it ends
  *     stop   []   the call should end                   log [text], progress [message], cancel [], refresh [ns]
  *     answer [status, message]   to log, progress, …    recall [key], remember [message], sleep [ns], event [name, ns]: the

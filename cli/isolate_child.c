@@ -460,19 +460,24 @@ static void read_worker(struct child *c, struct frames *frames)
 
 /* ---- the beginning ------------------------------------------------------------------------------------------------ */
 
-static mf_status load_modules(struct child *c, mf_value modules, mf_error *err)
+static mf_status load_module(mf_client *client, mf_str file, mf_error *err)
 {
-    mf_iter iter = mf_value_iter(modules);
+    char path[4096];
+    mf_status st = module_path(file, path, sizeof path, err);
+    return st == MF_OK ? mf_load(client, path, err) : st;
+}
+
+static mf_status each_text(struct child *c, mf_value texts, mf_status (*declare)(mf_client *client, mf_str text, mf_error *err),
+                           mf_error *err)
+{
+    mf_iter iter = mf_value_iter(texts);
     mf_value one;
-    mf_str file;
+    mf_str text;
     mf_status st = MF_OK;
     while (st == MF_OK && mf_iter_next(&iter, NULL, &one)) {
-        char path[4096];
-        st = mf_value_bin(one, &file);
+        st = mf_value_bin(one, &text);
         if (st == MF_OK)
-            st = module_path(file, path, sizeof path, err);
-        if (st == MF_OK)
-            st = mf_load(c->client, path, err);
+            st = declare(c->client, text, err);
     }
     return st;
 }
@@ -499,7 +504,11 @@ static mf_status open_client(struct child *c, const mf_message *init, mf_error *
     c->inner = options.adapter;
     make_adapter(c, options.store->ops->shared);
     st = mf_client_create(&c->base, options.store, &options, &c->client, err);
-    return st == MF_OK ? load_modules(c, frame_value(init, 1), err) : st;
+    if (st == MF_OK)
+        st = each_text(c, frame_value(init, 1), load_module, err);
+    if (st == MF_OK)
+        st = each_text(c, frame_value(init, 3), foreign_declare, err);
+    return st;
 }
 
 static void refuse(const mf_error *err)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define NAME_ROOM 256
+#define FOREIGN_TIMEOUT mf_minutes(10)
 #define GRACE mf_seconds(3)    /* for a task that was asked to stop, before the command leaves without it */
 
 static int64_t now_ns(void)
@@ -40,6 +42,47 @@ static int load_module(mf_client *client, const char *file)
     return EXIT_USAGE;
 }
 
+mf_status foreign_read(mf_str text, size_t *len, mf_duration *timeout, mf_error *err)
+{
+    const char *is = text.len > 0 ? memrchr(text.at, '=', text.len) : NULL;
+    *timeout = FOREIGN_TIMEOUT;
+    *len = is != NULL ? (size_t)(is - text.at) : text.len;
+    if (*len == 0 || *len >= NAME_ROOM)
+        return mf_fail(err, MF_E_INVALID, "expected the name of a task, of 1 to %d bytes, got %zu", NAME_ROOM - 1, *len);
+    return is != NULL ? mf_duration_parse(mf_str_of(is + 1, text.len - *len - 1), timeout, err) : MF_OK;
+}
+
+mf_status foreign_declare(mf_client *client, mf_str text, mf_error *err)
+{
+    char name[NAME_ROOM];
+    mf_duration timeout;
+    size_t len;
+    mf_status st = foreign_read(text, &len, &timeout, err);
+    if (st != MF_OK)
+        return st;
+    snprintf(name, sizeof name, "%.*s", (int)len, text.at);
+    return mf_task_foreign(client, MF_TASK_DEF(.name = name, .timeout = timeout), err);
+}
+
+static int declare_foreign(mf_client *client, const char *text)
+{
+    mf_error err;
+    if (foreign_declare(client, mf_cstr(text), &err) == MF_OK)
+        return EXIT_DONE;
+    complain("--foreign %s: %s", text, err.text);
+    return EXIT_USAGE;
+}
+
+static int declare(mf_client *client, const struct options *options)
+{
+    int code = EXIT_DONE;
+    for (char **module = options->modules; code == EXIT_DONE && module != NULL && *module != NULL; module++)
+        code = load_module(client, *module);
+    for (char **task = options->foreign; code == EXIT_DONE && task != NULL && *task != NULL; task++)
+        code = declare_foreign(client, *task);
+    return code;
+}
+
 static int open_client(const struct options *options, mf_options with, mf_client **out)
 {
     mf_error err;
@@ -53,12 +96,10 @@ static int open_client(const struct options *options, mf_options with, mf_client
         complain("%s%s", err.text, away ? "; is the server running, and is --url right?" : "");
         return exit_code_of(st);
     }
-    for (char **module = options->modules; module != NULL && *module != NULL; module++) {
-        int code = load_module(client, *module);
-        if (code != EXIT_DONE) {
-            mf_client_destroy(client);
-            return code;
-        }
+    int code = declare(client, options);
+    if (code != EXIT_DONE) {
+        mf_client_destroy(client);
+        return code;
     }
     *out = client;
     return EXIT_DONE;
@@ -198,7 +239,8 @@ static int start(struct call *c)
     c->run = c->start(c, &err);
     if (c->run == NULL) {
         bool hint = err.status == MF_E_UNKNOWN_TASK && c->options->modules == NULL;
-        complain("%s%s", err.text, hint ? "; load the module that declares it with --load FILE.so" : "");
+        complain("%s%s", err.text, hint ? "; load the module that declares it with --load FILE.so, or name it with "
+                                    "--foreign where workers without mageflow serve it" : "");
         return exit_code_of(err.status);
     }
     c->key = mf_run_key(c->run);
@@ -245,7 +287,8 @@ static int report_timeout(struct call *c)
 {
     bool here = mf_client_in_process(c->client);
     char text[256];
-    snprintf(text, sizeof text, "not done within the time of --timeout; %s (%s)",
+    snprintf(text, sizeof text, "not done within the time of %s; %s (%s)",
+             c->foreign ? "--foreign: does any worker serve it, with a result backend on this server?" : "--timeout",
              here ? "canceled" : "it goes on elsewhere", c->key.text);
     if (here)
         cancel(c);

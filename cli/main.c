@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 static const verb *const verbs[] = {
-    &send_verb, &run_verb, &list_verb, &inspect_verb, &logs_verb, &graph_verb, &cancel_verb, &suspend_verb, &interrupt_verb,
-    &resume_verb, &remove_verb, &dead_verb, &doctor_verb, &version_verb, &worker_verb,
+    &worker_verb, &send_verb, &run_verb, &list_verb, &inspect_verb, &logs_verb, &graph_verb, &cancel_verb, &suspend_verb,
+    &interrupt_verb, &resume_verb, &remove_verb, &dead_verb, &doctor_verb, &version_verb,
     &task_process_verb,
 };
 static const size_t verb_count = sizeof verbs / sizeof verbs[0];

@@ -16,7 +16,7 @@
 /* What popt writes into, before it is checked. */
 struct raw {
     char *url, *threads, *slots, *timeout, *message, *format, *health, *log, *isolation, *limit, *after, *status, *task;
-    char **modules;
+    char **modules, **foreign;
     int   json, no_wait, wait, all, follow, workers, help;
 };
 
@@ -31,6 +31,9 @@ static void make_rows(struct raw *raw, unsigned takes, struct poptOption rows[RO
     } all[] = {
         {0, {"url", 'u', POPT_ARG_STRING, &raw->url, 0, "where tasks run; without it MAGEFLOW_URL, else this process", "URL"}},
         {OPTION_LOAD, {"load", 'l', POPT_ARG_ARGV, &raw->modules, 0, "load the tasks of a module; may be repeated", "FILE.so"}},
+        {OPTION_FOREIGN, {"foreign", 0, POPT_ARG_ARGV, &raw->foreign, 0,
+                          "declare a task that workers without mageflow serve, as Python's are; its end is waited for no longer "
+                          "than TIMEOUT, 10m by itself; may be repeated", "TASK[=TIMEOUT]"}},
         {OPTION_MESSAGE, {"message", 'm', POPT_ARG_STRING, &raw->message, 0,
                           "what the flow receives, a JSON object; merged over its own message", "JSON"}},
         {OPTION_WAIT, {"wait", 'w', POPT_ARG_NONE, &raw->wait, 0, "wait for the end and print the result", NULL}},
@@ -209,6 +212,7 @@ mf_status options_read(int argc, const char **argv, const struct usage *usage, s
         raw.url = strdup(from_environment);
     out->url = raw.url;
     out->modules = raw.modules;
+    out->foreign = raw.foreign;
     out->json = raw.json != 0;
     out->no_wait = raw.no_wait != 0;
     out->wait = raw.wait != 0;
@@ -241,6 +245,7 @@ void options_fini(struct options *options)
     free(options->status);
     free(options->task);
     free_list(options->modules);
+    free_list(options->foreign);
     free_list(options->arguments);
     *options = (struct options){0};
 }

@@ -7,6 +7,7 @@
 struct options {
     char        *url;          /* NULL: neither --url nor MAGEFLOW_URL */
     char       **modules;      /* ends in NULL; NULL: none */
+    char       **foreign;      /* the same: TASK or TASK=TIMEOUT */
     unsigned     threads;      /* 0: one per online CPU */
     unsigned     slots;        /* 0: four a thread */
     mf_duration  timeout;      /* MF_FOREVER: none */
@@ -33,12 +34,12 @@ struct options {
 /** The options beside --url and --help, which every verb has: one bit each, in any order. */
 #define OPTIONS_ALL(X)                                                                                                    \
     X(THREADS) X(TIMEOUT) X(JSON) X(NO_WAIT) X(WAIT) X(MESSAGE) X(FORMAT) X(SLOTS) X(HEALTH) X(LOG) X(STATUS) X(TASK) X(ALL) \
-    X(LIMIT) X(AFTER) X(FOLLOW) X(LOAD) X(WORKERS) X(ISOLATION)                                                           \
+    X(LIMIT) X(AFTER) X(FOLLOW) X(LOAD) X(WORKERS) X(ISOLATION) X(FOREIGN)                                                \
     X(JSON_SHOWN)               /* --json of the verbs that show what is there */
 #define OPTION_PLACE(name) OPTION_PLACE_##name,
 #define OPTION_BIT(name) OPTION_##name = 1 << OPTION_PLACE_##name,
 enum { OPTIONS_ALL(OPTION_PLACE) OPTIONS };
-enum { OPTIONS_ALL(OPTION_BIT) OPTIONS_OF_CALLS = OPTION_LOAD | OPTION_THREADS | OPTION_TIMEOUT | OPTION_JSON };
+enum { OPTIONS_ALL(OPTION_BIT) OPTIONS_OF_CALLS = OPTION_LOAD | OPTION_FOREIGN | OPTION_THREADS | OPTION_TIMEOUT | OPTION_JSON };
 _Static_assert(OPTIONS < 31, "a verb's options are bits of one int");
 
 /** What a verb takes, and what it says about itself around the list of options. */

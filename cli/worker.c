@@ -26,7 +26,7 @@
 enum { EXIT_ASKED = 3, EXIT_FORCED = 4 };
 
 static const struct usage usage = {
-    .takes = OPTION_LOAD | OPTION_THREADS | OPTION_SLOTS | OPTION_HEALTH | OPTION_LOG | OPTION_ISOLATION,
+    .takes = OPTION_LOAD | OPTION_FOREIGN | OPTION_THREADS | OPTION_SLOTS | OPTION_HEALTH | OPTION_LOG | OPTION_ISOLATION,
     .arguments = "[OPTION...]",
     .before = "Serve the tasks that the loaded modules declare, until SIGTERM or SIGINT.",
     .after = "On the first signal nothing new is taken, what has not begun is given back to the others, and what runs\n"
@@ -122,6 +122,8 @@ static int serve_and_leave(struct worker *worker, const struct options *options,
     }
     if (http != NULL)
         printf("health: http://127.0.0.1:%u/health\n", http_port(http));
+    if (options->modules == NULL)
+        tell(MF_LOG_WARN, "no module was loaded (--load): no task is declared here but mageflow's own");
     puts("serving");
     fflush(stdout);
     tell(MF_LOG_INFO, "serving");

@@ -276,7 +276,7 @@ mf_status mfi_registry_unknown_task(mfi_registry *registry, mf_str name, mf_erro
     }
     pthread_rwlock_unlock(&registry->lock);
     if (used == 0)
-        return mf_fail(err, MF_E_UNKNOWN_TASK, "no task \"%.*s\" was declared; no task was declared at all", (int)name.len,
+        return mf_fail(err, MF_E_UNKNOWN_TASK, "no task \"%.*s\" was declared, nor any other in this process", (int)name.len,
                        name.at);
     return mf_fail(err, MF_E_UNKNOWN_TASK, "no task \"%.*s\" was declared; known: %s%s", (int)name.len, name.at, known,
                    used >= sizeof known ? "…" : "");

@@ -93,7 +93,7 @@ case_output_that_cannot_be_written_is_a_failure() {
 # ---- what was called wrongly: exit code 2 ------------------------------------------------------------------------------
 
 case_unknown_words_are_named() {
-    expect 2 '' 'unknown verb "frob"; the verbs are send, run, list, inspect, logs, graph, .*version' frob
+    expect 2 '' 'unknown verb "frob"; the verbs are worker, send, run, list, inspect, logs, graph, .*version' frob
     expect 2 '' 'unknown option "--frob"' --frob
     expect 2 '' '--frob: unknown option: see mageflow send --help' send --frob add
     expect 2 '' '--load: missing argument' send add --load

@@ -104,6 +104,35 @@ async def c_sends_and_c_serves(tools, server):
     assert tools.call(server, "", "add", "{}", "300ms").startswith("! MF_E_TIMEOUT")
 
 
+def the_command_sends_to_python_without_a_module(tools, server):
+    """A flow needs a worker of ours somewhere, which knows Python's tasks by their names alone."""
+    def command(verb, *words):
+        return subprocess.run([tools.command, verb, "--url", f"taskiq+{server.url}?queue={QUEUE}&unknown=leave", *words],
+                              capture_output=True, text=True, timeout=90)
+    python = PythonWorker(server, IN_FLOWS)
+    sent = command("send", "--foreign", "py_double=1m", "py_double", '{"n": 21}')
+    assert (sent.returncode, sent.stdout) == (0, '{"n":42,"got":null}\n'), sent
+    sent = command("send", "--foreign", "py_fail", "py_fail")
+    assert (sent.returncode, sent.stderr) == (1, "mageflow: py_fail: ValueError: not here\n"), sent
+    worker = Worker(tools, server, "&unknown=leave", "--foreign", "py_double=1m")
+    with open(server.dir.name + "/flow.json", "w") as file:
+        json.dump({"chain": [{"task": "py_double", "kwargs": {"n": 1}}, {"task": "py_double", "kwargs": {"n": 2}}]}, file)
+    ran = command("run", "--wait", "--foreign", "py_double=1m", server.dir.name + "/flow.json")
+    assert (ran.returncode, ran.stdout) == (0, '{"n":4,"got":{"n":2,"got":null}}\n'), ran
+    python.kill()
+    sent = command("send", "--foreign", "py_double=300ms", "py_double", '{"n": 1}')
+    assert sent.returncode in (1, 3) and "result backend" in sent.stderr, sent      # told by the worker, if it has a CPU by then
+    worker.stop()
+    # Nobody serves it any more, and nobody else keeps its time.
+    sent = command("send", "--foreign", "py_double=300ms", "py_double", '{"n": 1}')
+    assert sent.returncode == 3 and "does any worker serve it, with a result backend" in sent.stderr, sent
+    for words, says in ((["py_double"], "nor any other in this process; load the module that declares it"),
+                        (["--foreign=x=soon", "x"], "--foreign x=soon: "),
+                        (["--foreign==1s", "x"], "--foreign =1s: expected the name of a task")):
+        sent = command("send", *words)
+        assert sent.returncode == 2 and says in sent.stderr, sent
+
+
 async def without_a_result_backend_none_is_written(tools, server):
     for kind in ("stream", "list"):
         server.redis.flushall()
@@ -393,6 +422,7 @@ def a_long_call_among_short_ones_holds_up_nobody(tools, server):
 
 
 TESTS = [python_sends_and_c_serves, python_batches_are_all_served, c_sends_and_python_serves, c_sends_and_c_serves,
+         the_command_sends_to_python_without_a_module,
          without_a_result_backend_none_is_written, a_task_may_look_at_the_message_as_it_came,
          labels_come_back_in_the_result, a_result_that_python_has_no_form_for_is_an_error, progress_is_read_by_python,
          retries_cross_python_and_c, a_requeue_by_python_reaches_c, timeout_and_ack_type_labels_hold,

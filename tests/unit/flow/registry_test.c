@@ -119,7 +119,7 @@ Test(flow_registry, an_older_and_shorter_declaration_is_taken_as_far_as_it_goes)
 Test(flow_registry, an_unknown_name_is_told_with_those_that_are_known)
 {
     refused(mfi_registry_unknown_task(&registry, MF_STR_LIT("x"), &err), MF_E_UNKNOWN_TASK,
-            "no task \"x\" was declared; no task was declared at all");
+            "no task \"x\" was declared, nor any other in this process");
     is_status(add(MF_TASK_DEF(.name = "a", .run = run)), MF_OK);
     is_status(add(MF_TASK_DEF(.name = "b", .run = run)), MF_OK);
     is_status(mfi_registry_add_task(&registry, MF_TASK_DEF(.name = "mageflow.c", .run = run), MFI_TASK_OWN, &err), MF_OK);
