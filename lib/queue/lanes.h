@@ -36,8 +36,9 @@
  * Rejected  one chain of cells for all pushers: two counters and a word per cell that all threads write, four operations on
  *           shared lines a push and three a pop, where here there are none a push and one a run. A lane claimed for each push:
  *           the claim is such an operation again, and a thread's own order is lost where two meet. Tickets by fetch_and_add in place of
- *           T4, as moodycamel has: it never fails, but takes two such operations, and what a halted popper has is lost to the rest.
- * Checked   tests/unit/queue/lanes_test.c, tests/stress/queue, tests/stress/halt
+ *           T4, as moodycamel has: it never fails, but takes two such operations, and what a halted popper has is lost to the rest. A longer
+ *           reserve: no difference.
+ * Checked   tests/unit/queue/lanes_test.c, lanes_words_test.c, tests/stress/queue, tests/stress/halt
  */
 #ifndef MFI_LANES_H
 #define MFI_LANES_H
