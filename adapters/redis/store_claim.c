@@ -30,7 +30,9 @@ mf_status mfi_rs_claim(mf_store *base, mf_claim *claims, size_t n, mf_error *err
         mfi_rs_add_key(&args, &claims[i].unit.key);
         mfi_rs_add_uint(&args, claims[i].unit.index);
         mfi_rs_add_uint(&args, claims[i].unit.epoch);
+        mfi_rs_add_uint(&args, claims[i].attempt);
     }
+    atomic_store_explicit(&s->claims, true, memory_order_relaxed);
     mf_status st = mfi_rs_run(s, MFI_RS_CLAIM, &args, &r, err);
     if (st != MF_OK)
         return st;

@@ -234,6 +234,30 @@ static void add_entries(struct mfi_rs_args *a, const struct mfi_rs *s, const mf_
     }
 }
 
+static bool is_retry(const struct mfi_rs *s, const mf_entry *entry)
+{
+    return entry->attempt > 1 && atomic_load_explicit(&s->claims, memory_order_relaxed) && mfi_entry_is_of_unit(entry);
+}
+
+/* What makes messages of earlier attempts stale, whichever way it goes. Only claims from elsewhere ask that, and what they tell
+ * of comes after the first of them: a store that never sees one keeps nothing. */
+static void add_retries(struct mfi_rs_args *a, const struct mfi_rs *s, const mf_batch *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->entry_count; i++)
+        n += is_retry(s, &b->entries[i]);
+    mfi_rs_add_uint(a, n);
+    for (size_t i = 0; n > 0 && i < b->entry_count; i++) {
+        if (!is_retry(s, &b->entries[i]))
+            continue;
+        mfi_rs_add_key(a, &b->entries[i].unit.key);
+        mfi_rs_add_uint(a, b->entries[i].unit.index);
+        mfi_rs_add_uint(a, b->entries[i].unit.epoch);
+        mfi_rs_add_uint(a, b->entries[i].attempt);
+        n--;
+    }
+}
+
 /* The manager has it now, whatever comes: what was sent, and what is acknowledged. */
 static void tell_courier(const struct mfi_rs *s, const mf_batch *b, const struct carried *carried)
 {
@@ -275,6 +299,7 @@ static void add_batch(struct mfi_rs_args *a, const struct mfi_rs *s, const mf_ba
         mfi_rs_add_uint(a, b->removals[i].on_error);
     }
     add_entries(a, s, b, carried, err);
+    add_retries(a, s, b);
     add_receipts(a, s, b, carried);
     mfi_rs_add_uint(a, b->note_count);
     for (size_t i = 0; i < b->note_count; i++)

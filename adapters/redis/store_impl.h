@@ -57,6 +57,7 @@ struct mfi_rs {
     uint64_t                 slots_made;     /* L */
     int64_t                  asked_us, asked_ns;          /* L  the server's time, and ours when it came; 0: not yet */
     mfi_redis_courier        courier;        /* I  pack NULL: none */
+    _Atomic bool             claims;         /* A  claims for messages from elsewhere are asked for: attempts are noted for them */
     _Atomic uint64_t         commits_seen;   /* A  the server's count of commits, as far as it was told here */
     struct mfi_watchers      watchers;       /* their own lock */
     pthread_mutex_t          listener_lock;

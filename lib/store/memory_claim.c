@@ -1,7 +1,7 @@
 /* Who may run what. A claim is refused by the record it is for: gone, of another epoch, with the outcome known, or locked.
  *
  * Messages that come from elsewhere may come twice, so there a claim is also refused while another one holds the same unit
- * of the same epoch. Our own queue gives each message once; whoever sends a unit twice means it. */
+ * of the same epoch, and once a later attempt of it was sent. Our own queue gives each message once; whoever sends a unit twice means it. */
 #include "memory_store.h"
 #include "memory_tables.h"
 
@@ -37,13 +37,16 @@ static bool locked(const struct mfi_head *head, int64_t now_ms)
            head->state.status == MF_STATUS_PENDING && head->spec->kind == MF_KIND_TASK && !head->spec->numbered;
 }
 
-static mf_status judge(const struct mfi_memory *m, const struct mfi_head *head, const mf_unit *unit, enum origin origin)
+static mf_status judge(const struct mfi_memory *m, const struct mfi_head *head, const mf_claim *claim, enum origin origin)
 {
+    const mf_unit *unit = &claim->unit;
     if (head == NULL)
         return MF_E_NOT_FOUND;
     if (origin == FRAMEWORK)
         return MF_OK;
     if (unit->epoch != head->state.epoch || outcome_known(head, unit->index))
+        return MF_E_STALE;
+    if (origin == ELSEWHERE && mfi_is_overtaken(head, unit, claim->attempt))
         return MF_E_STALE;
     if (locked(head, m->now_ms))
         return MF_E_AGAIN;
@@ -74,7 +77,7 @@ static uint64_t claim_look(struct mfi_memory *m, mf_claim *claim, enum origin or
     if (!mf_key_is_set(&claim->unit.key))
         return 0;    /* a message on nobody's behalf */
     struct mfi_head *head = mfi_head_find(m, &claim->unit.key);
-    claim->status = judge(m, head, &claim->unit, origin);
+    claim->status = judge(m, head, claim, origin);
     if (head == NULL)
         return 0;
     bool held = origin != FRAMEWORK && claim->status == MF_OK;

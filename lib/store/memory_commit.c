@@ -122,6 +122,13 @@ static void sooner(struct mfi_news *news, int64_t ms)
         news->delayed_ms = ms;
 }
 
+static void note_retry(struct mfi_step *s, const mf_entry *entry)
+{
+    struct mfi_head *head = mfi_head_find(s->m, &entry->unit.key);
+    if (head != NULL)
+        mfi_tried_note(head, &entry->unit, entry->attempt);
+}
+
 static void write_entries(struct mfi_step *s)
 {
     const mf_batch *b = s->b;
@@ -134,6 +141,8 @@ static void write_entries(struct mfi_step *s)
         if (entry->error != NULL)    /* rare */
             mf_message_ref(entry->error);
         mfi_queue_add(&s->m->queue, entry, parked, s->now_ms);
+        if (mfi_step_is_retry(s, entry))    /* rare */
+            note_retry(s, entry);
         if (parked != NULL)
             continue;
         if (entry->due_ms <= s->now_ms)

@@ -37,7 +37,10 @@ struct mfi_head *mfi_head_find(struct mfi_memory *m, const mf_key *key)
 static void sides_free(struct mfi_head *head, const mf_allocator *a)
 {
     mfi_release(a, head->cursor, head->cursor == NULL ? 0 : sizeof *head->cursor);
-    mfi_release(a, head->rare, head->rare == NULL ? 0 : sizeof *head->rare);
+    if (head->rare == NULL)
+        return;
+    mfi_pages_fini(&head->rare->tried, a, sizeof(struct mfi_tried));
+    mf_delete(a, head->rare);
 }
 
 static void sides_leave(struct mfi_memory *m, struct mfi_head *head)
@@ -181,6 +184,19 @@ bool mfi_rare_reserve(struct mfi_memory *m, struct mfi_head *head)
     head->rare = rare;
     m->rares++;
     return true;
+}
+
+bool mfi_tried_reserve(struct mfi_memory *m, struct mfi_head *head, uint64_t index)
+{
+    return mfi_rare_reserve(m, head) && mfi_pages_reserve(&head->rare->tried, m->allocator, index, 1, sizeof(struct mfi_tried));
+}
+
+/* A call of an epoch that is over may be tried again, too: it says nothing of the one that counts. */
+void mfi_tried_note(struct mfi_head *head, const mf_unit *unit, uint32_t attempt)
+{
+    struct mfi_tried *tried = mfi_pages_at(&head->rare->tried, unit->index, sizeof *tried);
+    if (unit->epoch > tried->epoch || (unit->epoch == tried->epoch && attempt > tried->attempt))
+        *tried = (struct mfi_tried){unit->epoch, attempt};
 }
 
 bool mfi_head_reserve(struct mfi_memory *m, struct mfi_head *head, const mf_state *state)

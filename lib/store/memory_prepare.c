@@ -114,6 +114,12 @@ static mf_status prepare_outcomes(struct mfi_step *s)
     return MF_OK;
 }
 
+static bool prepare_retry(struct mfi_step *s, const mf_entry *entry)
+{
+    struct mfi_head *head = mfi_head_find(s->m, &entry->unit.key);
+    return head == NULL || mfi_tried_reserve(s->m, head, entry->unit.index);
+}
+
 /* Settled claims free their slots before entries are written: a swarm that publishes an item for each that ended needs no
  * slots beyond its max_concurrency. */
 static mf_status prepare_entries(struct mfi_step *s)
@@ -122,6 +128,8 @@ static mf_status prepare_entries(struct mfi_step *s)
     for (size_t i = 0; i < s->b->entry_count; i++) {
         const mf_entry *entry = &s->b->entries[i];
         ranked += entry->priority != 0;
+        if (mfi_step_is_retry(s, entry) && !prepare_retry(s, entry))
+            return mfi_step_no_memory(s->err);
         if (!mf_key_is_set(&entry->parked))
             continue;
         struct mfi_head *head = mfi_head_find(s->m, &entry->parked);

@@ -4,6 +4,8 @@
 
 #include "memory_store.h"
 
+#include "record.h"
+
 struct mfi_step {
     struct mfi_memory  *m;
     const mf_batch     *b;
@@ -18,6 +20,13 @@ struct mfi_step {
     struct mfi_head    *gone;       /* taken away */
     struct mfi_news     news;
 };
+
+/** Whether it makes messages of earlier attempts stale. Only claims from elsewhere ask that, and what they tell of comes after
+ * the first of them: a store that never sees one keeps nothing. */
+static inline bool mfi_step_is_retry(const struct mfi_step *s, const mf_entry *entry)
+{
+    return entry->attempt > 1 && s->m->queue.by_unit && mfi_entry_is_of_unit(entry);
+}
 
 /** Every guard, and every allocation that can fail. After a failure the step is to be undone. */
 mf_status mfi_step_prepare(struct mfi_step *s);

@@ -58,6 +58,11 @@ struct mfi_kept {
 struct mfi_lines;
 struct mfi_head;
 
+/* Of a unit that was tried again: its latest attempt that was sent, in that epoch. attempt 0: none above the first. */
+struct mfi_tried {
+    uint32_t epoch, attempt;
+};
+
 /* What few records have. Once there, it stays as long as its head. */
 struct mfi_rare {
     struct mfi_node  deadline;       /* in the heap of deadlines while due is not 0. First: a node there is one of these */
@@ -66,6 +71,7 @@ struct mfi_rare {
     uint64_t         lock;
     int64_t          lock_until_ms;
     struct mfi_list  parked;         /* entries that wait for this record */
+    struct mfi_pages tried;          /* of struct mfi_tried, by index */
 };
 
 /* All fields under the store's lock. Nobody keeps a pointer to one beyond a call, but for `container`. */
@@ -135,6 +141,16 @@ void mfi_head_state(const struct mfi_head *head, mf_state *out);
 /** Have room for what this state holds that few do. */
 bool mfi_head_reserve(struct mfi_memory *m, struct mfi_head *head, const mf_state *state);
 bool mfi_rare_reserve(struct mfi_memory *m, struct mfi_head *head);
+/** Have room for what the attempt of this unit is. */
+bool mfi_tried_reserve(struct mfi_memory *m, struct mfi_head *head, uint64_t index);
+/** That attempt was sent. Room was reserved. */
+void mfi_tried_note(struct mfi_head *head, const mf_unit *unit, uint32_t attempt);
+/** Whether a later attempt of the unit was sent. */
+static inline bool mfi_is_overtaken(const struct mfi_head *head, const mf_unit *unit, uint32_t attempt)
+{
+    const struct mfi_tried *tried = head->rare == NULL ? NULL : mfi_pages_at(&head->rare->tried, unit->index, sizeof *tried);
+    return tried != NULL && tried->epoch == unit->epoch && attempt < tried->attempt;
+}
 /** Write a state, with references of its own. The ones that were there are the caller's to drop. */
 struct mfi_kept mfi_head_write(struct mfi_memory *m, struct mfi_head *head, const mf_state *state);
 void mfi_kept_unref(const struct mfi_kept *kept);

@@ -32,6 +32,12 @@ static inline bool mfi_name_is_framework(mf_str name)
     return name.len >= sizeof prefix - 1 && memcmp(name.at, prefix, sizeof prefix - 1) == 0;
 }
 
+/** True for the call of a unit, whose attempts are told apart: not for what is on nobody's behalf or a framework task's. */
+static inline bool mfi_entry_is_of_unit(const mf_entry *entry)
+{
+    return mf_key_is_set(&entry->unit.key) && entry->unit.index <= MFI_INDEX_MAX && !mfi_name_is_framework(entry->spec->name);
+}
+
 /** For fields that are NULL in most records: not worth a call then. */
 static inline mf_message *mfi_message_ref_some(const mf_message *message)
 {

@@ -56,6 +56,7 @@ local entries = read_list(function()
     row[FRAMEWORK], row[DEATHS], row[PARKED], row[BYTES] = text(), number(), text(), text()
     return row
 end)
+local retries = read_list(function() return {key = text(), index = text(), epoch = number(), attempt = number()} end)
 local receipts = read_list(function()
     return {queue = text(), group = text(), id = text(), drop = text(), dead = text(), reason = text()}
 end)
@@ -282,6 +283,17 @@ for _, e in ipairs(entries) do
         keep(e)
     end
 end
+-- The latest attempt of a unit, and its epoch: messages of earlier ones are stale. A call of an epoch that is over may be tried
+-- again, too, and says nothing of the one that counts.
+for _, r in ipairs(retries) do
+    local was = call('HMGET', record(r.key), 'v', 'a' .. r.index)
+    local epoch, attempt = string.match(was[2] or '0:0', '^(%d+):(%d+)$')
+    epoch, attempt = tonumber(epoch), tonumber(attempt)
+    if was[1] and (r.epoch > epoch or (r.epoch == epoch and r.attempt > attempt)) then
+        call('HSET', record(r.key), 'a' .. r.index, show(r.epoch) .. ':' .. show(r.attempt))
+    end
+end
+
 -- Kept aside as it is: once, by whoever acknowledges it. Where that cannot be, it stays unacknowledged, and is found to have
 -- ended when it is handed out again.
 local function bury(r)

@@ -186,7 +186,7 @@ typedef struct mf_entry {
     uint64_t    id;          /* given by the store */
     mf_spec    *spec;        /* the task to call: its name */
     mf_unit     unit;
-    uint32_t    attempt;     /* from 1 */
+    uint32_t    attempt;     /* from 1. A later one makes claims of earlier ones of the same unit and epoch stale */
     int64_t     due_ms;      /* store clock; 0: at once */
     mf_message *message;     /* what the task receives, or NULL */
     mf_message *error;       /* for an error callback: what went wrong; else NULL */
@@ -202,9 +202,9 @@ typedef struct mf_claim {
     mf_unit             unit;      /* in */
     uint32_t            attempt;   /* in */
     uint64_t            token;     /* out: the owner token, what settles it; never 0 from take, 0 from a refused claim */
-    mf_status           status;    /* out: MF_OK: ours. MF_E_NOT_FOUND: the record is gone. MF_E_STALE: another epoch, or
-                                    * the outcome is known already. MF_E_EXISTS: somebody else holds it (take does not
-                                    * ask). MF_E_AGAIN: a pending task that is locked; try later (take leaves such an
+    mf_status           status;    /* out: MF_OK: ours. MF_E_NOT_FOUND: the record is gone. MF_E_STALE: another epoch, the
+                                    * outcome is known already, or a later attempt was sent since there are claims (take
+                                    * does not ask that). MF_E_EXISTS: somebody else holds it (nor that). MF_E_AGAIN: a pending task that is locked; try later (take leaves such an
                                     * entry where it is). A message on nobody's behalf, unit.key unset, is MF_OK */
     mf_signature_status head;      /* out: status of the record */
     mf_signature_status above;     /* out: the first status above it that does not run; else active */

@@ -1,5 +1,5 @@
 /* Who may run what, with the same rules as the memory store: a claim is refused by the record it is for: gone, of another
- * epoch, with the outcome known, or locked.
+ * epoch, with the outcome known, or locked; one from elsewhere also where its unit is held, or a later attempt was sent.
  *
  * A claim is good for as long as its owner lives (owner.c), so renewing one only looks whether it is still there. */
 #include "sqlite_store.h"
@@ -42,6 +42,20 @@ static mf_status outcome_known(struct mfi_sqlite *s, const struct mfi_sq_head *h
     return is_there(&s->writer, MFI_SQL_OUTCOME_FIND, mfi_sq_place(head->rec, index), 0, 1, known, err);
 }
 
+/* Whether a later attempt was sent. */
+static mf_status is_overtaken(struct mfi_sqlite *s, const struct mfi_sq_head *head, const mf_claim *claim, bool *yes, mf_error *err)
+{
+    *yes = false;
+    if (!s->meta.retries || claim->unit.index > MFI_INDEX_MAX)
+        return MF_OK;
+    struct mfi_sq_row q = mfi_sq_query(&s->writer, MFI_SQL_RETRY_FIND);
+    mfi_sq_bind(&q, mfi_sq_place(head->rec, claim->unit.index));
+    mfi_sq_bind(&q, claim->unit.epoch);
+    mfi_sq_bind(&q, claim->attempt);
+    *yes = mfi_sq_next(&q);
+    return mfi_sq_done(&q, err);
+}
+
 /* A task of its own that has not begun. */
 static bool is_pending_task(const struct mfi_sq_head *head)
 {
@@ -62,6 +76,11 @@ static mf_status judge(struct mfi_sqlite *s, const struct mfi_sq_head *head, mf_
     mf_status st = outcome_known(s, head, unit->index, &yes, err);
     if (st != MF_OK || yes)
         return st;
+    if (origin == ELSEWHERE) {
+        st = is_overtaken(s, head, claim, &yes, err);
+        if (st != MF_OK || yes)
+            return st;
+    }
     claim->status = MF_E_AGAIN;
     if (head->lock != 0 && head->lock_until_ms > now_ms && is_pending_task(head))
         return MF_OK;
@@ -138,6 +157,7 @@ static mf_status claim_run(struct mfi_sqlite *s, struct mfi_sq_op *op)
 {
     struct claim_op *c = (struct claim_op *)op;
     mf_status st = MF_OK;
+    s->claims = true;
     for (size_t i = 0; st == MF_OK && i < c->n; i++) {
         struct mfi_sq_head *held;
         st = look(s, &c->claims[i], ELSEWHERE, op->now_ms, &held, op->err);

@@ -229,6 +229,21 @@ static mf_status is_parked(struct mfi_sqlite *s, const mf_entry *entry, bool *pa
     return st;
 }
 
+/* Makes messages of earlier attempts stale. Only claims from elsewhere ask that, and what they tell of comes after the first of
+ * them: a store that never sees one keeps nothing. */
+static mf_status note_retry(struct mfi_sqlite *s, const mf_entry *entry, mf_error *err)
+{
+    struct mfi_sq_head *head;
+    if (!s->claims || !mfi_entry_is_of_unit(entry))
+        return MF_OK;
+    mf_status st = mfi_sq_head_find(s, &entry->unit.key, &head, err);
+    if (st != MF_OK || head == NULL)
+        return st;
+    s->meta.retries = true;
+    return mfi_sq_exec(&s->writer, MFI_SQL_RETRY_WRITE, err, mfi_sq_place(head->rec, entry->unit.index), entry->unit.epoch,
+                       entry->attempt);
+}
+
 static mf_status write_entries(struct mfi_sqlite *s, struct commit_op *c)
 {
     mf_status st = MF_OK;
@@ -238,6 +253,8 @@ static mf_status write_entries(struct mfi_sqlite *s, struct commit_op *c)
         st = is_parked(s, entry, &parked, c->op.err);
         if (st == MF_OK)
             st = mfi_sq_entry_add(s, entry, parked, c->op.now_ms, c->op.err);
+        if (st == MF_OK && entry->attempt > 1)    /* rare */
+            st = note_retry(s, entry, c->op.err);
         if (parked)
             continue;
         if (entry->due_ms <= c->op.now_ms)

@@ -124,6 +124,21 @@ static mf_status ask(struct mfi_sq_db *db, const char *sql, int64_t *out, mf_err
     return sqlite3_exec(db->at, sql, first_int, out, NULL) == SQLITE_OK ? MF_OK : open_failed(db, err);
 }
 
+/* A process with an older mageflow that has the file open goes on with it: an upgrade only adds what that one knows nothing of. */
+static mf_status upgrade(struct mfi_sq_db *db, int64_t from, mf_error *err)
+{
+    mf_status st = MF_OK;
+    for (int64_t version = from; st == MF_OK && version < MFI_SCHEMA_VERSION; version++)
+        st = plain(db, mfi_sq_upgrades[version - 1], err);
+    char *marks = sqlite3_mprintf("PRAGMA application_id=%d; PRAGMA user_version=%d;", MFI_APPLICATION_ID, MFI_SCHEMA_VERSION);
+    if (marks == NULL)
+        return mf_fail(err, MF_E_NOMEM, "store %s: no memory", db->path);
+    if (st == MF_OK)
+        st = plain(db, marks, err);
+    sqlite3_free(marks);
+    return st;
+}
+
 /* Inside a transaction, so that of two processes that find a new file one makes the tables and the other finds them. */
 static mf_status check_schema(struct mfi_sq_db *db, mf_error *err)
 {
@@ -136,15 +151,8 @@ static mf_status check_schema(struct mfi_sq_db *db, mf_error *err)
     if (st != MF_OK)
         return st;
     if (application == 0 && version == 0 && tables == 0) {
-        char *marks = sqlite3_mprintf("PRAGMA application_id=%d; PRAGMA user_version=%d;", MFI_APPLICATION_ID,
-                                      MFI_SCHEMA_VERSION);
-        if (marks == NULL)
-            return mf_fail(err, MF_E_NOMEM, "store %s: no memory", db->path);
         st = plain(db, mfi_sq_schema, err);
-        if (st == MF_OK)
-            st = plain(db, marks, err);
-        sqlite3_free(marks);
-        return st;
+        return st == MF_OK ? upgrade(db, 1, err) : st;
     }
     if (application != MFI_APPLICATION_ID)
         return mf_fail(err, MF_E_INVALID, "store %s: is a database of some other program; nothing was changed in it", db->path);
@@ -153,7 +161,7 @@ static mf_status check_schema(struct mfi_sq_db *db, mf_error *err)
                        db->path, (int)version, MFI_SCHEMA_VERSION);
     if (version < 1)
         return mf_fail(err, MF_E_MALFORMED, "store %s: has no schema version", db->path);
-    return MF_OK;
+    return version < MFI_SCHEMA_VERSION ? upgrade(db, version, err) : MF_OK;
 }
 
 static mf_status make_schema(struct mfi_sq_db *db, mf_error *err)

@@ -36,7 +36,7 @@ mf_status mfi_sq_meta_read(struct mfi_sq_db *db, struct mfi_sq_meta *out, mf_err
     struct mfi_sq_row q = mfi_sq_query(db, MFI_SQL_META_READ);
     if (mfi_sq_next(&q))
         *out = (struct mfi_sq_meta){mfi_sq_int(&q, 0), mfi_sq_int(&q, 1), mfi_sq_int(&q, 2), mfi_sq_int(&q, 3), mfi_sq_int(&q, 4),
-                                  mfi_sq_int(&q, 5)};
+                                  mfi_sq_int(&q, 5), mfi_sq_int(&q, 6) != 0};
     return mfi_sq_done(&q, err);
 }
 

@@ -352,6 +352,8 @@ mf_status mfi_sq_head_delete(struct mfi_sqlite *s, struct mfi_sq_head *head, mf_
         st = mfi_sq_exec(db, by_record[i], err, rec);
     for (int i = 0; st == MF_OK && i < 3; i++)
         st = mfi_sq_exec(db, by_place[i], err, first, end);
+    if (st == MF_OK && s->meta.retries)
+        st = mfi_sq_exec(db, MFI_SQL_RETRIES_DELETE, err, first, end);
     if (st == MF_OK)
         forget(s, head);
     return st;

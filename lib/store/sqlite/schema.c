@@ -43,6 +43,10 @@ const char mfi_sq_schema[] =
     "CREATE TABLE logs(place INTEGER PRIMARY KEY, line BLOB NOT NULL);"
     "CREATE TABLE progress(rec INTEGER PRIMARY KEY, body BLOB NOT NULL);";
 
+const char *const mfi_sq_upgrades[MFI_SCHEMA_VERSION - 1] = {
+    "CREATE TABLE retries(place INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, attempt INTEGER NOT NULL);",
+};
+
 #define STATE "version, epoch, status, last_status, closed, total, expected, next, running, done, failed, canceled, " \
               "priority, started_ms, ended_ms, deadline_ms, lock, lock_until_ms, kwargs, input, inherited, result, cursor"
 #define ENTRY "id, spec, unit_key, unit_index, unit_epoch, attempt, priority, due_ms, deaths, message, error"
@@ -53,7 +57,8 @@ const char *const mfi_sql_text[MFI_SQL_STATEMENTS] = {
     [MFI_SQL_ROLLBACK] = "ROLLBACK",
     [MFI_SQL_BEGIN_READ] = "BEGIN",
     [MFI_SQL_DATA_VERSION] = "PRAGMA data_version",
-    [MFI_SQL_META_READ] = "SELECT last_entry, last_id, last_record, clock_ms, commits, sweeps FROM meta",
+    [MFI_SQL_META_READ] = "SELECT last_entry, last_id, last_record, clock_ms, commits, sweeps,"
+                          " EXISTS(SELECT 1 FROM retries) FROM meta",
     [MFI_SQL_META_WRITE] = "UPDATE meta SET last_entry = ?, last_id = ?, last_record = ?, clock_ms = ?, commits = ?,"
                            " sweeps = ?",
     [MFI_SQL_BOOT_READ] = "SELECT boot, ahead_ms FROM boots",
@@ -96,6 +101,11 @@ const char *const mfi_sql_text[MFI_SQL_STATEMENTS] = {
     [MFI_SQL_OUTCOME_LAST] = "SELECT max(place) FROM outcomes WHERE place >= ? AND place < ?",
     [MFI_SQL_OUTCOMES_READ] = "SELECT place, status, value FROM outcomes WHERE place >= ? AND place < ? ORDER BY place",
     [MFI_SQL_OUTCOMES_DELETE] = "DELETE FROM outcomes WHERE place >= ? AND place < ?",
+    [MFI_SQL_RETRY_FIND] = "SELECT 1 FROM retries WHERE place = ? AND epoch = ? AND attempt > ?",
+    [MFI_SQL_RETRY_WRITE] =
+        "INSERT INTO retries VALUES(?, ?, ?) ON CONFLICT(place) DO UPDATE SET epoch = excluded.epoch, attempt = excluded.attempt"
+        " WHERE (excluded.epoch, excluded.attempt) > (epoch, attempt)",
+    [MFI_SQL_RETRIES_DELETE] = "DELETE FROM retries WHERE place >= ? AND place < ?",
     [MFI_SQL_CALL_READ] = "SELECT body, pinned FROM calls WHERE id = ?",
     [MFI_SQL_CALL_FIND] = "SELECT id, pinned FROM calls WHERE hash = ? AND body = ?",
     [MFI_SQL_CALL_INSERT] = "INSERT INTO calls VALUES(?, ?, ?, ?)",

@@ -87,6 +87,7 @@ struct mfi_sq_head {
 
 struct mfi_sq_meta {
     int64_t last_entry, last_id, last_record, clock_ms, commits, sweeps;
+    bool    retries;    /* no column: there may be rows in `retries`; false: nobody need look */
 };
 
 /* I set at creation, then read-only · W the leader of a group · A atomic · the name of a lock: under it */
@@ -108,6 +109,7 @@ struct mfi_sqlite {
     int64_t             data_version;     /* W  changes when another connection has written */
     struct mfi_sq_head    *heads;            /* W */
     unsigned            calls_added;      /* W  since the last sweep */
+    bool                claims;           /* W  claims for messages from elsewhere are asked for: attempts are noted for them */
     struct mfi_sq_cache    cache;            /* its own lock */
 
     pthread_mutex_t     reader_lock;

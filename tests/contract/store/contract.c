@@ -234,11 +234,16 @@ bool has_record(fixture *f, const mf_key *key)
     return there;
 }
 
-mf_claim claim_one(fixture *f, const mf_key *key, uint64_t index, uint32_t epoch)
+mf_claim claim_attempt(fixture *f, const mf_unit *unit, uint32_t attempt)
 {
-    mf_claim claim = {.unit = {*key, index, epoch}, .attempt = 1};
+    mf_claim claim = {.unit = *unit, .attempt = attempt};
     is_status(mf_store_claim(f->store, &claim, 1, NULL), MF_OK);
     return claim;
+}
+
+mf_claim claim_one(fixture *f, const mf_key *key, uint64_t index, uint32_t epoch)
+{
+    return claim_attempt(f, &(mf_unit){*key, index, epoch}, 1);
 }
 
 void settle(fixture *f, uint64_t token)

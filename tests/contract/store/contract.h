@@ -87,6 +87,7 @@ void nothing_is_due(fixture *f);
 void is_load(fixture *f, size_t waiting, size_t claimed);
 bool has_record(fixture *f, const mf_key *key);
 mf_claim claim_one(fixture *f, const mf_key *key, uint64_t index, uint32_t epoch);
+mf_claim claim_attempt(fixture *f, const mf_unit *unit, uint32_t attempt);
 void settle(fixture *f, uint64_t token);
 
 /* ---- comparing --------------------------------------------------------------------------------------------------- */

@@ -125,6 +125,21 @@ static mf_status run_writes(fixture *f, prepared *p)
     return mf_store_commit(f->store, &(mf_batch){.writes = writes, .write_count = MANY}, NULL, NULL);
 }
 
+/* Later attempts, of units whose notes lie apart. */
+static mf_status run_retries(fixture *f, prepared *p)
+{
+    enum { MANY = 12 };
+    mf_key numbered = world_key(NUMBERED);
+    mf_entry entries[MANY];
+    long fail_at = atomic_exchange(&f->counting.fail_at, 0), calls = atomic_load(&f->counting.calls);
+    is_status(claim_one(f, &p->swarm, 9, 1).status, MF_E_STALE);    /* there are claims from elsewhere, so attempts are noted */
+    atomic_store(&f->counting.calls, calls);
+    atomic_store(&f->counting.fail_at, fail_at);
+    for (size_t i = 0; i < MANY; i++)
+        entries[i] = (mf_entry){.spec = f->call, .unit = {i % 2 ? p->swarm : numbered, i * 50, i % 2 ? 2 : 0}, .attempt = 2};
+    return mf_store_commit(f->store, &(mf_batch){.entries = entries, .entry_count = MANY}, NULL, NULL);
+}
+
 static mf_status run_notes(fixture *f, prepared *p)
 {
     mf_note notes[] = {
@@ -292,6 +307,7 @@ static const struct operation {
     {"read_log", run_read_log, true}, {"read_lines", run_read_lines, true},
     {"progress", run_progress, false}, {"watch", run_watch, false},
     {"more", run_more, false}, {"writes", run_writes, true}, {"notes", run_notes, true},
+    {"retries", run_retries, false},
     {"give_back", run_give_back, false}, {"renew", run_renew, false}, {"expired", run_expired, false},
     {"list", run_list, false},
 };

@@ -41,10 +41,15 @@ static void fini(void)
 
 TestSuite(runtime_delivery, .init = init, .fini = fini);
 
+static void deliver_attempt(uint32_t attempt)
+{
+    mf_delivery d = {.id = MF_STR_LIT("1"), .task = MF_STR_LIT("work"), .unit = {.key = key}, .attempt = attempt};
+    b.mute.host->ops->deliver(b.mute.host, &d);
+}
+
 static void deliver(void)
 {
-    mf_delivery d = {.id = MF_STR_LIT("1"), .task = MF_STR_LIT("work"), .unit = {.key = key}, .attempt = 1};
-    b.mute.host->ops->deliver(b.mute.host, &d);
+    deliver_attempt(1);
 }
 
 static size_t waiting(void)
@@ -69,6 +74,18 @@ Test(runtime_delivery, a_retry_is_sent_anew_and_the_message_is_done)
 {
     deliver();
     cr_assert(all(eq(int, settled_as(), MF_STATUS_PENDING), eq(sz, waiting(), 1)));
+}
+
+/* As from a queue that never heard that it was done. */
+Test(runtime_delivery, the_message_of_a_failed_attempt_runs_nothing_more_when_it_comes_again)
+{
+    deliver();
+    deliver();
+    cr_assert(all(eq(uint, calls, 1), eq(int, settled_as(), MF_STATUS_CANCELED), eq(sz, waiting(), 1)), "while its retry waits");
+    deliver_attempt(2);
+    cr_assert(all(eq(uint, calls, 2), eq(int, settled_as(), MF_STATUS_DONE)));
+    deliver();
+    cr_assert(eq(uint, calls, 2), "once it has ended");
 }
 
 /* Its retry was refused, since somebody else might run it by now; but nobody does unless the message comes again. */

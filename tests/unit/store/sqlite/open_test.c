@@ -98,11 +98,98 @@ Test(sqlite_open, a_database_of_another_program)
 Test(sqlite_open, a_newer_schema)
 {
     mf_store_destroy(kit_open(in_dir("jobs.db")));
+    make_database(in_dir("jobs.db"), "PRAGMA user_version=3");
+    refused(in_dir("jobs.db"), MF_E_UNSUPPORTED, "newer mageflow (schema 3, this one knows up to 2)");
     make_database(in_dir("jobs.db"), "PRAGMA user_version=2");
-    refused(in_dir("jobs.db"), MF_E_UNSUPPORTED, "newer mageflow (schema 2, this one knows up to 1)");
-    make_database(in_dir("jobs.db"), "PRAGMA user_version=1");
     mf_store_destroy(kit_open(in_dir("jobs.db")));
 }
+
+/* ---- attempts, since schema 2 ------------------------------------------------------------------------------------- */
+
+static mf_claim claim_attempt(mf_store *s, uint64_t index, uint32_t attempt)
+{
+    mf_claim claim = {.unit = {kit_key(), index, 0}, .attempt = attempt};
+    is_status(mf_store_claim(s, &claim, 1, NULL), MF_OK);
+    return claim;
+}
+
+/* The first attempt of an item fails, and the second one is sent. */
+static void try_again(mf_store *s, uint64_t index)
+{
+    mf_claim claim = claim_attempt(s, index, 1);
+    mf_spec *call = kit_call();
+    mf_entry next = kit_entry(call, index);
+    next.attempt = 2;
+    is_status(claim.status, MF_OK);
+    is_status(mf_store_commit(s, &(mf_batch){.settles = &claim.token, .settle_count = 1, .entries = &next, .entry_count = 1}, NULL,
+                              NULL), MF_OK);
+    mf_spec_unref(call);
+}
+
+Test(sqlite_open, a_file_of_schema_1_is_brought_up_with_all_that_is_in_it)
+{
+    mf_taken taken;
+    mf_store *s = kit_open(in_dir("jobs.db"));
+    kit_swarm(s, 3);
+    cr_assert(eq(sz, kit_take(s, &taken, 1), 1));
+    is_status(kit_finish(s, &taken), MF_OK);
+    mf_store_destroy(s);
+    make_database(in_dir("jobs.db"), "DROP TABLE retries; PRAGMA user_version=1");    /* all that version 2 added */
+    s = kit_open(in_dir("jobs.db"));
+    cr_assert(eq(i64, kit_ask(in_dir("jobs.db"), "PRAGMA user_version"), 2));
+    cr_assert(eq(i64, kit_ask(in_dir("jobs.db"), "SELECT count(*) FROM retries"), 0));
+    cr_assert(eq(sz, kit_entries(s), 2));
+    cr_assert(eq(sz, kit_outcomes(s), 1));
+    try_again(s, 2);
+    is_status(claim_attempt(s, 2, 1).status, MF_E_STALE);
+    mf_store_destroy(s);
+    cr_assert(kit_is_whole(in_dir("jobs.db")));
+}
+
+Test(sqlite_open, an_upgrade_that_cannot_be_made_leaves_the_file_as_it_was)
+{
+    mf_store_destroy(kit_open(in_dir("jobs.db")));
+    make_database(in_dir("jobs.db"), "PRAGMA user_version=1");    /* and yet `retries` is there */
+    refused(in_dir("jobs.db"), MF_E_IO, "retries already exists");
+    cr_assert(eq(i64, kit_ask(in_dir("jobs.db"), "PRAGMA user_version"), 1));
+    make_database(in_dir("jobs.db"), "DROP TABLE retries");
+    mf_store_destroy(kit_open(in_dir("jobs.db")));
+    cr_assert(eq(i64, kit_ask(in_dir("jobs.db"), "PRAGMA user_version"), 2));
+}
+
+Test(sqlite_open, an_attempt_is_remembered_by_everybody_who_has_the_file_open_and_who_opens_it_next)
+{
+    mf_store *s = kit_open(in_dir("jobs.db")), *other = kit_open(in_dir("jobs.db"));
+    kit_swarm(s, 0);
+    is_status(claim_attempt(other, 1, 1).status, MF_OK);    /* it has seen that nothing was tried again so far */
+    try_again(s, 2);
+    is_status(claim_attempt(other, 2, 1).status, MF_E_STALE);
+    mf_store_destroy(s);
+    mf_store_destroy(other);
+    s = kit_open(in_dir("jobs.db"));
+    is_status(claim_attempt(s, 2, 1).status, MF_E_STALE);
+    is_status(claim_attempt(s, 2, 2).status, MF_OK);
+    is_status(claim_attempt(s, 1, 1).status, MF_OK);
+    is_status(mf_store_commit(s, &(mf_batch){.removals = &(mf_removal){.key = kit_key()}, .removal_count = 1}, NULL, NULL), MF_OK);
+    cr_assert(eq(i64, kit_ask(in_dir("jobs.db"), "SELECT count(*) FROM retries"), 0), "they go with their record");
+    mf_store_destroy(s);
+}
+
+/* A store that only takes has nobody who would ask. */
+Test(sqlite_open, without_claims_from_elsewhere_no_attempt_is_kept)
+{
+    mf_store *s = kit_open(in_dir("jobs.db"));
+    mf_spec *call = kit_call();
+    mf_entry next = kit_entry(call, 1);
+    next.attempt = 2;
+    kit_swarm(s, 3);
+    is_status(mf_store_commit(s, &(mf_batch){.entries = &next, .entry_count = 1}, NULL, NULL), MF_OK);
+    cr_assert(eq(i64, kit_ask(in_dir("jobs.db"), "SELECT count(*) FROM retries"), 0));
+    mf_spec_unref(call);
+    mf_store_destroy(s);
+}
+
+/* ---- what is no store, once more ---------------------------------------------------------------------------------- */
 
 Test(sqlite_open, a_name_that_is_none)
 {
