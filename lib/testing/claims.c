@@ -8,6 +8,7 @@
 
 struct mfi_claim_kept {
     uint64_t       token;
+    mf_claim       claim;
     mfi_process   *process;
     mfi_parcel    *parcel;      /* its message, where that lies with the manager; NULL: the store has it */
     uint64_t       step;        /* when it was given */
@@ -38,27 +39,28 @@ static bool is_held(mfi_sim *sim, mfi_claim_kept *kept)
     return kept != NULL && kept->held;
 }
 
-static mfi_claim_kept *add(mfi_process *process, uint64_t token)
+static mfi_claim_kept *add(mfi_process *process, const mf_claim *claim)
 {
     mfi_sim *sim = process->sim;
     mfi_claim_kept *kept = mfi_sim_new(sim, sizeof *kept);
-    kept->token = token;
+    kept->token = claim->token;
+    kept->claim = *claim;
     kept->process = process;
     kept->step = sim->steps;
     kept->until_ms = lease_end(sim);
     kept->held = true;
-    HASH_ADD(hh, sim->claims, token, sizeof token, kept);
+    HASH_ADD(hh, sim->claims, token, sizeof kept->token, kept);
     return kept;
 }
 
 void mfi_claims_note(mfi_process *process, const mf_taken *taken)
 {
-    add(process, taken->claim.token);
+    add(process, &taken->claim);
 }
 
 void mfi_claims_note_elsewhere(mfi_process *process, const mf_claim *claim)
 {
-    mfi_claim_kept *kept = add(process, claim->token);
+    mfi_claim_kept *kept = add(process, claim);
     kept->parcel = process->sim->current->parcel;
 }
 
@@ -105,6 +107,12 @@ void mfi_claims_lose_all(mfi_process *process)
 bool mfi_sim_claim_is_held(mfi_sim *sim, uint64_t token)
 {
     return is_held(sim, find(sim, token));
+}
+
+const mf_claim *mfi_claims_of(mfi_sim *sim, uint64_t token)
+{
+    const mfi_claim_kept *kept = find(sim, token);
+    return kept == NULL ? NULL : &kept->claim;
 }
 
 uint64_t mfi_claims_step(mfi_sim *sim, uint64_t token)

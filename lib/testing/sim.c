@@ -400,6 +400,11 @@ unsigned mfi_sim_answers(const mfi_sim *sim)
     return sim->answers;
 }
 
+unsigned mfi_sim_overtaken(const mfi_sim *sim)
+{
+    return sim->overtaken;
+}
+
 unsigned mfi_sim_dead_letters(const mfi_sim *sim)
 {
     return sim->dead_letters;

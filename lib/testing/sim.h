@@ -133,6 +133,7 @@ unsigned  mfi_sim_lapsed(const mfi_sim *sim);   /* claims whose lease ended whil
 void      mfi_sim_die(mfi_sim *sim);
 unsigned  mfi_sim_dead_letters(const mfi_sim *sim);     /* of the queue */
 bool      mfi_sim_is_dead_letter(const mfi_sim *sim, const mf_key *key, uint64_t index);
+unsigned  mfi_sim_overtaken(const mfi_sim *sim);        /* messages of attempts after a later one was sent */
 unsigned  mfi_sim_answers(const mfi_sim *sim);  /* of peers, that came to a process */
 unsigned  mfi_sim_faults(const mfi_sim *sim);   /* so many happened */
 bool      mfi_sim_lost_claims(const mfi_sim *sim);

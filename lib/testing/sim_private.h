@@ -104,6 +104,8 @@ struct mfi_sim {
     bool            calm, closing;
     unsigned        faults_left, faults_met, crashes, restarts, lapsed;
     unsigned        answers, dead_letters;
+    struct mfi_attempts *attempts;      /* of calls that were tried again */
+    unsigned        overtaken;          /* messages of earlier ones that came after a later one was sent */
     struct mfi_dead *dead;              /* which */
     bool            lost_claims;
     bool            broken;
@@ -146,6 +148,7 @@ void mfi_claims_renewed(mfi_sim *sim, uint64_t token);
 bool mfi_claims_lose(mfi_sim *sim, uint64_t token);
 /** The same with everything that a dead process holds. */
 void mfi_claims_lose_all(mfi_process *process);
+const mf_claim *mfi_claims_of(mfi_sim *sim, uint64_t token);    /* as it was given; NULL: unknown */
 uint64_t mfi_claims_step(mfi_sim *sim, uint64_t token);     /* when it was given; 0: unknown */
 
 /* sim_store.c, sim_adapter.c, sim_broker.c */
@@ -186,6 +189,10 @@ void mfi_parcel_again(mfi_sim *sim, const mfi_parcel *parcel, int64_t due_ns);  
 void mfi_parcels_of_dead(mfi_process *process);
 void mfi_parcels_of_paused(mfi_process *process);
 void mfi_parcels_fini(mfi_sim *sim);
+
+/* attempts.c */
+void mfi_attempts_committed(mfi_sim *sim, const mf_batch *batch);
+void mfi_attempts_claimed(mfi_sim *sim, const mf_claim *claim);
 
 /* audit.c */
 mfi_audit *mfi_audit_create(mfi_sim *sim);

@@ -155,6 +155,7 @@ static mf_status sim_commit(mf_store *self, const mf_batch *batch, mf_refusal *r
     if (st == MF_OK) {
         for (size_t i = 0; i < batch->settle_count; i++)
             mfi_claims_settled(sim, batch->settles[i]);
+        mfi_attempts_committed(sim, batch);
         mfi_audit_commit(c.process, batch);
         if (sim->config.committed != NULL)
             sim->config.committed(sim->config.committed_user, c.process, batch);
@@ -182,6 +183,7 @@ static mf_status sim_claim(mf_store *self, mf_claim *claims, size_t n, mf_error 
                       mf_status_name(claims[i].status));
         if (claims[i].token != 0)
             mfi_claims_note_elsewhere(c.process, &claims[i]);
+        mfi_attempts_claimed(c.process->sim, &claims[i]);
         mfi_audit_claimed(c.process, &claims[i]);
     }
     leave(&c);
@@ -199,8 +201,10 @@ static mf_status sim_take(mf_store *self, size_t max, mf_taken *out, size_t *got
                       out[i].entry.spec->name.at, out[i].entry.unit.key.text, (unsigned long long)out[i].entry.unit.index,
                       mf_status_name(out[i].claim.status));
         mfi_claims_note(c.process, &out[i]);
-        if (!mf_key_is_set(&out[i].entry.unit.key) || strncmp(out[i].entry.spec->name.at, "mageflow.", 9) != 0)
-            mfi_audit_claimed(c.process, &out[i].claim);
+        if (mf_key_is_set(&out[i].entry.unit.key) && strncmp(out[i].entry.spec->name.at, "mageflow.", 9) == 0)
+            continue;
+        mfi_attempts_claimed(c.process->sim, &out[i].claim);
+        mfi_audit_claimed(c.process, &out[i].claim);
     }
     leave(&c);
     return st;

@@ -115,7 +115,7 @@ void model_check(flow *f, mfi_sim *sim);
 void flow_programs(flow *f, mfi_sim *sim, unsigned processes, uint64_t seed);
 
 typedef struct schedule_result {
-    unsigned faults, crashes, restarts, lapsed, answers, dead_letters;
+    unsigned faults, crashes, restarts, lapsed, answers, dead_letters, overtaken;
     uint64_t steps;
     unsigned items;
 } schedule_result;

@@ -61,6 +61,7 @@ static report run_share(const options *o, unsigned share)
         r.lapsed += result.lapsed;
         r.answers += result.answers;
         r.dead_letters += result.dead_letters;
+        r.overtaken += result.overtaken;
         r.steps += result.steps;
         r.items += result.items;
         r.without_fault += result.faults == 0;

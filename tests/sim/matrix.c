@@ -56,6 +56,7 @@ void report_add(report *to, const report *from)
     to->lapsed += from->lapsed;
     to->answers += from->answers;
     to->dead_letters += from->dead_letters;
+    to->overtaken += from->overtaken;
     to->steps += from->steps;
     to->items += from->items;
     to->without_fault += from->without_fault;
@@ -68,12 +69,12 @@ bool report_print(const report *r, uint64_t require, double seconds)
 {
     bool covered = true;
     printf("%llu schedules in %.1f s (%.0f a second): %llu items, %llu faults, %llu crashes, %llu closed, %llu claims lapsed, "
-           "%llu answers of peers, %llu dead letters, %llu steps; "
+           "%llu answers of peers, %llu dead letters, %llu messages of attempts after a later one was sent, %llu steps; "
            "%llu without a fault\n\n",
            (unsigned long long)r->schedules, seconds, (double)r->schedules / seconds, (unsigned long long)r->items,
            (unsigned long long)r->faults, (unsigned long long)r->crashes, (unsigned long long)r->restarts,
            (unsigned long long)r->lapsed, (unsigned long long)r->answers,
-           (unsigned long long)r->dead_letters, (unsigned long long)r->steps,
+           (unsigned long long)r->dead_letters, (unsigned long long)r->overtaken, (unsigned long long)r->steps,
            (unsigned long long)r->without_fault);
     printf("%-24s", "");
     for (unsigned fault = 0; fault < MFI_FAULTS; fault++)
@@ -102,6 +103,10 @@ bool report_print(const report *r, uint64_t require, double seconds)
             if ((impossible[i].faults & MFI_FAULT_BIT(fault)) != 0)
                 printf(" %s,", mfi_fault_name((mfi_fault)fault));
         printf(" since it %s\n", impossible[i].why);
+    }
+    if (r->overtaken < require) {
+        printf("\nmessages of attempts after a later one was sent: fewer than %llu\n", (unsigned long long)require);
+        return false;
     }
     if (!covered)
         printf("\nmarked with !: hit less often than %llu times\n", (unsigned long long)require);

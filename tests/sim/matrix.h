@@ -6,7 +6,7 @@
 
 typedef struct report {
     mfi_cells cells;
-    uint64_t  schedules, faults, crashes, restarts, lapsed, answers, dead_letters, steps, items, without_fault, broken, first_broken;
+    uint64_t  schedules, faults, crashes, restarts, lapsed, answers, dead_letters, overtaken, steps, items, without_fault, broken, first_broken;
 } report;
 
 void report_add(report *to, const report *from);

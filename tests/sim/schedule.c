@@ -75,7 +75,7 @@ static bool run_once(const mfi_sim_config *config, void *line_user, schedule_res
         st = mf_fail(err, MF_E_STATE, "the flow was never started");
     *result = (schedule_result){.faults = mfi_sim_faults(sim), .crashes = mfi_sim_crashes(sim), .restarts = mfi_sim_restarts(sim),
                                 .lapsed = mfi_sim_lapsed(sim), .answers = mfi_sim_answers(sim),
-                                .dead_letters = mfi_sim_dead_letters(sim), .steps = mfi_sim_steps(sim), .items = f->item_count};
+                                .dead_letters = mfi_sim_dead_letters(sim), .overtaken = mfi_sim_overtaken(sim), .steps = mfi_sim_steps(sim), .items = f->item_count};
     if (st == MF_OK)
         st = mfi_sim_close(sim, err);
     mfi_sim_destroy(sim);
