@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
 enum { SUBMITTERS = 3 };
 
@@ -202,6 +203,40 @@ static void ping_pong(void)
     }
 }
 
+/* ---- jobs that need every worker ------------------------------------------------------------------------------ */
+
+static atomic_uint begun;
+static unsigned needed;
+
+/* Each stays until as many run as there are workers: one that nobody wakes is waited for until the alarm. */
+static void meet(void *arg)
+{
+    unsigned before = atomic_fetch_add(&begun, 1), round = before / needed;
+    while (atomic_load(&begun) < (round + 1) * needed)
+        sched_yield();
+    count(arg);
+}
+
+static void all_are_woken(void)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    /* A few, and more than four a CPU, which wake each other as a tree. */
+    for (int crowd = 0; crowd <= 1; crowd++)
+        for (int grows = 0; grows <= 1; grows++) {
+            needed = crowd && cpus < 64 ? (unsigned)cpus * 4 + 3 : 3;
+            long rounds = scenario_rounds(crowd ? 30 : 200);
+            atomic_store(&begun, 0);
+            make(needed, 1024, grows ? MF_POOL_FULL_GROW : MF_POOL_FULL_FAIL);
+            for (long i = 0; i < rounds; i++) {
+                for (unsigned n = 0; n < needed; n++)
+                    submit(meet, NULL);
+                CHECK_EQ(mf_pool_drain(pool), MF_OK);
+            }
+            CHECK_EQ(mf_pool_destroy(pool), MF_OK);
+            CHECK_EQ(ran, rounds * needed);
+        }
+}
+
 /* ---- spares --------------------------------------------------------------------------------------------------- */
 
 static void block_a_moment(void *arg)
@@ -279,6 +314,7 @@ const scenario scenarios[] = {
     {"one job at a time always wakes somebody", one_at_a_time},
     {"jobs that wait for jobs", trees},
     {"helpers are never left asleep", ping_pong},
+    {"every worker is woken", all_are_woken},
     {"spares come and go", spares_come_and_go},
     {"short lives", short_lives},
     {"stopped under fire", stopped_under_fire},
