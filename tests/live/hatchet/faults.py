@@ -13,7 +13,7 @@ from wire_client import Wire
 
 def works(engine):
     """A call comes back now: our worker is registered, listening and known to the engine's scheduler."""
-    return call(engine, "c_add", '{"a":1}', "30s") == '{"sum":11}'
+    return call(engine, "c_add", '{"a":1}') == '{"sum":11}'
 
 
 @own_engine
@@ -27,9 +27,9 @@ def a_worker_that_is_killed_loses_nothing(engine):
         assert [wire.ended(run, 75)[0] for run in short] == ["COMPLETED"] * 20      # the engine has been told
         first.kill()
         with Worker(engine):
-            wait_for(lambda: lines(file.name).count("end 2") == 5, 200, "the second attempts")
+            wait_for(lambda: words(file.name).count("end") == 25, 200, "the second attempts")
             assert [wire.ended(run)[0] for run in hanging] == ["COMPLETED"] * 5
-            assert lines(file.name).count("begin 1") == 25 and lines(file.name).count("begin 2") == 5
+            assert lines(file.name).count("begin 1") == 25 and words(file.name).count("begin") == 30
             assert works(engine)
 
 
@@ -38,8 +38,8 @@ def an_empty_engine_is_told_everything_again(engine):
     with Worker(engine):
         assert works(engine)
         engine.do("fresh")
-        wait_for(lambda: worker_listens(engine, "mageflow"), 30, "registering again")
-        wait_for(lambda: works(engine), 30, "the definitions")
+        wait_for(lambda: worker_listens(engine, "mageflow"), what="registering again")
+        wait_for(lambda: works(engine), 150, "the definitions")
 
 
 @own_engine
@@ -48,10 +48,10 @@ def an_engine_that_crashed_is_listened_to_again(engine):
     with Worker(engine):
         assert works(engine)
         engine.do("kill")
+        [[killed]] = engine.query("SELECT now()::timestamp")
         engine.do("start")
-        wait_for(lambda: engine.query("""SELECT 1 FROM "Worker" WHERE name = 'mageflow' AND "isActive"
-                                         AND "lastHeartbeatAt" > now() - interval '5 seconds'
-                                         AND "lastListenerEstablished" > now() - interval '20 seconds'"""), 60, "listening again")
+        wait_for(lambda: engine.query(f"""SELECT 1 FROM "Worker" WHERE name = 'mageflow' AND "isActive" AND "lastHeartbeatAt" > '{killed}'
+                                          AND "lastListenerEstablished" > '{killed}'"""), 120, "listening again")
 
 
 @own_engine
@@ -64,7 +64,7 @@ def a_frozen_engine_is_waited_for(engine):
         wait_for(lambda: words(file.name) == ["begin", "end"], what="its end, which nobody hears of")
         assert call(engine, "c_add", '{"a":1}', "2s").startswith("! MF_E_")
         os.kill(engine.engine, signal.SIGCONT)
-        wait_for(lambda: works(engine), 60, "serving again")
+        wait_for(lambda: works(engine), 150, "serving again")
         assert words(file.name) == ["begin", "end"]
 
 

@@ -4,6 +4,7 @@ An engine costs a second to start, so the tests of one program share one, and ea
 the engine or needs it empty says so with @own_engine.
 """
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -96,7 +97,7 @@ class Process:
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                         start_new_session=True)
         try:
-            wait_for(lambda: ready(self) or self.process.poll() is not None, 60, f"the start of {command[0]}: {self.text()[-2000:]}")
+            wait_for(lambda: ready(self) or self.process.poll() is not None, 120, f"the start of {command[0]}: {self.text()[-2000:]}")
             assert self.process.poll() is None, f"{command} has ended:\n{self.text()[-4000:]}"
         except BaseException:
             self.kill()
@@ -150,7 +151,7 @@ def worker_is_given_tasks(engine, name):
 def python_call(engine, name, message, **environment):
     """The SDK's client, in a process of its own as somebody would write it: the result, or what it raised as text."""
     done = subprocess.run([sys.executable, os.path.join(HERE, "call.py"), name, json.dumps(message)],
-                          env=engine.environment(**environment), capture_output=True, text=True, timeout=120)
+                          env=engine.environment(**environment), capture_output=True, text=True, timeout=240)
     if done.returncode != 0:
         return done.stderr.strip().splitlines()[-1]
     return json.loads(done.stdout)
@@ -178,12 +179,13 @@ def run_each(tests):
     return 1 if failed else 0
 
 
-def run_all(tests, *tools):
-    """Run the tests, or those named on the command line behind the tools. Answers the exit code."""
+def run_all(tests, *tools, around=None):
+    """Run the tests, or those named on the command line behind the tools. around(engine): a context that they share beside their engine,
+    of processes whose last words are shown when one of them fails. Answers the exit code."""
     words = sys.argv[1 + len(tools):]
     chosen = [test for test in tests if not words or any(re.search(word, test.__name__) for word in words)]
-    failed, shared = [], None
-    try:
+    failed, shared, running = [], None, ()
+    with contextlib.ExitStack() as stack:
         for test in chosen:
             began = time.monotonic()
             engine = None
@@ -192,21 +194,22 @@ def run_all(tests, *tools):
                     engine = Engine()
                 elif shared is None:
                     shared = Engine()
+                    stack.callback(shared.close)
+                    running = stack.enter_context(around(shared)) if around is not None else ()
                 done = test(*tools, engine or shared)
                 if asyncio.iscoroutine(done):
-                    asyncio.run(asyncio.wait_for(done, 150))
+                    asyncio.run(asyncio.wait_for(done, 300))
                 print(f"ok      {test.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
             except BaseException as error:      # noqa: B902  (whatever it was, the others run)
                 if isinstance(error, (SystemExit, KeyboardInterrupt)):
                     raise
                 traceback.print_exc()
+                for process in running if engine is None else ():
+                    print("\n".join(process.text().splitlines()[-60:]), file=sys.stderr)
                 print(f"FAILED  {test.__name__}", flush=True)
                 failed.append(test.__name__)
             finally:
                 if engine is not None:
                     engine.close()
-    finally:
-        if shared is not None:
-            shared.close()
     print(f"{len(chosen) - len(failed)} of {len(chosen)} passed", flush=True)
     return 1 if failed else 0

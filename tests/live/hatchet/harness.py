@@ -32,7 +32,7 @@ async def a_client_gets_what_a_worker_returns(engine):
         assert "ValueError: bad, 42" in await raised(run("py_fail"))
         with tempfile.NamedTemporaryFile() as file:
             assert "no more" in await raised(run("py_final", path=file.name))
-            assert file.read() == b"attempt 1\n"
+            assert len(file.read().splitlines()) == 1
         task = hatchet.stubs.task(name="py_echo")
         items = [task.create_bulk_run_item(input=EmptyModel(i=i)) for i in range(100)]
         assert [r.model_dump() for r in await task.aio_run_many(items)] == [{"i": i} for i in range(100)]

@@ -1,4 +1,5 @@
 """Our worker and our client as processes: what the tests of the bridge share."""
+import contextlib
 import json
 import re
 import signal
@@ -7,7 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 
-from fleet import Process, wait_for, worker_is_given_tasks, worker_listens
+from fleet import Process, PythonWorker, wait_for, worker_is_given_tasks, worker_listens
 
 COMMAND, TASKS, CLIENT = sys.argv[1:4]
 del sys.argv[1:4]
@@ -32,6 +33,18 @@ class Worker(Process):
         code = self.process.wait(timeout=60)
         assert code == 0, f"the worker ended with {code}:\n{self.text()[-4000:]}"
         wait_for(lambda: not worker_is_given_tasks(self.engine, "mageflow"), what="the end of its heartbeat")
+
+
+def serving(*options, python=False, **environment):
+    """For run_all: a worker of ours, and on demand one of Python's, for all tests that need no other."""
+    @contextlib.contextmanager
+    def around(engine):
+        with contextlib.ExitStack() as stack:
+            running = [stack.enter_context(Worker(engine, *options, **environment))]
+            if python:
+                running.append(stack.enter_context(PythonWorker(engine)))
+            yield running
+    return around
 
 
 def call(engine, *arguments, url="hatchet:", ends_within=120, **environment):

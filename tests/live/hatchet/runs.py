@@ -6,9 +6,9 @@ import subprocess
 import sys
 import tempfile
 
-from fleet import PythonWorker, run_all, wait_for
+from fleet import run_all, wait_for
 from hatchet_sdk import EmptyModel
-from ours import Worker, lines, words
+from ours import lines, serving, words
 from wire_client import Wire
 
 RUNS = sys.argv.pop(1)
@@ -43,7 +43,7 @@ class Client:
 
 def a_run_is_canceled_and_replayed(engine):
     """Python's worker and ours; a run that waits never runs."""
-    with PythonWorker(engine), Worker(engine), Client(engine) as client, Wire(engine) as wire, tempfile.NamedTemporaryFile() as file:
+    with Client(engine) as client, Wire(engine) as wire, tempfile.NamedTemporaryFile() as file:
         run = client("run", "py_slow", {"path": file.name, "seconds": 60})
         wait_for(lambda: words(file.name) == ["begin"], what="its begin")
         waiting = client("run", "nobody_serves_this_name", {})      # what is not there is not canceled, and no error
@@ -72,7 +72,7 @@ def what_would_be_refused_is_not_sent(engine):
 
 def what_is_sent_arrives(engine):
     """Metadata, priority, a time; and what the task's attributes say."""
-    with Worker(engine), Client(engine) as client, tempfile.NamedTemporaryFile() as file:
+    with Client(engine) as client, tempfile.NamedTemporaryFile() as file:
         got = client.result("r_raw", client("run", "r_raw", {"x": 1}, {"kind": "special", "n": {"m": [1]}}, 3))
         metadata = json.loads(got["metadata"])
         assert (got["input"], got["priority"], got["by"]) == ({"x": 1}, 3, "manual"), got
@@ -86,26 +86,25 @@ def what_is_sent_arrives(engine):
 
 
 async def a_python_client_sees_the_attributes_and_the_stream(engine):
-    with Worker(engine, R_PLACE="here"):
-        client = engine.client()
-        going = tempfile.NamedTemporaryFile(delete=False)
-        run = await client.stubs.task(name="r_stream").aio_run(EmptyModel(path=going.name), wait_for_result=False)
-        chunks = []
-        try:
-            while not chunks:       # the engine ends a stream at once whose run it does not know yet
-                async for chunk in client.runs.subscribe_to_stream(run.workflow_run_id):
-                    chunks.append(int(chunk))
-                    if len(chunks) == 5:
-                        os.unlink(going.name)
-        finally:
-            if os.path.exists(going.name):      # else the task runs on, in the next test's worker
-                os.unlink(going.name)
-        # To who comes late a busy engine may tell two neighbours the wrong way round.
-        assert len(chunks) >= 5 and sorted(chunks) == list(range(min(chunks), min(chunks) + len(chunks))), chunks
-        found = (await client.workflows.aio_list(workflow_name="r_raw")).rows
-        assert [w.name for w in found] == ["r_raw"] and found[0].description == "what the engine gave", found
-        crons = (await client.cron.aio_list(workflow_name="r_raw")).rows
-        assert [c.cron for c in crons] == ["0 4 * * *"], crons
+    client = engine.client()
+    going = tempfile.NamedTemporaryFile(delete=False)
+    run = await client.stubs.task(name="r_stream").aio_run(EmptyModel(path=going.name), wait_for_result=False)
+    chunks = []
+    try:
+        while not chunks:       # the engine ends a stream at once whose run it does not know yet
+            async for chunk in client.runs.subscribe_to_stream(run.workflow_run_id):
+                chunks.append(int(chunk))
+                if len(chunks) == 5:
+                    os.unlink(going.name)
+    finally:
+        if os.path.exists(going.name):      # else the task runs on
+            os.unlink(going.name)
+    # To who comes late a busy engine may tell two neighbours the wrong way round.
+    assert len(chunks) >= 5 and sorted(chunks) == list(range(min(chunks), min(chunks) + len(chunks))), chunks
+    found = (await client.workflows.aio_list(workflow_name="r_raw")).rows
+    assert [w.name for w in found] == ["r_raw"] and found[0].description == "what the engine gave", found
+    crons = (await client.cron.aio_list(workflow_name="r_raw")).rows
+    assert [c.cron for c in crons] == ["0 4 * * *"], crons
     rows = engine.query("""SELECT v.sticky, v."defaultPriority", s."scheduleTimeout" FROM "Workflow" w
         JOIN "WorkflowVersion" v ON v."workflowId" = w.id JOIN "Job" j ON j."workflowVersionId" = v.id JOIN "Step" s ON s."jobId" = j.id
         WHERE w.name = 'r_raw' ORDER BY v."createdAt" DESC LIMIT 1""")
@@ -113,7 +112,7 @@ async def a_python_client_sees_the_attributes_and_the_stream(engine):
 
 
 def children_are_found_again_by_the_next_attempt(engine):
-    with Worker(engine), Client(engine) as client, tempfile.NamedTemporaryFile() as file:
+    with Client(engine) as client, tempfile.NamedTemporaryFile() as file:
         last = client.result("r_parent", client("run", "r_parent", {"path": file.name}))["last"]
         said = [line.split() for line in lines(file.name)]
         first, second = ([word[1] for word in said if word[0] == when] for when in ("first", "second"))
@@ -123,7 +122,7 @@ def children_are_found_again_by_the_next_attempt(engine):
 
 async def events_start_tasks_that_wait_for_them(engine):
     """Ours, pushed by us and by Python; and the filter of their scope."""
-    with Worker(engine), Client(engine) as client, tempfile.NamedTemporaryFile() as file:
+    with Client(engine) as client, tempfile.NamedTemporaryFile() as file:
         event = client("push", "r-event", {"path": file.name, "amount": 11}, {"who": "c"}, 3, "large")
         assert len(event) == 36, event
         await asyncio.to_thread(wait_for, lambda: len(lines(file.name)) == 1, what="our event's run")
@@ -135,8 +134,7 @@ async def events_start_tasks_that_wait_for_them(engine):
 
 
 def concurrency_and_rate_limits_are_kept(engine):
-    with Worker(engine, R_PLACE="here"), Client(engine) as client, tempfile.NamedTemporaryFile() as file, \
-            tempfile.NamedTemporaryFile() as other:
+    with Client(engine) as client, tempfile.NamedTemporaryFile() as file, tempfile.NamedTemporaryFile() as other:
         limited = [client("run", "r_limited", {"path": other.name}) for _ in range(4)]
         runs = [client("run", "r_narrow", {"path": file.name, "group": "a"}) for _ in range(3)]
         for run in runs:
@@ -156,4 +154,4 @@ TESTS = [a_run_is_canceled_and_replayed, what_would_be_refused_is_not_sent, what
          events_start_tasks_that_wait_for_them, concurrency_and_rate_limits_are_kept]
 
 if __name__ == "__main__":
-    raise SystemExit(run_all(TESTS))
+    raise SystemExit(run_all(TESTS, around=serving(python=True, R_PLACE="here")))

@@ -76,7 +76,7 @@ class Wire:
             assert error.code() == grpc.StatusCode.NOT_FOUND, error
             return None
 
-    def ended(self, run, seconds=30):
+    def ended(self, run, seconds=75):
         """Wait for the run's end: its status, and its only task's details."""
         end = time.monotonic() + seconds
         while (state := self.state(run)) not in DONE:
