@@ -220,20 +220,22 @@ static void meet(void *arg)
 static void all_are_woken(void)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    /* A few, and more than four a CPU, which wake each other as a tree. */
+    static mf_job jobs[2 * (64 * 4 + 3)];
+    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
+        jobs[i] = (mf_job){meet, NULL};
+    /* A few, and more than four a CPU, which wake each other as a tree. In one batch: the submitter wakes one of them. */
     for (int crowd = 0; crowd <= 1; crowd++)
         for (int grows = 0; grows <= 1; grows++) {
             needed = crowd && cpus < 64 ? (unsigned)cpus * 4 + 3 : 3;
-            long rounds = scenario_rounds(crowd ? 30 : 200);
+            long rounds = scenario_rounds(crowd ? 200 : 1000);
             atomic_store(&begun, 0);
             make(needed, 1024, grows ? MF_POOL_FULL_GROW : MF_POOL_FULL_FAIL);
             for (long i = 0; i < rounds; i++) {
-                for (unsigned n = 0; n < needed; n++)
-                    submit(meet, NULL);
+                CHECK_EQ(mf_pool_submit_batch(pool, jobs, 2 * needed, NULL), MF_OK);
                 CHECK_EQ(mf_pool_drain(pool), MF_OK);
             }
             CHECK_EQ(mf_pool_destroy(pool), MF_OK);
-            CHECK_EQ(ran, rounds * needed);
+            CHECK_EQ(ran, rounds * 2 * needed);
         }
 }
 
