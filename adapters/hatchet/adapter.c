@@ -71,8 +71,9 @@ static void observe_link(void *user, bool up, const mf_error *why)
     hatchet_health_link(h, up, why);
     if (up)
         hatchet_log(h, MF_LOG_INFO, "connected to %s", h->what);
-    else if (why != NULL)
-        hatchet_log(h, MF_LOG_WARN, "not connected: %s", why->text);
+    else if (why != NULL)       /* at first whoever waits for it is told, in an error */
+        hatchet_log(h, h->was_up ? MF_LOG_WARN : MF_LOG_DEBUG, "not connected: %s", why->text);
+    h->was_up = h->was_up || up;
 }
 
 /* ---- the operations --------------------------------------------------------------------------------------------------- */
@@ -88,9 +89,12 @@ static mf_status hatchet_bind(mf_adapter *base, mf_host *host, mf_store *store, 
     return MF_OK;
 }
 
+/* A client that closes asks its helpers to look, too. What it still waits for may be an engine that is away: not for long, then. */
 static void wake_helpers(mf_adapter *base)
 {
     hatchet *h = hatchet_of(base);
+    if (atomic_load(&mfi_client_of_host(h->host)->closing) && !atomic_exchange(&h->hurries, true))
+        mfi_rpc_hurry(h->rpc, HATCHET_CLOSE_WITHIN);
     pthread_mutex_lock(&h->lock);
     bool serving = h->serving;
     pthread_mutex_unlock(&h->lock);

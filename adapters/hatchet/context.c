@@ -99,6 +99,8 @@ mf_status hatchet_of_context(const mf_context *ctx, hatchet **out)
 {
     hatchet *h;
     mf_status st = ctx == NULL ? MF_E_INVALID : hatchet_of_adapter(ctx->adapter, &h);
+    if (st == MF_OK && mfi_rpc_is_forked(h->rpc))
+        st = MF_E_FORKED;       /* a task's child */
     if (st == MF_OK)
         *out = h;
     return st;

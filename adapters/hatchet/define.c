@@ -84,17 +84,21 @@ static mf_status declare(mf_adapter *base, const mf_task_def *def, bool durable,
     for (char *c = task->action; *c != '\0'; c++)      /* as the engine does with what is behind the colon */
         *c = (char)tolower((unsigned char)*c);
     pthread_mutex_lock(&h->lock);
+    bool late = h->told_tasks;
     const hatchet_task *other = h->tasks;
     while (other != NULL && strcmp(other->action, task->action) != 0)
         other = other->next;
-    if (other == NULL) {
+    if (other == NULL && !late) {
         task->next = h->tasks;
         h->tasks = task;
     }
     pthread_mutex_unlock(&h->lock);
-    if (other == NULL)
+    if (other == NULL && !late)
         return MF_OK;
     task_free(h, task);
+    if (late)
+        return mf_fail(err, MF_E_STATE, "task \"%s\": the worker serves already, and Hatchet is told of a worker's tasks once: declare it "
+                       "before", def->name);
     return mf_fail(err, MF_E_EXISTS, "task \"%s\": \"%s\" is declared, and to Hatchet upper and lower case are the same here", def->name,
                    other->name);
 }

@@ -12,7 +12,10 @@ void hatchet_doctor(mf_adapter *base, mf_finding_fn *tell, void *user)
     mfi_teller t = {.tell = tell, .user = user, .where = h->what};
     mf_error err = {.text = ""};
     if (mfi_rpc_wait_up(h->rpc, mf_seconds(5), &err) != MF_OK) {
-        mfi_tell(&t, MF_FINDING_ERROR, "engine", expected, "start it, or mend the address or TLS as the text says", "%s", err.text);
+        size_t where = strlen(h->what);     /* which the finding has in front */
+        bool named = strncmp(err.text, h->what, where) == 0 && strncmp(err.text + where, ": ", 2) == 0;
+        mfi_tell(&t, MF_FINDING_ERROR, "engine", expected, "start it, or mend the address or TLS as the text says", "%s",
+                 err.text + (named ? where + 2 : 0));
         return;
     }
     mfi_rpc_code code = MFI_RPC_OK;

@@ -37,6 +37,7 @@
 #include "retry.h"
 #include "rpc.h"
 
+#define HATCHET_CLOSE_WITHIN mf_seconds(5)      /* a client that closes waits no longer for an answer */
 #define HATCHET_ID_MAX 64       /* a UUID, and room */
 #define HATCHET_FORGET_MAX 64
 #define HATCHET_CHAINS_MIN 64
@@ -144,6 +145,8 @@ struct hatchet {
     const mf_clock     *clock;          /* I */
     mfi_hatchet_options options;        /* I  without the token; expires_s L */
     char                what[300];      /* I */
+    bool                was_up;         /* O  the link, once */
+    atomic_bool         hurries;        /* the client closes */
     mf_host            *host;
     mf_store           *store;
     mfi_rpc            *rpc;            /* I */
@@ -156,6 +159,7 @@ struct hatchet {
     hatchet_task       *tasks;          /* L  additions only */
     hatchet_bytes       labels;         /* L until it serves: a packed Register with the worker's labels; or nothing */
     bool                has_worker;     /* L */
+    bool                told_tasks;     /* L  the engine is told of the tasks, or about to be: no more are taken */
     bool                serving;        /* L  what was taken is run */
     hatchet_hearing     health;         /* L */
     bool                attached;       /* L  registered: heartbeats go out */
@@ -344,6 +348,7 @@ void      hatchet_doctor(mf_adapter *base, mf_finding_fn *tell, void *user);
 void      hatchet_health_link(hatchet *h, bool up, const mf_error *why);
 void      hatchet_health_replaced(hatchet *h, bool replace);
 bool      hatchet_is_deaf(hatchet *h);
+bool      hatchet_is_connected(hatchet *h);
 void      io_is_deaf(hatchet *h, const char *why);
 bool      io_hears(hatchet *h);         /* true: it was deaf */
 

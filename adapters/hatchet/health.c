@@ -36,6 +36,14 @@ bool hatchet_is_deaf(hatchet *h)
     return deaf;
 }
 
+bool hatchet_is_connected(hatchet *h)
+{
+    pthread_mutex_lock(&h->lock);
+    bool up = h->health.up;
+    pthread_mutex_unlock(&h->lock);
+    return up;
+}
+
 bool io_hears(hatchet *h)
 {
     pthread_mutex_lock(&h->lock);

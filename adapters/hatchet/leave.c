@@ -26,6 +26,7 @@
 #define GLIMPSE mf_milliseconds(100)        /* a busy engine gets longer ones: twice, four and eight times */
 #define HIDE_WITHIN mf_seconds(6)           /* beside the time that is lingered */
 #define SILENT_MAX 3                        /* looks in a row without an answer */
+#define AWAY_MAX 20                         /* and without a connection */
 #define SEEN_EVERY mf_seconds(10)           /* at 30 s without a heartbeat the engine takes us for dead */
 #define SETTLE mf_milliseconds(100)
 
@@ -71,8 +72,15 @@ static void glimpse(hatchet *h, unsigned n)
 static bool hide(hatchet *h, mf_duration span)
 {
     int64_t now = mfi_now_ns(NULL), until = mfi_deadline_ns(now, span + HIDE_WITHIN), unseen_since = -1;
-    unsigned silent = 0, glimpses = 0;
-    while (now < until && silent < SILENT_MAX) {
+    unsigned silent = 0, away = 0, glimpses = 0;
+    while (now < until && silent < SILENT_MAX && away < AWAY_MAX) {
+        if (!hatchet_is_connected(h)) {
+            away++;
+            pause_for(LOOK_EVERY);
+            now = mfi_now_ns(NULL);
+            continue;
+        }
+        away = 0;
         sight s = look(h);
         now = mfi_now_ns(NULL);
         silent = s == SILENT ? silent + 1 : 0;
@@ -94,7 +102,7 @@ static void show(hatchet *h)
 {
     if (hatchet_listen_shortly(h, GLIMPSE << 3) != MF_OK)
         return;
-    for (unsigned i = 0; i < 16 && look(h) == UNSEEN; i++)
+    for (unsigned i = 0; i < 16 && hatchet_is_connected(h) && look(h) == UNSEEN; i++)
         pause_for(LOOK_EVERY);
 }
 
@@ -133,11 +141,14 @@ void hatchet_leave(hatchet *h)
         show(h);
         hidden = hide(h, h->options.linger);
     }
-    if (!hidden)
+    bool there = hatchet_is_connected(h);       /* one that is gone gives nothing to anybody */
+    if (!hidden && there)
         hatchet_log(h, MF_LOG_WARN, "the engine does not say that this worker is inactive: what it sends here in the next seconds "
                     "runs 30 s later");
-    unsubscribe(h);
-    pause_for(SETTLE);
+    if (there) {
+        unsubscribe(h);
+        pause_for(SETTLE);
+    }
     pthread_mutex_lock(&h->lock);
     h->gone = true;
     pthread_mutex_unlock(&h->lock);

@@ -161,10 +161,12 @@ mf_status mfi_rpc_create(const mfi_rpc_options *options, mfi_rpc **out, mf_error
     rpc->clock = options->clock;
     rpc->random = options->random;
     rpc->wake_fd = -1;
-    if (!init_waiting(rpc)) {
+    atomic_init(&rpc->within_max, INT64_MAX);
+    if (!mfi_fork_watch() || !init_waiting(rpc)) {
         mf_delete(options->allocator, rpc);
         return mf_fail(err, MF_E_NOMEM, "rpc: no memory");
     }
+    rpc->fork_generation = mfi_fork_generation();
     take_numbers(rpc, options);
     rpc->in = mfi_alloc(rpc->allocator, RPC_BUFFER);
     rpc->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -211,7 +213,7 @@ static void end_inbox(mfi_rpc *rpc)
 
 void mfi_rpc_destroy(mfi_rpc *rpc, mf_duration drain)
 {
-    if (rpc == NULL)
+    if (rpc == NULL || mfi_rpc_is_forked(rpc))
         return;
     assert(!rpc_here(rpc));
     rpc->drain = drain;
@@ -223,6 +225,11 @@ void mfi_rpc_destroy(mfi_rpc *rpc, mf_duration drain)
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
+
+bool mfi_rpc_is_forked(const mfi_rpc *rpc)
+{
+    return rpc->fork_generation != mfi_fork_generation();
+}
 
 static void push(mfi_rpc *rpc, rpc_ask *ask)
 {
@@ -238,6 +245,8 @@ mf_status mfi_rpc_begin(mfi_rpc *rpc, const mfi_rpc_spec *spec, mfi_rpc_call **o
     if (spec->request.len > rpc->send_max)
         return mf_fail(err, MF_E_TOO_BIG, "%s: %s: a message of %zu bytes, more than the %zu that are allowed", rpc->what, spec->method,
                        spec->request.len, rpc->send_max);
+    if (mfi_rpc_is_forked(rpc))
+        return mf_fail(err, MF_E_FORKED, "%s: %s: this connection is the parent process's; open one in the child", rpc->what, spec->method);
     if (atomic_load_explicit(&rpc->closing, memory_order_acquire) != 0)
         return mf_fail(err, MF_E_CLOSED, "%s: %s: the connection is being closed", rpc->what, spec->method);
     mfi_rpc_call *call = rpc_call_create(rpc, spec, err);
@@ -278,6 +287,8 @@ mf_status mfi_rpc_send(mfi_rpc_call *call, mf_str message)
         return MF_E_TOO_BIG;
     if (atomic_load_explicit(&call->over, memory_order_acquire))
         return MF_OK;
+    if (mfi_rpc_is_forked(call->rpc))
+        return MF_E_FORKED;
     rpc_out *out = rpc_out_create(call->allocator, message);
     mf_status st = out != NULL ? ask_of(call, RPC_SEND, out) : MF_E_NOMEM;
     if (st != MF_OK)
@@ -287,13 +298,13 @@ mf_status mfi_rpc_send(mfi_rpc_call *call, mf_str message)
 
 void mfi_rpc_send_end(mfi_rpc_call *call)
 {
-    if (!atomic_load_explicit(&call->over, memory_order_acquire))
+    if (!atomic_load_explicit(&call->over, memory_order_acquire) && !mfi_rpc_is_forked(call->rpc))
         (void)ask_of(call, RPC_SEND_END, NULL);
 }
 
 void mfi_rpc_cancel(mfi_rpc_call *call)
 {
-    if (!atomic_load_explicit(&call->over, memory_order_acquire))
+    if (!atomic_load_explicit(&call->over, memory_order_acquire) && !mfi_rpc_is_forked(call->rpc))
         (void)ask_of(call, RPC_CANCEL, NULL);
 }
 
@@ -416,6 +427,8 @@ mf_status mfi_rpc_wait_up(mfi_rpc *rpc, mf_duration timeout, mf_error *err)
 {
     if (rpc_here(rpc))
         return mf_fail(err, MF_E_STATE, "%s: a callback cannot wait", rpc->what);
+    if (mfi_rpc_is_forked(rpc))     /* its lock may be held by a thread that is not here */
+        return mf_fail(err, MF_E_FORKED, "%s: this connection is the parent process's", rpc->what);
     int64_t until = mfi_deadline_ns(mfi_now_ns(NULL), timeout);
     struct timespec at = {until / 1000000000, until % 1000000000};
     mf_status st = MF_OK;
@@ -436,8 +449,19 @@ mf_status mfi_rpc_wait_up(mfi_rpc *rpc, mf_duration timeout, mf_error *err)
 
 /* ---- the rest ---------------------------------------------------------------------------------------------------- */
 
+void mfi_rpc_hurry(mfi_rpc *rpc, mf_duration within)
+{
+    if (mfi_rpc_is_forked(rpc))
+        return;
+    atomic_store_explicit(&rpc->within_max, within, memory_order_relaxed);
+    atomic_store_explicit(&rpc->hurried, 1, memory_order_seq_cst);      /* releases within_max to the I/O thread */
+    rpc_ring(rpc);
+}
+
 void mfi_rpc_poke(mfi_rpc *rpc)
 {
+    if (mfi_rpc_is_forked(rpc))
+        return;
     atomic_store_explicit(&rpc->poked, 1, memory_order_seq_cst);
     rpc_ring(rpc);
 }

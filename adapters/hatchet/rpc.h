@@ -13,6 +13,8 @@
  *           reconnects for ever, with backoff and jitter. After a GOAWAY the new connection takes what is new, while the
  *           old one finishes what runs on it.
  * Bounds    messages in each direction, calls that are not ended, a time for each call that does not ask for ever.
+ * Fork      a child has none of this: what it asks for is refused with MF_E_FORKED, or is nothing, and the parent's connection
+ *           never hears of it. Destroying leaks on purpose there.
  * Never     the token in an error or a log line. Compressed messages: none is sent, none is asked for, one that comes ends
  *           its call.
  */
@@ -74,7 +76,8 @@ typedef struct mfi_rpc_spec {
 
 /** Begin a call: unary, or a stream in either direction. spec is borrowed. out NULL: no handle is wanted; else the caller's, for
  * mfi_rpc_call_unref. Neither blocks nor waits for the connection.
- * MF_OK: `ended` will be called once. MF_E_TOO_BIG, MF_E_FULL, MF_E_CLOSED, MF_E_NOMEM: it will not, and nothing was sent. */
+ * MF_OK: `ended` will be called once. MF_E_TOO_BIG, MF_E_FULL, MF_E_CLOSED, MF_E_NOMEM, MF_E_FORKED: it will not, and nothing was
+ * sent. */
 MF_NODISCARD mf_status mfi_rpc_begin(mfi_rpc *rpc, const mfi_rpc_spec *spec, mfi_rpc_call **out, mf_error *err);
 /** Give the handle back; the call goes on. NULL is fine. */
 void mfi_rpc_call_unref(mfi_rpc_call *call);
@@ -139,6 +142,11 @@ void mfi_rpc_destroy(mfi_rpc *rpc, mf_duration drain);
 /** Wait until the link is up. MF_E_TIMEOUT with the reason of the last attempt; at once with MF_E_INVALID or MF_E_UNSUPPORTED for
  * what refuses every connection: a certificate, a port that speaks something else. Not on the I/O thread. */
 MF_NODISCARD mf_status mfi_rpc_wait_up(mfi_rpc *rpc, mf_duration timeout, mf_error *err);
+/** From now on no call that has a deadline waits longer than `within`, and those that wait already no longer than that from here: for
+ * who is about to close, and may have to do it while the server is away. */
+void mfi_rpc_hurry(mfi_rpc *rpc, mf_duration within);
+/** This process is a child of the one that made it. */
+bool mfi_rpc_is_forked(const mfi_rpc *rpc);
 /** Have tick called soon. Any number of pokes before it runs are one. */
 void mfi_rpc_poke(mfi_rpc *rpc);
 /** Another token from the next call on, copied. Only in a callback or in tick. False: it is the one there was, or it is none

@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 #include "atomics.h"
+#include "fork.h"
 #include "link.h"
 #include "refcount.h"
 #include "retry.h"
@@ -62,7 +63,7 @@ struct mfi_rpc_call {
     mfi_rpc_message_fn *message;            /* I */
     mfi_rpc_ended_fn   *ended;              /* I */
     void               *user;               /* I */
-    int64_t             deadline;           /* I */
+    int64_t             deadline;           /* I until the I/O thread has it, then O */
     mf_duration         grace;              /* I  by which the server's deadline comes before it */
     size_t              send_max;           /* I */
     bool                open;               /* I */
@@ -133,11 +134,14 @@ struct mfi_rpc {
     mfi_rpc_tick_fn    *tick;               /* I */
     void               *user;               /* I */
     int                 wake_fd;            /* I  eventfd: rung when the thread sleeps */
+    uint32_t            fork_generation;    /* I */
 
     MFI_APART(apart_inbox);
     _Atomic(rpc_ask *)  inbox;              /* A  the newest first */
     _Atomic uint32_t    asleep;             /* A  the thread is, or is about to be, in poll */
     _Atomic uint32_t    poked, closing;     /* A */
+    _Atomic uint32_t    hurried;            /* A  what waits is to be looked through for deadlines that are too late now */
+    _Atomic int64_t     within_max;         /* A  ns; INT64_MAX: none is */
     MFI_APART(apart_count);
     _Atomic size_t      calls;              /* A  not ended */
 

@@ -57,6 +57,35 @@ void rpc_changed(mfi_rpc *rpc, const mf_error *why)
         end_queue(rpc, MFI_RPC_UNAVAILABLE, &rpc->why);
 }
 
+/* ---- deadlines that come nearer: mfi_rpc_hurry ------------------------------------------------------------------- */
+
+static void bring_near(mfi_rpc *rpc, mfi_rpc_call *call, int64_t until)
+{
+    if (call->deadline == INT64_MAX || call->deadline <= until)
+        return;
+    call->deadline = until;
+    rpc->next_deadline = until < rpc->next_deadline ? until : rpc->next_deadline;
+}
+
+static void hurry_list(mfi_rpc *rpc, const rpc_list *list, int64_t until)
+{
+    for (mfi_rpc_call *call = list->first; call != NULL; call = call->next)
+        bring_near(rpc, call, until);
+}
+
+static void hurry(mfi_rpc *rpc, int64_t now)
+{
+    if (atomic_load_explicit(&rpc->hurried, memory_order_relaxed) == 0 ||
+        atomic_exchange_explicit(&rpc->hurried, 0, memory_order_acquire) == 0)
+        return;
+    int64_t until = mfi_deadline_ns(now, atomic_load_explicit(&rpc->within_max, memory_order_relaxed));
+    hurry_list(rpc, &rpc->queue, until);
+    if (rpc->conn != NULL)
+        hurry_list(rpc, &rpc->conn->calls, until);
+    for (rpc_conn *c = rpc->old; c != NULL; c = c->next)
+        hurry_list(rpc, &c->calls, until);
+}
+
 /* ---- the inbox --------------------------------------------------------------------------------------------------- */
 
 static void begin(mfi_rpc *rpc, mfi_rpc_call *call)
@@ -67,6 +96,9 @@ static void begin(mfi_rpc *rpc, mfi_rpc_call *call)
         rpc_call_forget(call);
         return;
     }
+    int64_t most = atomic_load_explicit(&rpc->within_max, memory_order_relaxed);
+    if (most != INT64_MAX)
+        bring_near(rpc, call, mfi_deadline_ns(mfi_now_ns(rpc->clock), most));
     if (call->deadline < rpc->next_deadline)
         rpc->next_deadline = call->deadline;
     rpc_list_push(&rpc->queue, call);
@@ -128,6 +160,7 @@ static bool has_news(mfi_rpc *rpc)
 {
     return atomic_load_explicit(&rpc->inbox, memory_order_seq_cst) != NULL ||
            atomic_load_explicit(&rpc->poked, memory_order_seq_cst) != 0 ||
+           atomic_load_explicit(&rpc->hurried, memory_order_seq_cst) != 0 ||
            atomic_load_explicit(&rpc->closing, memory_order_seq_cst) == 1;      /* 2: known */
 }
 
@@ -347,6 +380,7 @@ void *rpc_io(void *arg)
     for (;;) {
         take_inbox(rpc);
         int64_t now = mfi_now_ns(rpc->clock);
+        hurry(rpc, now);
         expire(rpc, now);
         if (closed(rpc, now, &drain_until))
             break;

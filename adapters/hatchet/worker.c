@@ -7,16 +7,22 @@
 #include "memory.h"
 #include "stack.h"
 
-#define TELL_WITHIN mf_seconds(5)       /* at the end: outcomes that cannot be told any more */
+#define TELL_WITHIN HATCHET_CLOSE_WITHIN        /* at the end: outcomes that cannot be told any more */
 
 static hatchet *hatchet_of_worker(mf_worker *worker)
 {
     return (hatchet *)(void *)((char *)worker - offsetof(hatchet, worker));
 }
 
-static mf_status worker_start(mf_worker *worker, mf_error *err)
+static void tell_tasks(hatchet *h, bool told)
 {
-    hatchet *h = hatchet_of_worker(worker);
+    pthread_mutex_lock(&h->lock);
+    h->told_tasks = told;
+    pthread_mutex_unlock(&h->lock);
+}
+
+static mf_status serve(hatchet *h, mf_error *err)
+{
     mf_status st = mfi_rpc_wait_up(h->rpc, mf_seconds(10), err);
     if (st == MF_OK)
         st = hatchet_store_known(h, err);
@@ -42,6 +48,16 @@ static mf_status worker_start(mf_worker *worker, mf_error *err)
     pthread_mutex_unlock(&h->lock);
     mfi_rpc_poke(h->rpc);
     return MF_OK;
+}
+
+static mf_status worker_start(mf_worker *worker, mf_error *err)
+{
+    hatchet *h = hatchet_of_worker(worker);
+    tell_tasks(h, true);
+    mf_status st = serve(h, err);
+    if (st != MF_OK)
+        tell_tasks(h, false);
+    return st;
 }
 
 /* The lock is held. */
@@ -103,7 +119,7 @@ static void worker_stop(mf_worker *worker)
     if (was_serving)
         wait_until_told(h);
     pthread_mutex_lock(&h->lock);
-    h->attached = false;
+    h->attached = h->told_tasks = false;        /* what is declared from now on is for sending */
     pthread_mutex_unlock(&h->lock);
     if (was_serving && h->serving_options.on_stop != NULL)
         h->serving_options.on_stop(h->serving_options.user);

@@ -94,7 +94,7 @@ bool mf_client_durable(const mf_client *client);
 const char *mf_url_help(void);
 
 /** Declare a task before signing or serving it. def is copied; its tables and user pointer must outlive the client.
- * MF_E_INVALID, MF_E_EXISTS, MF_E_UNSUPPORTED (names the option that the manager cannot honour). */
+ * MF_E_INVALID, MF_E_EXISTS, MF_E_UNSUPPORTED (names the option the manager cannot honour), MF_E_STATE (Hatchet: it is served already). */
 MF_NODISCARD mf_status mf_task(mf_client *client, const mf_task_def *def, mf_error *err);
 MF_NODISCARD mf_status mf_durable_task(mf_client *client, const mf_task_def *def, mf_error *err);
 /** Declare a task that workers without mageflow serve: def's name, tables and timeout count, run must be NULL. A timeout is

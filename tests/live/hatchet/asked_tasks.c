@@ -30,7 +30,19 @@ static mf_status a_streams(mf_context *ctx, const mf_message *in, mf_message **o
     return note("streamed");
 }
 
+static mf_client *mine;
+
+/* What a worker's engine was told of its tasks stands: another one comes too late. */
+static mf_status a_declares(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    mf_error err = {0};
+    (void)ctx, (void)in, (void)out, (void)user;
+    return note(mf_status_name(mf_task(mine, MF_TASK_DEF(.name = "a_late", .run = a_streams), &err)));
+}
+
 MF_MODULE
 {
-    return mf_task(client, MF_TASK_DEF(.name = "a_streams", .run = a_streams), err);
+    mine = client;
+    mf_status st = mf_task(client, MF_TASK_DEF(.name = "a_streams", .run = a_streams), err);
+    return st != MF_OK ? st : mf_task(client, MF_TASK_DEF(.name = "a_declares", .run = a_declares), err);
 }

@@ -16,6 +16,8 @@ from hatchet_sdk.contracts import dispatcher_pb2 as dispatcher
 from hatchet_sdk.contracts import dispatcher_pb2_grpc
 from hatchet_sdk.contracts import events_pb2 as events
 from hatchet_sdk.contracts import events_pb2_grpc
+from hatchet_sdk.contracts import workflows_pb2 as v0_workflows
+from hatchet_sdk.contracts import workflows_pb2_grpc as v0_workflows_pb2_grpc
 from hatchet_sdk.contracts.v1 import workflows_pb2 as workflows
 from hatchet_sdk.contracts.v1 import workflows_pb2_grpc
 
@@ -126,6 +128,19 @@ class Dispatcher(dispatcher_pb2_grpc.DispatcherServicer):
         return dispatcher.ActionEventResponse()
 
 
+class Workflows(v0_workflows_pb2_grpc.WorkflowServiceServicer):
+    """Runs that nobody does."""
+
+    def __init__(self):
+        self.triggered = []     # names
+        self.peers = set()      # connections that they came on
+
+    def TriggerWorkflow(self, request, context):
+        self.triggered.append(request.name)
+        self.peers.add(context.peer())
+        return v0_workflows.TriggerWorkflowResponse(workflow_run_id=str(uuid.uuid4()))
+
+
 class Admin(workflows_pb2_grpc.AdminServiceServicer):
     def PutWorkflow(self, request, context):
         return workflows.CreateWorkflowVersionResponse(id=str(uuid.uuid4()), workflow_id=str(uuid.uuid4()))
@@ -149,11 +164,12 @@ class Double:
     """options: those of grpcio's server, without "grpc."."""
 
     def __init__(self, **options):
-        self.auth, self.dispatcher, self.events = Auth(), Dispatcher(), Events()
+        self.auth, self.dispatcher, self.events, self.workflows = Auth(), Dispatcher(), Events(), Workflows()
         self.server = grpc.server(futures.ThreadPoolExecutor(32), interceptors=[self.auth],
                                   options=[(f"grpc.{name}", value) for name, value in options.items()])
         dispatcher_pb2_grpc.add_DispatcherServicer_to_server(self.dispatcher, self.server)
         workflows_pb2_grpc.add_AdminServiceServicer_to_server(Admin(), self.server)
+        v0_workflows_pb2_grpc.add_WorkflowServiceServicer_to_server(self.workflows, self.server)
         events_pb2_grpc.add_EventsServiceServicer_to_server(self.events, self.server)
         self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
         self.server.start()
@@ -171,7 +187,11 @@ class Double:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def leave(self):
+        """Ends, and with it all that runs on it."""
         self.dispatcher.over.set()
         self.events.answers.set()
         self.server.stop(None).wait()
+
+    def __exit__(self, *_):
+        self.leave()

@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "fake_h2.h"
 #include "rpc.h"
@@ -358,6 +360,81 @@ Test(hatchet_rpc, a_deadline_ends_a_call_that_nobody_answers)
     cr_assert(eq(int, mfi_rpc_wait_up(rpc, mf_seconds(20), &err), MF_OK));
     cr_assert(eq(int, mfi_rpc_unary(rpc, "/test.S/M", MF_STR_LIT("x"), mf_milliseconds(100), NULL, NULL, &err), MF_E_TIMEOUT));
     cr_assert(strstr(err.text, "not known whether it was done") != NULL, "%s", err.text);
+    mfi_rpc_destroy(rpc, 0);
+    fake_h2_stop(fake);
+}
+
+/* Hours from their own ends; the stream has none. */
+Test(hatchet_rpc, who_hurries_waits_for_no_answer_for_long)
+{
+    const fake_step script[] = {SAY(SETTINGS), {FAKE_REQUEST, NULL, 0}, {FAKE_REQUEST, NULL, 0}, {FAKE_END, NULL, 0}};
+    const fake_step *scripts[] = {script};
+    fake_h2 *fake = fake_h2_start(scripts, 1);
+    mfi_rpc *rpc = connect_to(fake, (mfi_rpc_options){0});
+    heard before, stream;
+    begin(rpc, &stream, MF_FOREVER);
+    begin(rpc, &before, mf_minutes(300));
+    mfi_rpc_hurry(rpc, mf_milliseconds(50));
+    wait_end(&before);
+    cr_assert(eq(int, before.st, MF_E_TIMEOUT), "%s", before.text);
+    mf_error err;
+    cr_assert(eq(int, mfi_rpc_unary(rpc, "/test.S/M", MF_STR_LIT("x"), mf_minutes(300), NULL, NULL, &err), MF_E_TIMEOUT), "%s", err.text);
+    cr_assert(not(stream.ended));
+    mfi_rpc_destroy(rpc, 0);
+    cr_assert(eq(int, stream.st, MF_E_CLOSED), "%s", stream.text);
+    fake_h2_stop(fake);
+}
+
+/* The first thing that is not as it should be in a child, or 0. */
+static int try_in_child(mfi_rpc *rpc, mfi_rpc_call *call)
+{
+    mf_error err = {0};
+    mfi_rpc_call *other = NULL;
+    if (!mfi_rpc_is_forked(rpc))
+        return 1;
+    if (mfi_rpc_begin(rpc, &(mfi_rpc_spec){.method = "/test.S/M"}, &other, &err) != MF_E_FORKED)
+        return 2;
+    if (mfi_rpc_unary(rpc, "/test.S/M", MF_STR_LIT("x"), MF_FOREVER, NULL, NULL, &err) != MF_E_FORKED)
+        return 3;
+    if (mfi_rpc_wait_up(rpc, MF_FOREVER, &err) != MF_E_FORKED)
+        return 4;
+    if (mfi_rpc_send(call, MF_STR_LIT("x")) != MF_E_FORKED)
+        return 5;
+    mfi_rpc_send_end(call);
+    mfi_rpc_cancel(call);
+    mfi_rpc_poke(rpc);
+    mfi_rpc_hurry(rpc, 0);
+    mfi_rpc_call_unref(call);
+    mfi_rpc_destroy(rpc, 0);
+    return 0;
+}
+
+Test(hatchet_rpc, a_child_of_fork_is_refused_and_its_parents_call_goes_on)
+{
+    const fake_step script[] = {SAY(SETTINGS), {FAKE_REQUEST, NULL, 0}, {FAKE_HOLD, NULL, 0}, SAY(OK_HEAD DATA_HELLO TRAILERS_OK),
+                                {FAKE_END, NULL, 0}};
+    const fake_step *scripts[] = {script};
+    fake_h2 *fake = fake_h2_start(scripts, 1);
+    mfi_rpc *rpc = connect_to(fake, (mfi_rpc_options){0});
+    heard h;
+    mfi_rpc_call *call = NULL;
+    mf_error err;
+    heard_init(&h);
+    cr_assert(eq(int, mfi_rpc_begin(rpc, &(mfi_rpc_spec){.method = "/test.S/M", .open = true, .request = MF_STR_LIT("x"),
+                                    .within = mf_seconds(60), .message = on_message, .ended = on_end, .user = &h}, &call, NULL), MF_OK));
+    cr_assert(eq(int, mfi_rpc_wait_up(rpc, mf_seconds(20), &err), MF_OK), "%s", err.text);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(try_in_child(rpc, call));
+    int how = -1;
+    cr_assert(eq(int, waitpid(child, &how, 0), child));
+    cr_assert(eq(int, how, 0), "the child: %d", WEXITSTATUS(how));
+    mfi_rpc_send_end(call);
+    fake_h2_go(fake);
+    wait_end(&h);
+    cr_assert(eq(int, h.code, MFI_RPC_OK), "%s", h.text);
+    cr_assert(eq(uint, fake_h2_connections(fake), 1));
+    mfi_rpc_call_unref(call);
     mfi_rpc_destroy(rpc, 0);
     fake_h2_stop(fake);
 }
