@@ -12,6 +12,7 @@
 #include "memory.h"
 
 #define FOR_EVER "8760h"
+#define CUTS_MAX 5
 
 void hatchet_text_free(hatchet *h, char *text)
 {
@@ -113,6 +114,13 @@ mf_status hatchet_durable_declare(mf_adapter *base, const mf_task_def *def, mf_e
     return declare(base, def, true, err);
 }
 
+/* A connection that is cut while a worker starts is no reason not to start: what was asked is asked again on the next one. Done twice
+ * it does no harm: a definition is the same one, a worker that was registered and never listened is given nothing. */
+static bool was_cut(mf_status st, mfi_rpc_code code, unsigned *tries)
+{
+    return st == MF_E_IO && code == MFI_RPC_UNAVAILABLE && ++*tries < CUTS_MAX;
+}
+
 /* ---- PutWorkflow ------------------------------------------------------------------------------------------------------ */
 
 static mf_status schema_of(hatchet *h, const hatchet_task *task, char **json, size_t *len, mf_error *err)
@@ -168,7 +176,11 @@ static mf_status define_with(hatchet *h, const hatchet_task *task, const Hatchet
     }
     if (st == MF_OK && ended == NULL) {
         mf_error why = {0};
-        st = hatchet_call(h, method, &w.base, mf_seconds(30), NULL, NULL, NULL, &why);
+        mfi_rpc_code code;
+        unsigned tries = 0;
+        do
+            st = hatchet_call(h, method, &w.base, mf_seconds(30), NULL, NULL, &code, &why);
+        while (was_cut(st, code, &tries));
         if (st != MF_OK)
             st = mf_fail(err, st, "task \"%s\": %s", task->name, why.text);
     }
@@ -283,7 +295,11 @@ mf_status hatchet_register(hatchet *h, mf_error *err)
     mf_status st = hatchet_register_pack(h, &bytes, err);
     if (st != MF_OK)
         return st;
-    st = mfi_rpc_unary(h->rpc, "/Dispatcher/Register", hatchet_str(&bytes), mf_seconds(30), &answer, NULL, err);
+    mfi_rpc_code code;
+    unsigned tries = 0;
+    do
+        st = mfi_rpc_unary(h->rpc, "/Dispatcher/Register", hatchet_str(&bytes), mf_seconds(30), &answer, &code, err);
+    while (was_cut(st, code, &tries));
     hatchet_bytes_free(&bytes);
     HatchetPb__Registered *r = st == MF_OK ? hatchet_pb__registered__unpack(NULL, answer.len, (const uint8_t *)answer.at) : NULL;
     mfi_rpc_bytes_free(&answer);
