@@ -1,10 +1,13 @@
 /* codec/builder.c: values, one after the other, into the bytes of a message.
  *
- * msgpack-c writes every value (build_values.c); this file keeps the bytes and the shape: which containers are open, how
- * many values each still expects, how deep and how many elements. The bytes grow in `small_block` on the caller's stack, and beyond it in
- * an allocation that begins with the header of the message to be, so that a finished message is one allocation either
- * way. The head of an endless container takes one byte at first; when it ends with more than 15 entries its content
- * moves up to make room for the longer head, so that every message has the one shortest form. */
+ * msgpack-c writes every value (build_values.c), but for heads of one byte: those of short texts and of endless containers.
+ * This file keeps the bytes and the shape: which containers are open, how many values each still expects, how deep and how many
+ * elements. The bytes grow in `small_block` on the caller's stack, and beyond it in an allocation that begins with the header
+ * of the message to be, so that a finished message is one allocation either way. The head of an endless container takes one byte
+ * at first; when it ends with more than 15 entries its content moves up to make room for the longer head, so that every
+ * message has the one shortest form.
+ *
+ * A builder that failed has nothing open and takes no more values: the way of each value looks at the depth alone. */
 #include "builder.h"
 
 #include "layout.h"
