@@ -153,6 +153,16 @@ static int64_t lease_ms(mf_store *base)
 /* ---- opening and closing ---------------------------------------------------------------------------------------- */
 
 /* Ids and tokens begin at a random number, so that one from before the server was emptied is nobody's afterwards. */
+/* NOPERM names no key, since that might be a secret; which are ours is none. */
+static mf_status explain_keys(mf_status st, mf_error *err)
+{
+    if (err == NULL || strstr(err->text, "NOPERM") == NULL)
+        return st;
+    mf_error why = *err;
+    return mf_fail(err, st, "%.300s: where flows are kept the user needs the keys ~" MFI_RS_PREFIX "* (or store= names another place)",
+                   why.text);
+}
+
 static mf_status prepare(struct mfi_rs *s, mf_error *err)
 {
     uint64_t random[3];
@@ -171,7 +181,7 @@ static mf_status prepare(struct mfi_rs *s, mf_error *err)
     if (st == MF_OK)
         atomic_store_explicit(&s->commits_seen, mfi_rs_uint(&r->at[2]), memory_order_relaxed);
     mfi_redis_replies_destroy(r);
-    return st;
+    return st == MF_E_INVALID ? explain_keys(st, err) : st;
 }
 
 static mf_status add_scripts(struct mfi_rs *s, mf_error *err)

@@ -88,8 +88,10 @@ static mf_status set_results(mfi_taskiq_options *o, const char *value, mf_error 
 
 static mf_status set_result_url(mfi_taskiq_options *o, const char *value, mf_error *err)
 {
+    mf_error why = {.text = ""};
     o->has_results = true;
-    return mfi_redis_address_from_url(value, &o->results, err);
+    mf_status st = mfi_redis_address_from_url(value, &o->results, &why);
+    return st == MF_OK ? MF_OK : mf_fail(err, st, "url: parameter \"result_url\": %s", why.text);
 }
 
 static mf_status set_result_ttl(mfi_taskiq_options *o, const char *value, mf_error *err)

@@ -291,6 +291,10 @@ def wrong_doors_are_one_clear_error(tools, server):
         assert done.returncode in (1, 2), (url, done)
         assert says.lower() in done.stderr.lower(), (url, done.stderr)
         assert "secret" not in done.stderr and "hunter2" not in done.stderr, done.stderr
+    server.redis.acl_setuser("fleet", enabled=True, passwords=["+fleetsecret"], keys=["taskiq*"], categories=["+@all"])
+    done = subprocess.run([tools.command, "worker", "--url", f"taskiq+redis://fleet:fleetsecret@127.0.0.1:{server.port}", "--load", tools.tasks],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode in (1, 2) and "~mageflow:*" in done.stderr and "fleetsecret" not in done.stderr, done
     server.redis.config_set("requirepass", "")
     tls_port = certificate_of_nobody(server)
     done = subprocess.run([tools.command, "worker", "--url", f"taskiq+rediss://:secret@127.0.0.1:{tls_port}", "--load", tools.tasks],

@@ -60,7 +60,7 @@ Test(taskiq_options, what_does_not_fit_is_refused_in_words)
         mf_error err;
         mfi_taskiq_options_init(&o);
         cr_assert(eq(int, set(&o, bad[i][0], bad[i][1], &err), MF_E_INVALID), "%s=%s", bad[i][0], bad[i][1]);
-        cr_assert(err.text[0] != '\0');
+        cr_assert(ne(ptr, strstr(err.text, bad[i][0]), NULL), "it names the parameter: %s", err.text);
     }
     mfi_taskiq_options o;
     mf_error err;
