@@ -76,13 +76,18 @@ def numbers_of(words, cpus=None):
 
 # ---- tables ------------------------------------------------------------------------------------------------------------
 
+def there(values):
+    """Of the rounds in which somebody had his turn; None stands for one that failed."""
+    return [value for value in values if value is not None]
+
+
 def median(values):
-    return statistics.median(values)
+    return statistics.median(there(values))
 
 
 def pair_ratio(ours, theirs):
     """The median of the rounds' own ratios, ours to theirs: a round is less disturbed by the machine than a median."""
-    return median([a / b for a, b in zip(ours, theirs) if b])
+    return median([a / b for a, b in zip(ours, theirs) if a is not None and b])
 
 
 def number(value):

@@ -13,7 +13,7 @@ import sys
 import time
 
 from contestants import SLOTS, Asynq, Bare, BullMQ, Mageflow, Python, HERE, ROOT
-from machine import cpu_seconds, describe, end, median, number, pair_ratio, rss_kib, table, verdict, wait_idle, wait_until
+from machine import cpu_seconds, describe, end, median, number, pair_ratio, rss_kib, table, there, verdict, wait_idle, wait_until
 from server import Redis, describe_server
 
 WARM = 200          # tasks before the clock: connections, scripts and compilers are there
@@ -46,7 +46,7 @@ class Bench:
         except RuntimeError as error:
             if contestant in (self.ours, self.bare):
                 raise
-            print(f"- {contestant.name}: left out of a table, a turn failed: {error}")
+            print(f"- {contestant.name}: a turn failed: {error}")
             return None
 
     def goal(self, what, text):
@@ -109,13 +109,15 @@ class Bench:
         kind, results, cores = cell
         title = f"{kind}, {'with' if results else 'without'} results, {cores} core{'s' if cores > 1 else ''}"
         print(f"\n### {title}")
-        got = {c: rounds for c, rounds in got.items() if None not in rounds}
-        series = {c: {key: [r[key] for r in rounds] for key in rounds[0]} for c, rounds in got.items()}
+        got = {c: rounds for c, rounds in got.items() if any(rounds)}      # a ratio is of the rounds in which both had their turn
+        series = {c: {key: [r and r[key] for r in rounds] for key in next(filter(None, rounds))} for c, rounds in got.items()}
         mine, rows = series[self.ours], []
         for c, s in series.items():
-            rows.append([c.name, f"**{number(median(s['rate']))}** ({number(min(s['rate']))} – {number(max(s['rate']))})",
+            rates, cpus, few = there(s["rate"]), there(s["cpu_us"]), len(there(s["rate"])) < self.rounds
+            rows.append([c.name + (f", {len(rates)} of {self.rounds} rounds" if few else ""),
+                         f"**{number(median(rates))}** ({number(min(rates))} – {number(max(rates))})",
                          "1" if c is self.ours else number(pair_ratio(mine["rate"], s["rate"])),
-                         f"**{number(median(s['cpu_us']))}** ({number(min(s['cpu_us']))} – {number(max(s['cpu_us']))})",
+                         f"**{number(median(cpus))}** ({number(min(cpus))} – {number(max(cpus))})",
                          "1" if c is self.ours else number(pair_ratio(s["cpu_us"], mine["cpu_us"])),
                          number(median(s["redis_us"])), number(median(s["reads"])), number(median(s["commands"])),
                          number(median(s["rss_kib"]) / 1024)])
