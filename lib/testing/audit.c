@@ -1,6 +1,7 @@
 /* What must hold, whatever happens. It knows every record and message from the commits that went through, and no more.
  *
- * At every step       running items of a swarm never more than its cap, counted from the calls that are being made;
+ * At every step       running items of a swarm that have no outcome never more than its cap, counted from the calls that are
+ *                     being made; none that has one is claimed;
  *                     nothing begins below something that was stopped before its claim, or before this process knew;
  *                     what has ended stays as it ended; no call, start or end of a child is sent twice.
  * At the end          everything that was started has ended; every follow-up was sent once; counters equal a recount of
@@ -37,7 +38,7 @@ typedef struct audit_record {
     UT_hash_handle       hh;
 } audit_record;
 
-enum what { CALL = 1, START, TELL };
+enum what { CALL = 1, START, TELL, OUTCOME };
 
 struct sent_key {
     mf_key   key;
@@ -103,13 +104,25 @@ static audit_sent *sent_of(mfi_audit *audit, const struct sent_key *of)
     return s;
 }
 
+static audit_sent *count_one(mfi_audit *audit, const struct sent_key *of)
+{
+    audit_sent *s = sent_of(audit, of);
+    if (s == NULL) {
+        s = mfi_sim_new(audit->sim, sizeof *s);
+        s->of = *of;
+        HASH_ADD(hh, audit->sent, of, sizeof s->of, s);
+    }
+    s->count++;
+    return s;
+}
+
 static struct sent_key key_of(const mf_unit *unit, enum what what)
 {
     struct sent_key of;
     memset(&of, 0, sizeof of);
     of.key = unit->key;
     of.index = unit->index;
-    of.epoch = what == TELL ? 0 : unit->epoch;
+    of.epoch = what == TELL || what == OUTCOME ? 0 : unit->epoch;
     of.what = what;
     return of;
 }
@@ -166,13 +179,7 @@ static void add_sent(mfi_audit *audit, const mf_entry *entry)
     if (what == 0 || !mf_key_is_set(&entry->unit.key) || (what == TELL && !tells_outcome(entry)))
         return;
     struct sent_key of = key_of(&entry->unit, what);
-    audit_sent *s = sent_of(audit, &of);
-    if (s == NULL) {
-        s = mfi_sim_new(audit->sim, sizeof *s);
-        s->of = of;
-        HASH_ADD(hh, audit->sent, of, sizeof s->of, s);
-    }
-    if (++s->count > 1)
+    if (count_one(audit, &of)->count > 1)
         mfi_sim_break(audit->sim, "%s %s a second time: item %llu, \"%.*s\"", of.key.text, names[what],
                       (unsigned long long)of.index, (int)entry->spec->name.len, entry->spec->name.at);
 }
@@ -186,6 +193,22 @@ static unsigned sent_times(mfi_audit *audit, const mf_key *key, uint64_t index, 
         times += s != NULL ? s->count : 0;
     }
     return times;
+}
+
+/* From here on the item's place in its swarm is free, whatever still runs of it. */
+static void add_outcomes(mfi_audit *audit, const mf_batch *b)
+{
+    const audit_record *r = b->outcome_count > 0 ? record_of(audit, &b->key) : NULL;
+    for (size_t i = 0; r != NULL && r->spec->kind == MF_KIND_SWARM && i < b->outcome_count; i++) {
+        struct sent_key of = key_of(&(mf_unit){.key = b->key, .index = b->outcomes[i].index}, OUTCOME);
+        count_one(audit, &of);
+    }
+}
+
+static bool has_outcome(mfi_audit *audit, const audit_record *swarm, uint64_t index)
+{
+    struct sent_key of = key_of(&(mf_unit){.key = swarm->key, .index = index}, OUTCOME);
+    return swarm->spec->kind == MF_KIND_SWARM && sent_of(audit, &of) != NULL;
 }
 
 static void change(mfi_process *process, audit_record *r, const mf_state *state)
@@ -232,6 +255,7 @@ void mfi_audit_commit(mfi_process *process, const mf_batch *b)
     mfi_audit *audit = process->sim->audit;
     for (size_t i = 0; i < b->put_count; i++)
         add_record(audit, &b->puts[i]);
+    add_outcomes(audit, b);
     audit_record *r = b->state != NULL ? record_of(audit, &b->key) : NULL;
     bool had_ended = r != NULL && r->ended;
     if (r != NULL)
@@ -269,10 +293,15 @@ void mfi_audit_claimed(mfi_process *process, const mf_claim *claim)
     mfi_audit *audit = process->sim->audit;
     if (claim->status != MF_OK || !mf_key_is_set(&claim->unit.key) || !mfi_flow_should_run(claim->head, claim->above))
         return;
-    for (audit_record *r = record_of(audit, &claim->unit.key); r != NULL; r = above(audit, r))
+    uint64_t index = claim->unit.index;
+    for (audit_record *r = record_of(audit, &claim->unit.key); r != NULL; index = r->spec->index, r = above(audit, r)) {
         if (r->ended || r->paused_step != 0)
             mfi_sim_break(process->sim, "%s was claimed to run, and %s was %s", claim->unit.key.text, r->key.text,
                           mf_signature_status_name(r->status));
+        if (has_outcome(audit, r, index))
+            mfi_sim_break(process->sim, "%s was claimed to run, and item %llu of %s had an outcome", claim->unit.key.text,
+                          (unsigned long long)index, r->key.text);
+    }
 }
 
 static void check_begin(mfi_audit *audit, const mfi_strand *s, const mfi_running *running)
@@ -294,28 +323,21 @@ struct seat {
     uint64_t            index;
 };
 
+/* The places that a call takes: in each swarm above it, until the commit of that item's outcome. What is canceled, or given up by
+ * the queue, may run on behind it, and takes none. */
 static unsigned add_seats(mfi_audit *audit, const mf_unit *unit, struct seat *seats, unsigned n)
 {
     uint64_t index = unit->index;
     for (audit_record *r = record_of(audit, &unit->key), *from = NULL; r != NULL; from = r, r = above(audit, r)) {
         if (from != NULL)
             index = from->spec->index;
-        bool known = r->spec->kind != MF_KIND_SWARM;
+        bool known = r->spec->kind != MF_KIND_SWARM || has_outcome(audit, r, index);
         for (unsigned i = 0; i < n && !known; i++)
             known = seats[i].swarm == r && seats[i].index == index;
         if (!known && n < RUNNING_MAX)
             seats[n++] = (struct seat){r, index};
-        if (r->ended)
-            break;      /* an item that ended early, whose last calls are asked to stop: above, its place is free */
     }
     return n;
-}
-
-/* A copy of a message that the queue gave up still runs: its place is free. */
-static bool was_given_up(const mfi_sim *sim, const mfi_running *running)
-{
-    const mf_unit *unit = &running->call.delivery->unit;
-    return sim->dead != NULL && mfi_sim_is_dead_letter(sim, &unit->key, unit->index);
 }
 
 void mfi_audit_step(mfi_sim *sim)
@@ -332,7 +354,7 @@ void mfi_audit_step(mfi_sim *sim)
             check_begin(audit, s, innermost);
         }
         for (const mfi_running *r = innermost; r != NULL; r = r->below)
-            if (r->begun && r->token != 0 && mfi_sim_claim_is_held(sim, r->token) && !was_given_up(sim, r))
+            if (r->begun && r->token != 0 && mfi_sim_claim_is_held(sim, r->token))
                 n = add_seats(audit, &r->call.delivery->unit, seats, n);
     }
     for (unsigned i = 0; i < n; i++) {

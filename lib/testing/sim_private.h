@@ -105,6 +105,7 @@ struct mfi_sim {
     unsigned        faults_left, faults_met, crashes, restarts, lapsed;
     unsigned        answers, dead_letters;
     struct mfi_attempts *attempts;      /* of calls that were tried again */
+    struct mfi_foreign_call *foreign;   /* calls that peers serve */
     unsigned        overtaken;          /* messages of earlier ones that came after a later one was sent */
     struct mfi_dead *dead;              /* which */
     bool            lost_claims;
@@ -193,6 +194,10 @@ void mfi_parcels_fini(mfi_sim *sim);
 /* attempts.c */
 void mfi_attempts_committed(mfi_sim *sim, const mf_batch *batch);
 void mfi_attempts_claimed(mfi_sim *sim, const mf_claim *claim);
+
+/* ends.c */
+void mfi_ends_committed(mfi_sim *sim, const mf_batch *batch);
+void mfi_ends_answered(mfi_sim *sim, const mf_unit *unit);      /* a peer's answer was told and taken */
 
 /* audit.c */
 mfi_audit *mfi_audit_create(mfi_sim *sim);

@@ -156,6 +156,7 @@ static mf_status sim_commit(mf_store *self, const mf_batch *batch, mf_refusal *r
         for (size_t i = 0; i < batch->settle_count; i++)
             mfi_claims_settled(sim, batch->settles[i]);
         mfi_attempts_committed(sim, batch);
+        mfi_ends_committed(sim, batch);
         mfi_audit_commit(c.process, batch);
         if (sim->config.committed != NULL)
             sim->config.committed(sim->config.committed_user, c.process, batch);

@@ -76,7 +76,9 @@ static void tell_end(sim_adapter *a, mfi_parcel *p, bool early, unsigned row, mf
     s->row = outer;
     if (st == MF_OK)
         mfi_audit_has_end(a->sim, &p->unit, "was told its end from outside");
-    else
+    if (st == MF_OK && row == MFI_ROW_PEER)
+        mfi_ends_answered(a->sim, &p->unit);
+    if (st != MF_OK)
         mfi_sim_trace(a->sim, "the end of %.12s %llu is told and answered by %s", p->unit.key.text,
                       (unsigned long long)p->unit.index, mf_status_name(st));
     mfi_parcel_done(a->sim, p);

@@ -3,6 +3,9 @@
  * comes at any time; everything that follows from it is again computed. */
 #include "flows.h"
 
+#include <stdio.h>
+#include <string.h>
+
 /* The fields that reach a task's answer. */
 typedef struct fields {
     bool     has_m;
@@ -33,7 +36,22 @@ typedef struct observed {
     mf_signature_status status;
     uint64_t            hash;
     bool                started;
+    char                type[24];   /* failed: of its error */
 } observed;
+
+static void read_type(observed *o, const mf_message *error)
+{
+    mf_value type;
+    mf_str text = {NULL, 0};
+    if (o->status == MF_STATUS_FAILED && mf_value_get(mf_message_value(error), MF_STR_LIT("type"), &type) &&
+        mf_value_str(type, &text) == MF_OK)
+        snprintf(o->type, sizeof o->type, "%.*s", (int)text.len, text.at);
+}
+
+static bool failed_as(const observed *o, const char *type)
+{
+    return o->status == MF_STATUS_FAILED && strcmp(o->type, type) == 0;
+}
 
 static uint64_t results_hash(model *m, const mf_key *key)
 {
@@ -63,6 +81,7 @@ static observed look(model *m, const mf_key *key)
     o.there = true;
     o.status = record.state.status;
     o.started = record.state.started_ms != 0;
+    read_type(&o, record.state.result);
     mf_value value = mf_message_value(record.state.result), list;
     if (mf_value_type(value) == MF_TYPE_MAP && mf_value_get(value, MF_STR_LIT("results"), &list))
         value = list;       /* a chain whose last step was a swarm */
@@ -82,6 +101,7 @@ static observed look_item(model *m, const mf_key *swarm, uint64_t index)
     o.there = true;
     o.status = outcome.status;
     o.started = outcome.status != MF_STATUS_PENDING;
+    read_type(&o, outcome.value);
     mf_value value = mf_message_value(outcome.value), list;
     if (mf_value_type(value) == MF_TYPE_MAP && mf_value_get(value, MF_STR_LIT("results"), &list))
         value = list;
@@ -111,8 +131,11 @@ static expected settle(model *m, node *n, observed o, expected e, bool may_be_ca
         return (expected){o.status, o.hash, false};
     if (n->remove_tried && o.status == MF_STATUS_CANCELED)
         return (expected){MF_STATUS_CANCELED, NIL_HASH, true};     /* by a cancel, or by a removal that a crash cut short: a failure above */
-    if (n->kind == NODE_TASK && mode_is_foreign(n->mode) && o.status == MF_STATUS_FAILED)
-        return (expected){MF_STATUS_FAILED, 0, false};      /* its time was over before the answer came */
+    if (n->kind == NODE_TASK && mode_is_foreign(n->mode) && failed_as(&o, "Timeout"))
+        return (expected){MF_STATUS_FAILED, 0, false};      /* its time was over before the answer came: lib/testing/ends.c asks when */
+    if (n->kind == NODE_TASK && mode_is_foreign(n->mode) && o.status == MF_STATUS_FAILED &&
+        (n->mode != MODE_PEER_FAIL || !failed_as(&o, "ForeignError")))
+        mfi_sim_break(m->sim, "node %lld (%.12s): %s is failed as \"%s\", which no peer said", (long long)n->id, n->key.text, what, o.type);
     bool never = o.status == MF_STATUS_PENDING && !o.started;
     if (may_be_canceled && (o.status == MF_STATUS_CANCELED || never))
         return (expected){MF_STATUS_CANCELED, NIL_HASH, false};
@@ -163,7 +186,7 @@ static expected task_expected(const node *n, fields in, int64_t k_above)
 /* Its message became a dead letter: then it failed, unless a copy of it had come to its end before. */
 static expected dead_letter(model *m, const mf_key *key, uint64_t index, expected e, observed o)
 {
-    if (o.status == MF_STATUS_FAILED && mf_key_is_set(key) && mfi_sim_is_dead_letter(m->sim, key, index))
+    if (failed_as(&o, "TooManyDeliveries") && mf_key_is_set(key) && mfi_sim_is_dead_letter(m->sim, key, index))
         return (expected){MF_STATUS_FAILED, 0, false};
     return e;
 }
