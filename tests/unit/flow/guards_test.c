@@ -65,6 +65,16 @@ Test(flow_guards, without_memory_items_and_notes_are_a_failure)
     mf_spec_unref(item.spec);
 }
 
+/* Only what is handed on as a result is put into a return field. */
+Test(flow_guards, the_message_that_a_chain_is_started_with_need_not_fit_into_a_return_field)
+{
+    put_chain(&b, 2);
+    b.limits.bytes = 6;
+    start(&b, "{\"a\":1}", NULL);
+    is_status(b.plan.status, MF_OK);
+    cr_assert(eq(sz, b.plan.entry_count, 1));
+}
+
 /* ---- ends ---------------------------------------------------------------------------------------------------------------- */
 
 static mf_status remove_it(void)
