@@ -17,7 +17,7 @@ skip() { echo "skipped: $*"; exit 77; }
 # ---- where it happens ----------------------------------------------------------------------------------------------------
 
 in_a_file() {
-    "$MAGEFLOW" --help | grep -q 'sqlite:FILE' || skip this build has no SQLite
+    help_has 'sqlite:FILE' || skip this build has no SQLite
     url="local:?store=sqlite:$work/flows.db"
 }
 
@@ -25,7 +25,7 @@ in_a_file() {
 start_redis() {
     local line=''
     command -v redis-server > /dev/null && command -v redis-cli > /dev/null || skip no redis-server
-    "$MAGEFLOW" --help | grep -q 'taskiq+unix:$' || skip this build has no bridge to Redis
+    help_has 'taskiq+unix:$' || skip this build has no bridge to Redis
     exec 6< <(exec redis-server --port 0 --unixsocket "$work/redis.sock" --dir "$work" "$@" 2>&1)
     server=$!
     until [[ $line == *'eady to accept'* ]]; do read -r line <&6 || skip redis-server does not start; done
@@ -261,7 +261,7 @@ case_doctor_finds_what_a_user_may_not_and_a_queue_of_another_kind() {
 }
 
 case_doctor_tells_of_an_engine_that_is_not_there() {
-    "$MAGEFLOW" --help | grep -q 'hatchet:$' || skip this build has no bridge to Hatchet
+    help_has 'hatchet:$' || skip this build has no bridge to Hatchet
     url="hatchet://127.0.0.1:1?tls=none"
     export HATCHET_CLIENT_TOKEN
     HATCHET_CLIENT_TOKEN=e30.$(printf '{"sub":"s3cret"}' | base64 -w 0).x

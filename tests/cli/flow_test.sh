@@ -155,7 +155,7 @@ case_graph_draws_a_file_in_both_languages() {
 
 # The first process leaves a flow in the file, the next one that knows its tasks ends it, and a third one draws it.
 case_run_leaves_a_flow_in_a_file_and_graph_finds_it() {
-    "$MAGEFLOW" --help | grep -q 'sqlite:FILE' || { echo "skipped: this build has no SQLite"; exit 77; }
+    help_has 'sqlite:FILE' || { echo "skipped: this build has no SQLite"; exit 77; }
     local store="local:?store=sqlite:$work/flows.db" key picture=''
     printf '%s' "$add_twice" > "$work/flow.json"
     run run --load "$TASKS" --url "$store" "$work/flow.json"

@@ -9,6 +9,10 @@ unset MAGEFLOW_URL
 : > "$work/out" > "$work/err"
 failed=0
 
+# help_has REGEX: whether the general help has such a line. Not through a pipe: grep -q ends at the first match, and the command
+# would die of what it still has to write.
+help_has() { grep -q -- "$1" <<< "$("$MAGEFLOW" --help)"; }
+
 complain() {
     echo "$*"
     sed 's/^/  stdout: /' "$work/out"

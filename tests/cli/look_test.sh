@@ -11,7 +11,7 @@ trap 'for pid in $worker $server; do kill "$pid" 2> /dev/null; done; wait; rm -r
 skip() { echo "skipped: $*"; exit 77; }
 
 in_a_file() {
-    "$MAGEFLOW" --help | grep -q 'sqlite:FILE' || skip this build has no SQLite
+    help_has 'sqlite:FILE' || skip this build has no SQLite
     url="local:?store=sqlite:$work/flows.db"
     "$@"
 }
@@ -19,7 +19,7 @@ in_a_file() {
 in_redis() {
     local line=''
     command -v redis-server > /dev/null || skip no redis-server
-    "$MAGEFLOW" --help | grep -q 'taskiq+unix:$' || skip this build has no bridge to Redis
+    help_has 'taskiq+unix:$' || skip this build has no bridge to Redis
     exec 6< <(exec redis-server --port 0 --unixsocket "$work/redis.sock" --dir "$work" --save '' --appendonly no 2>&1)
     server=$!
     until [[ $line == *'Ready to accept'* || $line == *'ready to accept'* ]]; do read -r line <&6 || skip redis-server does not start; done
@@ -193,7 +193,7 @@ case_looking_says_what_is_wrong() {
 }
 
 case_looking_makes_no_file_and_says_that_a_server_is_away() {
-    "$MAGEFLOW" --help | grep -q 'sqlite:FILE' || skip this build has no SQLite
+    help_has 'sqlite:FILE' || skip this build has no SQLite
     expect 2 '' 'nosuch.db: No such file or directory; expected the file of flows' list --url "local:?store=sqlite:$work/nosuch.db"
     [ ! -e "$work/nosuch.db" ] || complain "list made a file"
     echo text > "$work/text.db"
