@@ -131,6 +131,7 @@ static void hatchet_destroy(mf_adapter *base)
         (void)mf_pool_destroy(h->pool);
     hatchet_observers_free(h);
     hatchet_jobs_drop(h);
+    hatchet_sent_free(h);
     hatchet_news_free(h);
     hatchet_tasks_free(h);
     hatchet_bytes_free(&h->labels);

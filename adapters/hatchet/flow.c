@@ -167,15 +167,17 @@ static bool is_refusal(mfi_rpc_code code)
     return code == MFI_RPC_INVALID_ARGUMENT || code == MFI_RPC_NOT_FOUND || code == MFI_RPC_ALREADY_EXISTS;
 }
 
-/* Those that others serve are watched from here on. */
+/* Those that others serve are watched from here on; of the others drain knows. */
 static mf_status sent(hatchet *h, const parcel *parcels, char *const *runs, size_t n, mf_error *err)
 {
     const mf_entry *entries[BULK_MAX];
     char *foreign[BULK_MAX];
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!parcels[i].entry->spec->foreign)
+        if (!parcels[i].entry->spec->foreign) {
+            hatchet_sent_run(h, parcels[i].entry->spec->name, runs[i]);
             continue;
+        }
         if (runs[i] == NULL || runs[i][0] == '\0' || strlen(runs[i]) >= HATCHET_ID_MAX)
             return mf_fail(err, MF_E_MALFORMED, "%s: a run without an id", h->what);
         entries[count] = parcels[i].entry;
@@ -279,8 +281,10 @@ mf_status hatchet_publish(mf_adapter *base, const mf_entry *entries, size_t n, m
         else
             give_up(h, &entries[i], "InvalidMessage", &why);
     }
+    hatchet_sending(h);
     if (st == MF_OK)
         st = send_parcels(h, parcels, made, err);
+    hatchet_sending_ended(h);
     mf_pool_block_end();
     for (size_t i = 0; i < made; i++)
         parcel_fini(h, &parcels[i]);

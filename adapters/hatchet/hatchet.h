@@ -3,7 +3,7 @@
  *   options.c     the URL's parameters, the environment, the token
  *   adapter.c     the table of operations, and the I/O thread's timer
  *   define.c      what the engine is told of our tasks: PutWorkflow and Register
- *   worker.c      starting, draining and stopping to serve;   leave.c  until the engine assigns nothing more
+ *   worker.c      starting and stopping to serve;   drain.c  waiting until nothing is left;   leave.c  until the engine assigns nothing more
  *   listen.c      the stream of actions, and the heartbeat
  *   health.c      whether it hears;   token.c  whether the engine still knows us
  *   durable.c     what the bodies of durable tasks ask the engine;   durable_children.c  their children;   durable_io.c  the stream
@@ -150,6 +150,12 @@ struct hatchet {
     mf_host            *host;
     mf_store           *store;
     mfi_rpc            *rpc;            /* I */
+
+    struct hatchet_sent *sent;          /* L  runs that this process sent to itself; see drain.c */
+    size_t              sent_waits;     /* L  of them, those that have not arrived */
+    unsigned            sending;        /* L  calls that send runs, under way */
+    bool                sent_seen;      /* L  some of `sent` arrived before who sent them knew their ids */
+    uint64_t            moves;          /* L  counts what was sent and what arrived */
 
     mf_worker           worker;         /* the one there is */
     mf_worker_options   serving_options;
@@ -324,6 +330,16 @@ mf_status hatchet_help(mf_adapter *base, bool (*done)(void *arg), void *arg, int
 
 /* leave.c: what runs has ended, and nothing more is assigned to us. Waits for that. */
 void      hatchet_leave(hatchet *h);
+
+/* drain.c */
+mf_status hatchet_drain(hatchet *h, mf_duration timeout);
+/* Around a call that sends runs of tasks that may be served here: begun; the id that one got; ended. */
+void      hatchet_sending(hatchet *h);
+void      hatchet_sent_run(hatchet *h, mf_str task, const char *run);
+void      hatchet_sending_ended(hatchet *h);
+/* A run is here. The lock is held. */
+void      hatchet_arrived(hatchet *h, const char *run);
+void      hatchet_sent_free(hatchet *h);
 
 /* listen.c */
 int64_t   io_listen_tick(hatchet *h, int64_t now_ns);

@@ -196,6 +196,7 @@ void io_start(hatchet *h, HatchetPb__Action *action)
     job->retry_count = action->retry_count;
     bool stop;
     pthread_mutex_lock(&h->lock);
+    hatchet_arrived(h, action->workflow_run_id);
     bool here = displace(h, action, &stop);
     const hatchet_task *task = job->task = task_of(h, action->action_id);
     /* Else it has not begun here: the engine gives it to another once we are gone. */

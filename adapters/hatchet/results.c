@@ -204,6 +204,17 @@ static bool wait_for_end(hatchet *h, hatchet_waiter *w, int64_t deadline_ns)
     }
 }
 
+/* In the words of who failed, as with every manager. SDKs end them with a new line. */
+static mf_status tell_failure(const hatchet_waiter *w, mf_error *err)
+{
+    if (w->text == NULL)
+        return mf_fail(err, w->st, "task \"%s\": %s", w->task, mf_status_text(w->st));
+    size_t len = strlen(w->text);
+    while (len > 0 && (w->text[len - 1] == '\n' || w->text[len - 1] == ' '))
+        len--;
+    return mf_fail(err, w->st, "%.*s", (int)len, w->text);
+}
+
 mf_status hatchet_wait(hatchet *h, const char *run, const char *task, int64_t deadline_ns, mf_message **result, mf_error *err)
 {
     hatchet_waiter w = {.task = task};
@@ -221,7 +232,7 @@ mf_status hatchet_wait(hatchet *h, const char *run, const char *task, int64_t de
     if (!ended)
         st = mf_fail(err, MF_E_TIMEOUT, "task \"%s\": run %s has not ended in time", task, run);
     else if (w.st != MF_OK)
-        st = mf_fail(err, w.st, "task \"%s\": %s", task, w.text != NULL ? w.text : mf_status_text(w.st));
+        st = tell_failure(&w, err);
     else if (!w.has_output)
         *result = mf_message_nil();
     else

@@ -1,4 +1,4 @@
-/* Serving: define, register, listen; drain; say good-bye. */
+/* Serving: define, register, listen; say good-bye. */
 #include "hatchet.h"
 
 #include <time.h>
@@ -66,25 +66,9 @@ static bool has_to_tell(const hatchet *h)
     return h->returning > 0 || h->telling.first != NULL || h->under_way > 0 || h->streaming > 0;
 }
 
-/* The lock is held. */
-static bool is_busy(const hatchet *h)
-{
-    return h->job_count > 0 || has_to_tell(h);
-}
-
-/* What was taken has ended, and the engine has it. What still waits in the engine cannot be seen from here. */
 static mf_status worker_drain(mf_worker *worker, mf_duration timeout)
 {
-    hatchet *h = hatchet_of_worker(worker);
-    int64_t deadline = mfi_deadline_ns(mfi_now_ns(NULL), timeout);
-    struct timespec until = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
-    mf_status st = MF_OK;
-    pthread_mutex_lock(&h->lock);
-    while (h->serving && is_busy(h) && st == MF_OK)
-        if (pthread_cond_timedwait(&h->changed, &h->lock, &until) != 0)
-            st = is_busy(h) ? MF_E_TIMEOUT : MF_OK;
-    pthread_mutex_unlock(&h->lock);
-    return st;
+    return hatchet_drain(hatchet_of_worker(worker), timeout);
 }
 
 static void wait_until_told(hatchet *h)

@@ -50,11 +50,14 @@ static mf_status send_one(trigger *w, const mf_message *message, mf_duration wit
         return st;
     t.name = w->name;
     t.input = json;
+    hatchet_sending(h);
     st = hatchet_call(h, "/WorkflowService/TriggerWorkflow", &t.base, within, &hatchet_pb__triggered__descriptor, &answer, NULL, err);
     mf_json_free(h->allocator, json, len);
+    const char *id = st == MF_OK ? ((HatchetPb__Triggered *)answer)->workflow_run_id : NULL;
+    hatchet_sent_run(h, mf_cstr(w->task), id);
+    hatchet_sending_ended(h);
     if (st != MF_OK)
         return st;
-    const char *id = ((HatchetPb__Triggered *)answer)->workflow_run_id;
     if (id == NULL || id[0] == '\0' || strlen(id) >= HATCHET_ID_MAX)
         st = mf_fail(err, MF_E_MALFORMED, "%s: TriggerWorkflow: no run's id in the answer", h->what);
     else
@@ -79,9 +82,18 @@ static mf_status send_many(trigger *w, const mf_message *const *messages, size_t
     }
     if (st == MF_OK) {
         HatchetPb__BulkTrigger bulk = HATCHET_PB__BULK_TRIGGER__INIT;
+        ProtobufCMessage *answer = NULL;
         bulk.n_workflows = n;
         bulk.workflows = list;
-        st = hatchet_call(h, "/WorkflowService/BulkTriggerWorkflow", &bulk.base, WITHIN, NULL, NULL, NULL, err);
+        hatchet_sending(h);
+        st = hatchet_call(h, "/WorkflowService/BulkTriggerWorkflow", &bulk.base, WITHIN, &hatchet_pb__bulk_triggered__descriptor, &answer,
+                          NULL, err);
+        const HatchetPb__BulkTriggered *runs = (HatchetPb__BulkTriggered *)answer;
+        for (size_t i = 0; st == MF_OK && i < runs->n_workflow_run_ids; i++)
+            hatchet_sent_run(h, mf_cstr(w->task), runs->workflow_run_ids[i]);
+        hatchet_sending_ended(h);
+        if (answer != NULL)
+            protobuf_c_message_free_unpacked(answer, NULL);
     }
     for (size_t i = 0; i < made; i++)
         mf_json_free(h->allocator, items[i].input, lengths[i]);
