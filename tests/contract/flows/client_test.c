@@ -126,7 +126,7 @@ FLOW_TEST(flow_workflow, many_are_sent_at_once)
     called(f, "note", 6);
     size_t nil = 0;
     for (size_t i = 0; i < 6; i++)
-        nil += strcmp(call_of(f, "note", i).in, "null") == 0;
+        nil += strcmp(call_of(f, "note", i).in, f->maker->quirks.maps ? "{}" : "null") == 0;
     cr_assert(eq(sz, nil, 2));
 }
 
@@ -188,6 +188,7 @@ FLOW_TEST(flow_client, a_worker_is_started_once_and_its_hooks_are_called)
     hooks h = {0};
     is_status(mf_serve(f->mage, &(mf_worker_options){.struct_size = 0}, &f->err), MF_E_INVALID);
     if (f->maker->quirks.outside) {
+        serve_fixture(f);
         is_status(mf_serve(f->mage, MF_WORKER_OPTIONS(.threads = 2), &f->err), MF_E_STATE);
         return;
     }
@@ -270,7 +271,7 @@ FLOW_TEST(flow_client, a_task_that_waits_hears_that_it_is_canceled)
 FLOW_TEST(flow_client, destroying_it_under_load_loses_no_memory)
 {
     mf_signature *swarm = mf_swarm(f->mage, "swarm", NULL, &f->err);
-    for (int i = 0; i < 500; i++)
+    for (size_t i = 0; i < many(f, 500); i++)
         swarm = mf_swarm_add(swarm, CHAIN(f, sign(f, "add", NULL), sign(f, "add", NULL)), &f->err);
     mf_run_destroy(start(f, mf_swarm_close(swarm, &f->err), "{\"n\":1}"));
     wait_calls(f, "add", 20);
@@ -280,6 +281,8 @@ FLOW_TEST(flow_client, destroying_it_under_load_loses_no_memory)
 
 FLOW_TEST(flow_client, a_task_gone_from_this_process_fails_and_says_so)
 {
+    if (f->maker->quirks.unserved_waits)
+        return;
     mf_spec *spec = mf_spec_create(&f->counting.allocator, MF_KIND_TASK, MF_STR_LIT("vanished"));
     mf_refusal refusal;
     mf_run *run = start(f, sign(f, "gate", NULL), NULL);        /* so that somebody serves */

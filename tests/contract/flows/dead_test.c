@@ -9,7 +9,7 @@
 static void wait_active(fixture *f, const mf_key *key)
 {
     mf_record record = {0};
-    int64_t until = mf_store_now_ms(&f->store->base) + 60000;
+    int64_t until = mf_store_now_ms(&f->store->base) + 1000 * PATIENCE_S;
     do {
         sched_yield();
         mf_record_release(&record);

@@ -223,7 +223,7 @@ static size_t send_until_heard(fixture *f, const char *json)
 {
     size_t woken = 0;
     mf_message *message = msg(json);
-    for (int64_t until = mf_store_now_ms(&f->store->base) + 60000; woken == 0 && mf_store_now_ms(&f->store->base) < until;)
+    for (int64_t until = mf_store_now_ms(&f->store->base) + 1000 * PATIENCE_S; woken == 0 && mf_store_now_ms(&f->store->base) < until;)
         is_status(mf_event_send(f->mage, "order.paid", message, &woken, &f->err), MF_OK);
     mf_message_unref(message);
     return woken;
@@ -255,16 +255,16 @@ FLOW_TEST(flow_durable, an_event_that_does_not_come_is_over)
 
 FLOW_TEST(flow_durable, one_event_wakes_all_who_wait)
 {
-    enum { MANY = 100 };
+    mf_run *runs[100];
+    size_t all = many(f, 100);
     body b = {0};
     declare(f, &b, waits, 0);
-    mf_run *runs[MANY];
-    for (int i = 0; i < MANY; i++)
+    for (size_t i = 0; i < all; i++)
         runs[i] = start(f, sign(f, "durable", NULL), NULL);
-    wait_calls(f, "durable", MANY);
+    wait_calls(f, "durable", all);
     settle_down(f);
-    cr_assert(eq(sz, send_until_heard(f, "7"), MANY));
-    for (int i = 0; i < MANY; i++)
+    cr_assert(eq(sz, send_until_heard(f, "7"), all));
+    for (size_t i = 0; i < all; i++)
         ends_done(f, runs[i], "7");
 }
 

@@ -24,7 +24,7 @@ static mf_status serve(mf_client *client, mf_error *err)
 }
 
 const flow_maker flow_makers[] = {
-    {"hatchet", open_engine, {.outside = true}, NULL, NULL, serve},
+    {"hatchet", open_engine, {.outside = true, .unserved_waits = true, .known_names = true, .maps = true, .fewer = 5}, NULL, NULL, serve},
 };
 const size_t flow_maker_count = sizeof flow_makers / sizeof flow_makers[0];
 

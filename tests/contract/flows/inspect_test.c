@@ -115,22 +115,24 @@ FLOW_TEST(flow_inspect, the_parts_of_a_long_swarm_come_in_pages_of_any_size)
     enum { ITEMS = 150 };
     mf_signature *items[ITEMS];
     mf_part parts[ITEMS + 1];
-    size_t got;
-    for (int i = 0; i < ITEMS; i++)
-        items[i] = sign(f, "add", i % 50 == 0 ? "{\"n\":1000}" : NULL);
-    mf_run *run = start(f, swarm_of(f, NULL, ITEMS, items), "{\"n\":1}");
+    size_t got, all = many(f, ITEMS), third = all / 3;
+    for (size_t i = 0; i < all; i++)
+        items[i] = sign(f, "add", i % third == 0 ? "{\"n\":1000}" : NULL);
+    mf_run *run = start(f, swarm_of(f, NULL, all, items), "{\"n\":1}");
     mf_key key = mf_run_key(run);
     is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_OK);
     mf_run_destroy(run);
     is_status(mf_inspect_parts(f->mage, &key, 0, ITEMS + 1, parts, &got, &f->err), MF_OK);
-    cr_assert(eq(sz, got, ITEMS));
+    cr_assert(eq(sz, got, all));
     for (size_t i = 0; i < got; i++) {
         cr_assert(eq(u64, parts[i].index, i));
         is_word(parts[i].status, MF_STATUS_DONE);
-        is_json(parts[i].value, i % 50 == 0 ? "1001" : "2");
+        is_json(parts[i].value, i % third == 0 ? "1001" : "2");
         mf_part_release(&parts[i]);
     }
-    is_text(parts_of(f, &key, 99, 3), "99 done add: 2\n100 done add: 1001\n101 done add: 2");
+    char want[96];
+    snprintf(want, sizeof want, "%zu done add: 2\n%zu done add: 1001\n%zu done add: 2", 2 * third - 1, 2 * third, 2 * third + 1);
+    is_text(parts_of(f, &key, 2 * third - 1, 3), want);
     is_status(mf_inspect_parts(f->mage, &key, UINT64_MAX, 3, parts, &got, &f->err), MF_OK);
     cr_assert(eq(sz, got, 0));
 }

@@ -63,6 +63,11 @@ void serve_fixture(fixture *f)
     f->serves = true;
 }
 
+size_t many(fixture *f, size_t usual)
+{
+    return f->maker->quirks.fewer > 0 ? usual / f->maker->quirks.fewer : usual;
+}
+
 bool fixture_can(fixture *f, mf_capability capability)
 {
     return mf_adapter_can(f->mage->adapter, capability);

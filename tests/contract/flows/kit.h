@@ -16,7 +16,10 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#define PATIENCE   mf_seconds(60)     /* no test waits so long unless something is broken */
+#ifndef PATIENCE_S
+#define PATIENCE_S 60
+#endif
+#define PATIENCE   mf_seconds(PATIENCE_S)   /* no test waits so long unless something is broken */
 #define CALLS_KEPT 256
 #define THREADS    4
 
@@ -53,7 +56,7 @@ typedef struct fixture {
     {                                                                                                                  \
         return flow_parameters();                                                                                      \
     }                                                                                                                  \
-    ParameterizedTest(size_t *maker, suite, name, .timeout = 120)                                                      \
+    ParameterizedTest(size_t *maker, suite, name, .timeout = 2 * PATIENCE_S)                                             \
     {                                                                                                                  \
         fixture f;                                                                                                     \
         open_fixture(&f, *maker);                                                                                      \
@@ -113,6 +116,7 @@ void   called(fixture *f, const char *task, size_t n);
 mf_counts count(fixture *f, const mf_key *key);
 /* "active: total 3, running 1, done 1, failed 0, canceled 0", in a static buffer. */
 const char *counted(fixture *f, const mf_key *key);
+size_t many(fixture *f, size_t usual);                         /* as many items as that, or what the manager can bear */
 void   note_call(fixture *f, mf_context *ctx, const mf_message *in);
 
 /* A message as JSON, in a static buffer per thread. The keys of maps are in the order of their letters: which one they have on

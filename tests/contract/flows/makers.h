@@ -9,6 +9,10 @@ typedef struct flow_quirks {
     bool twice;         /* every message of a flow arrives twice */
     bool by_message;    /* outcomes travel as messages of mageflow's own */
     bool outside;       /* the manager is another process: it serves when it was opened, and holds what is delayed itself */
+    bool unserved_waits;    /* a message goes to nobody but a worker that serves its task: there it waits for one */
+    bool known_names;   /* a message for a task that no worker has ever declared is refused */
+    bool maps;          /* no message is an empty map to a task that is called by its name */
+    unsigned fewer;     /* a message costs the manager milliseconds: long swarms are shorter by this factor; 0: they are not */
 } flow_quirks;
 
 typedef struct flow_maker {

@@ -71,13 +71,16 @@ FLOW_TEST(flow_map, each_drawn_message_is_given_to_the_task_in_order)
 
 FLOW_TEST(flow_map, the_cursor_moves_on_over_many_pages)
 {
-    numbers s = {.total = 1000, .broken = UINT64_MAX};
+    size_t all = many(f, 1000);
+    char want[96];
+    numbers s = {.total = all, .broken = UINT64_MAX};
     declare_source(f, &s, false);
     mf_run *run = start(f, map_of(f, sign(f, "add", NULL), MF_SWARM_OPTIONS(.max_concurrency = 100)), NULL);
     mf_key key = mf_run_key(run);
     is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_OK);
     mf_run_destroy(run);
-    is_text(counted(f, &key), "done: total 1000, running 0, done 1000, failed 0, canceled 0");
+    snprintf(want, sizeof want, "done: total %zu, running 0, done %zu, failed 0, canceled 0", all, all);
+    is_text(counted(f, &key), want);
     mf_results *results = NULL;
     is_status(mf_results_open(f->mage, &key, &results, &f->err), MF_OK);
     mf_outcome outcome;
@@ -86,25 +89,26 @@ FLOW_TEST(flow_map, the_cursor_moves_on_over_many_pages)
         is_status(mf_value_uint(mf_message_value(outcome.value), &result), MF_OK);
         cr_assert(eq(u64, result, ++n));
     }
-    cr_assert(eq(u64, n, 1000));
+    cr_assert(eq(u64, n, all));
     mf_results_close(results);
 }
 
 FLOW_TEST(flow_map, the_source_is_drawn_no_further_than_the_concurrency_allows)
 {
-    numbers s = {.total = 100, .broken = UINT64_MAX};
+    size_t all = many(f, 100);
+    numbers s = {.total = all, .broken = UINT64_MAX};
     declare_source(f, &s, true);
     mf_run *run = start(f, map_of(f, sign(f, "gate", NULL), MF_SWARM_OPTIONS(.max_concurrency = 2)), NULL);
     mf_key key = mf_run_key(run);
     wait_calls(f, "gate", 2);
     is_text(counted(f, &key), "active: total 2, running 2, done 0, failed 0, canceled 0");
-    cr_assert(eq(u64, count(f, &key).expected, 100));
+    cr_assert(eq(u64, count(f, &key).expected, all));
     cr_assert(eq(ulong, atomic_load(&s.draws), 2));
     open_gate(f);
     is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_OK);
     mf_run_destroy(run);
     cr_assert(eq(uint, f->most, 2));
-    called(f, "gate", 100);
+    called(f, "gate", all);
 }
 
 /* Whoever sees the ends of others' tasks knows the calls alone. */

@@ -147,7 +147,7 @@ FLOW_TEST(flow_run, its_descriptor_becomes_readable_at_the_end)
     struct pollfd p = {.fd = fd, .events = POLLIN};
     cr_assert(eq(int, poll(&p, 1, 0), 0));
     open_gate(f);
-    cr_assert(eq(int, poll(&p, 1, 60000), 1));
+    cr_assert(eq(int, poll(&p, 1, 1000 * PATIENCE_S), 1));
     is_status(mf_run_poll(run, NULL, &f->err), MF_OK);
     mf_run *late = mf_run_open(f->mage, &(mf_key){0}, &f->err);
     cr_assert(eq(ptr, late, NULL));

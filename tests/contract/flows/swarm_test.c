@@ -23,14 +23,14 @@ FLOW_TEST(flow_swarm, results_come_in_the_order_of_the_items)
 
 FLOW_TEST(flow_swarm, a_long_list_of_results_is_whole)
 {
-    enum { ITEMS = 1500 };      /* several pages of a reader, and more than one of a store's */
+    size_t items = many(f, 1500);       /* several pages of a reader, and more than one of a store's */
     mf_signature *swarm = mf_swarm(f->mage, "swarm", NULL, &f->err);
-    for (int i = 0; i < ITEMS; i++)
-        swarm = mf_swarm_add(swarm, mf_sign(f->mage, "add", mf_msg("{s:i}", "n", i), &f->err), &f->err);
+    for (size_t i = 0; i < items; i++)
+        swarm = mf_swarm_add(swarm, mf_sign(f->mage, "add", mf_msg("{s:i}", "n", (int)i), &f->err), &f->err);
     mf_run *run = start(f, mf_swarm_close(swarm, &f->err), NULL);
     mf_message *results = NULL;
     is_status(mf_run_wait(run, PATIENCE, &results, &f->err), MF_OK);
-    cr_assert(eq(sz, mf_value_count(mf_message_value(results)), ITEMS));
+    cr_assert(eq(sz, mf_value_count(mf_message_value(results)), items));
     mf_iter iter = mf_value_iter(mf_message_value(results));
     mf_value value;
     for (int64_t i = 0, got; mf_iter_next(&iter, NULL, &value); i++) {
