@@ -4,7 +4,10 @@
  * for one signal each (SA_RESETHAND), so a second Ctrl-C ends a command whose task does not listen. */
 #include "wait.h"
 
+#include "command.h"
 #include "progress.h"
+
+#include <mageflow/inspect.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -14,6 +17,7 @@
 #include <unistd.h>
 
 #define TICK_MS 100    /* how often progress is looked at, on a terminal */
+#define HINT_AFTER mf_seconds(5)
 
 static volatile sig_atomic_t caught;
 static int                   caught_fd = -1;
@@ -74,18 +78,36 @@ static int poll_ms(int64_t deadline, bool ticking)
     return left > 3600000 ? 3600000 : (int)left;
 }
 
+/* Who waits for workers elsewhere should not wait for ever without a word because there are none. */
+static void hint(mf_client *client, const mf_key *key)
+{
+    mf_record record;
+    if (mf_inspect(client, key, &record, NULL) != MF_OK)
+        return;
+    if (record.state.status == MF_STATUS_PENDING)
+        complain("%s has not begun; with the same --url, \"mageflow list --workers\" tells whether a worker is there, "
+                 "\"mageflow inspect %s\" what it waits for", key->text, key->text);
+    mf_record_release(&record);
+}
+
 static waited poll_until(mf_client *client, mf_run *run, int64_t deadline, struct progress *progress)
 {
     mf_key key = mf_run_key(run);
+    int64_t hint_ns = mf_client_in_process(client) ? INT64_MAX : now_ns() + HINT_AFTER;
     struct pollfd fds[2] = {{.fd = mf_run_fd(run), .events = POLLIN}, {.fd = caught_fd, .events = POLLIN}};
     for (;;) {
         if (caught != 0)
             return WAITED_SIGNAL;
-        poll(fds, 2, poll_ms(deadline, progress->shown));
+        poll(fds, 2, poll_ms(deadline < hint_ns ? deadline : hint_ns, progress->shown));
         if (fds[0].revents != 0 || mf_run_poll(run, NULL, NULL) != MF_E_AGAIN)
             return WAITED_ENDED;
         if (now_ns() >= deadline)
             return WAITED_TIMEOUT;
+        if (now_ns() >= hint_ns) {
+            hint_ns = INT64_MAX;
+            progress_wipe(progress);
+            hint(client, &key);
+        }
         progress_show(progress, client, &key);
     }
 }

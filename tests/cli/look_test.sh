@@ -177,6 +177,9 @@ case_inspect_finds_a_unique_run_by_its_name() {
 
 # ---- what was called wrongly, or is not there ------------------------------------------------------------------------------
 
+unserved() { expect 3 '' 'has not begun; with the same --url, "mageflow list --workers"' send --load "$TASKS" --url "$url" --timeout 6s echo; }
+case_who_waits_for_nobody_is_told_so() { in_redis unserved; }
+
 case_looking_says_what_is_wrong() {
     expect 2 '' 'list: expected no arguments, got "x"' list x
     expect 2 '' '--status: expected pending, .* got "lost"' list --status done,lost
