@@ -1,7 +1,8 @@
-/* Flows for flows.py: flow URL TASKS.so serve|send WHAT [COUNT], or WHAT mixed-json FLOW, which is one of docs/flow-json.md
+/* Flows for flows.py: flow URL TASKS.so serve|send|start WHAT [COUNT], or WHAT mixed-json FLOW, which is one of docs/flow-json.md;
+ * flow URL TASKS.so wait mixed KEY
  *
  * Declares the tasks of the module, and those of peers.py as foreign, serves or only sends, starts the flow called WHAT and prints its
- * end as JSON, or "! STATUS text". */
+ * end as JSON, or "! STATUS text". start prints its key and leaves, wait prints its end. */
 #include <mageflow/mageflow.h>
 
 #include <stdio.h>
@@ -117,9 +118,20 @@ int main(int argc, char **argv)
         printf("! %s\n", err.text);
         return 1;
     }
-    mf_signature *sig = what(argv[4], argc > 5 ? argv[5] : NULL);
-    print_end(mf_start(sig, NULL, &err));
-    mf_signature_destroy(sig);
+    if (strcmp(argv[3], "wait") == 0) {
+        mf_key key;
+        print_end(argc > 5 && mf_key_parse(mf_cstr(argv[5]), &key, &err) == MF_OK ? mf_run_open(client, &key, &err) : NULL);
+    } else {
+        mf_signature *sig = what(argv[4], argc > 5 ? argv[5] : NULL);
+        mf_run *run = mf_start(sig, NULL, &err);
+        if (strcmp(argv[3], "start") == 0 && run != NULL) {
+            printf("\"%s\"\n", mf_run_key(run).text);
+            mf_run_destroy(run);
+        } else {
+            print_end(run);
+        }
+        mf_signature_destroy(sig);
+    }
     mf_client_destroy(client);
     return 0;
 }

@@ -21,7 +21,8 @@ EXACT = {"whole": 1.0, "big": 9007199254740993, "bigger": 18446744073709551615, 
 
 
 def flow(engine, url, who, *what, ends_within=150):
-    """A program that serves the flow itself, or only sends it (see flow.c): what it prints, as a value; else its error's text."""
+    """A program that serves the flow itself, only sends it, starts it or waits for it (see flow.c): what it prints, as a value; else
+    its error's text."""
     done = subprocess.run([FLOW, url, TASKS, who, *what], env=engine.environment(), capture_output=True, text=True, timeout=ends_within)
     assert done.stderr == "", done.stderr
     text = done.stdout.strip()
@@ -113,7 +114,8 @@ def watched(url):
 @own_engine
 def a_swarm_outlives_its_worker(engine):
     """Killed in the middle: of what it ran, of what had ended with a callback, and of a task of Python's whose end it alone would have
-    heard of. The engine gives its tasks to another after 30 s, and so does the store who watches for Python's."""
+    heard of. The engine gives its tasks to another after 30 s, and so does the store who watches for Python's. Who started the flow is
+    gone, too: it might be the one who watches."""
     with store() as url, tempfile.TemporaryDirectory() as folder, PythonWorker(engine):
         def note(name):
             return f"{folder}/{name}"
@@ -125,16 +127,14 @@ def a_swarm_outlives_its_worker(engine):
         document = {"swarm": [*short, *held, foreign | follow],
                     "on_success": [{"task": "c_slow", "kwargs": {"path": note("whole")}}]}
         first = Worker(engine, "--threads", "8", url=url)
-        client = subprocess.Popen([FLOW, url, TASKS, "send", "mixed-json", json.dumps(document)], env=engine.environment(),
-                                  stdout=subprocess.PIPE, text=True)
         try:
+            key = flow(engine, url, "start", "mixed-json", json.dumps(document))
             wait_for(lambda: os.path.exists(note("python")) and os.path.exists(note("held")) and len(words(note("held"))) == 3, what="its middle")
             wait_for(lambda: completed(engine) == 13 and watched(url) == 1, what="six items, six callbacks, and the echo before Python's task")
             first.kill()
             os.unlink(note("until"))
             with Worker(engine, "--threads", "8", url=url) as second:
-                result, _ = client.communicate(timeout=200)
-                result = json.loads(result)
+                result = flow(engine, url, "wait", "mixed", key, ends_within=200)
                 assert result[:9] == [{"slept": "well"}] * 6 + [{"ended": "well"}] * 3, result
                 assert result[9]["mageflow_results"] == {"slept": 0}, result
                 wait_for(lambda: os.path.exists(note("whole")) and words(note("whole")) == ["begin", "end"], what="the last callback")
@@ -144,9 +144,6 @@ def a_swarm_outlives_its_worker(engine):
             assert words(note("followed")).count("begin") == 10 and words(note("whole")) == ["begin", "end"], lines(note("followed"))
             assert words(note("python")) == ["begin", "end"], lines(note("python"))
         finally:
-            client.kill()
-            client.wait()
-            client.stdout.close()
             first.kill()
 
 
