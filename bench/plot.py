@@ -51,8 +51,8 @@ def draw(machine, table, limits, path):
     bars = axes.barh([row["name"] for row in rows], medians, xerr=spread, color=colors, error_kw={"elinewidth": 1, "ecolor": "0.2"})
     axes.bar_label(bars, [f"{m:.4g}" for m in medians], padding=4, fontsize=8)
     axes.set_xscale("log")
-    least, most = min(min(row["rounds"]) for row in rows), max(max(row["rounds"]) for row in rows)
-    axes.set_xlim(10 ** math.floor(math.log10(least)), most * 2.5)
+    some = [value for row in rows for value in row["rounds"] if value > 0] or [1]     # a count may be 0, which has no logarithm
+    axes.set_xlim(10 ** math.floor(math.log10(min(some))), max(some) * 2.5)
     draw_limits(axes, table["unit"], limits)
     axes.set_xlabel(f"{table['unit']} · {machine['cpu']}, {machine['cpus']} CPUs · {machine['day']}", fontsize=8)
     axes.set_title(table["title"], fontsize=10, pad=40 if limits else 8)
