@@ -17,7 +17,8 @@ int signals_caught(void);
 /** Let go of what signals_catch made; the signals stay noted, not fatal, until their second. */
 void signals_fini(void);
 
-/** Wait for the end of the run. On a terminal the task's progress is shown on standard error and wiped in the end. */
+/** Wait for the end of the run. On a terminal the task's progress is shown on standard error and wiped in the end. A run for workers
+ * elsewhere that has not begun after 5 s is told of there once, with the commands that tell why. */
 waited wait_for(mf_client *client, mf_run *run, mf_duration timeout);
 
 #endif
