@@ -3,20 +3,19 @@
  * publish is due. It is started by the first of them, or when the client begins to serve, and wakes for nothing else.
  *
  *    somebody new to wait for           the keeper
- *    S1  note it, under its lock        K1  read changed
- *    S2  changed += 1, wake             K2  look at everything, find the next time
- *                                       K3  sleep while changed is what K1 read
+ *    S1  note it, under its lock        K1  look at everything, find the next time
+ *    S2  unpark                         K2  park until then
  *
- * What was noted before K1 is seen by K2; what comes later changes the word, so that K3 does not sleep. */
+ * What is noted after K1 looked at it leaves a token, so that K2 does not sleep. */
 #include "runtime.h"
 
 #include "clock.h"
-#include "futex.h"
 #include "here.h"
 
 #define PUBLISH_RETRY mf_milliseconds(500)
 #define LOOK_AGAIN_MS 100                           /* at what could not be finished this time */
 #define GATHER_EVERY mf_milliseconds(5)              /* looks at outcomes that wait for others, while there are such */
+#define ROUND_MS (5 * INT64_C(60) * 1000)           /* the first look at something new is not later than this */
 #define ELSEWHERE_EVERY mf_milliseconds(100)        /* looks at what others may have ended or stopped, at most */
 
 void mfi_keeper_init(mfi_keeper *k)
@@ -30,7 +29,7 @@ void mfi_keeper_init(mfi_keeper *k)
     atomic_init(&k->gathers, false);
     k->rounds = 0;
     k->gather_ns = INT64_MIN;
-    atomic_init(&k->changed, 0);
+    mfi_parker_init(&k->bed);
 }
 
 #define EXPIRED_PAGE 64
@@ -158,7 +157,6 @@ static void *keep(void *arg)
     mfi_keeper *k = &client->keeper;
     int64_t publish_at = INT64_MAX;
     for (;;) {
-        uint32_t seen = atomic_load_explicit(&k->changed, memory_order_acquire);
         pthread_mutex_lock(&k->lock);
         bool stop = k->stop;
         pthread_mutex_unlock(&k->lock);
@@ -183,8 +181,8 @@ static void *keep(void *arg)
         next = at < next ? at : next;
         at = tick_delayed(client, now);
         next = at < next ? at : next;
-        /* `next` is in the client's time, the futex knows the system's. */
-        mfi_futex_wait(&k->changed, seen, next == INT64_MAX ? next : mfi_deadline_ns(mfi_now_ns(NULL), next - now));
+        /* `next` is in the client's time, the bed knows the system's. */
+        (void)mfi_parker_park(&k->bed, next == INT64_MAX ? next : mfi_deadline_ns(mfi_now_ns(NULL), next - now));
     }
 }
 
@@ -210,8 +208,7 @@ static void changed(mf_client *client)
     mfi_keeper *k = &client->keeper;
     if (!start(client))
         mfi_log(client, MF_LOG_ERROR, "no thread for timers: timeouts and delays wait until the next one can be started");
-    atomic_fetch_add_explicit(&k->changed, 1, memory_order_release);
-    mfi_futex_wake(&k->changed, 1);
+    mfi_parker_unpark(&k->bed);
 }
 
 void mfi_keeper_look(mf_client *client)
@@ -226,13 +223,17 @@ void mfi_keeper_gathers(mf_client *client)
         changed(client);
 }
 
+/* A flow that begins may live for a day, and where it ends its record goes after some minutes: so that its end need not wake the
+ * keeper once more, the first look is early enough for both. */
 void mfi_keeper_delayed(mf_client *client, int64_t due_ms)
 {
     mfi_keeper *k = &client->keeper;
     pthread_mutex_lock(&k->lock);
     bool earlier = due_ms < k->delayed_ms;
-    if (earlier)
-        k->delayed_ms = due_ms;
+    if (earlier) {
+        int64_t round_ms = mf_store_now_ms(client->store) + ROUND_MS;
+        k->delayed_ms = due_ms < round_ms ? due_ms : round_ms;
+    }
     pthread_mutex_unlock(&k->lock);
     if (earlier)
         changed(client);
@@ -265,7 +266,6 @@ void mfi_keeper_stop(mf_client *client)
     pthread_mutex_unlock(&k->lock);
     if (!started)
         return;
-    atomic_fetch_add_explicit(&k->changed, 1, memory_order_release);
-    mfi_futex_wake(&k->changed, 1);
+    mfi_parker_unpark(&k->bed);
     mfi_thread_join(&k->thread);
 }

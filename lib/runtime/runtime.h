@@ -34,6 +34,7 @@
 #include "durable.h"
 #include "framework.h"
 #include "mutex.h"
+#include "parker.h"
 #include "registry.h"
 #include "thread.h"
 #include "transition.h"
@@ -200,7 +201,7 @@ typedef struct mfi_keeper {
     atomic_bool      gathers;       /* A  outcomes have waited for others lately */
     uint32_t         rounds;        /* keeper: how often they had, at the last look */
     int64_t          gather_ns;     /* keeper: when to look next */
-    _Atomic uint32_t changed;       /* A  grows when there is something new to look at; the futex word */
+    mfi_parker       bed;           /* A  has a token when there is something new to look at */
 } mfi_keeper;
 
 void mfi_keeper_init(mfi_keeper *k);
