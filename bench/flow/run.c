@@ -165,14 +165,18 @@ bool run_here(const run_order *order, run_figures *out)
     mf_error err = {.text = ""};
     mf_message *item = mf_msg("{s:i, s:s}", "width", 640, "owner", "alice");
     numbers source = {.total = order->items, .item = item};
-    memset(out, 0, sizeof *out);
+    unsigned swarms = order->swarms > 0 ? order->swarms : 1;
+    memset(out, 0, swarms * sizeof *out);
     mf_status st = open_client(order, &client, &err);
     if (st == MF_OK)
         st = declare(client, order, &source, &err);
     if (st == MF_OK)
         st = mf_serve(client, NULL, &err);      /* threads are there before the clock starts, as the peer's are */
-    if (st == MF_OK)
-        st = run_swarm(client, order, &source, out, &err);
+    for (unsigned i = 0; st == MF_OK && i < swarms; i++) {
+        if (i > 0)
+            nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);    /* all threads are asleep then */
+        st = run_swarm(client, order, &source, &out[i], &err);
+    }
     mf_client_destroy(client);
     mf_message_unref(item);
     if (st != MF_OK)

@@ -16,6 +16,7 @@ typedef struct run_order {
     unsigned long long items;
     unsigned           threads;
     bool               counted;     /* through the counting allocator and store; slower */
+    unsigned           swarms;      /* one after the other by the same client, each after a pause; 0: one */
 } run_order;
 
 typedef struct run_figures {
@@ -26,9 +27,9 @@ typedef struct run_figures {
     long          rss_kib;          /* the most this process had, of run_in_child */
 } run_figures;
 
-/** false: it failed, and stderr tells why. */
+/** out: one for each swarm. false: it failed, and stderr tells why. */
 bool run_here(const run_order *order, run_figures *out);
-/** The same in a process of its own, so that each has a peak of its own. */
+/** One swarm in a process of its own, so that each has a peak of its own. */
 bool run_in_child(const run_order *order, run_figures *out);
 
 #endif

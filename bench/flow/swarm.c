@@ -2,8 +2,9 @@
  *
  *     bench_swarm [--quick]                       the tables
  *     bench_swarm --counted                       the tables of what is counted alone
- *     bench_swarm --one KIND ITEMS THREADS        one swarm and nothing else: "running_ns cpu_ns peak_rss_kib", for a
- *                                                 profiler and for peers/run; KIND: map, added, map-results, added-results
+ *     bench_swarm --one KIND ITEMS THREADS [N]    N swarms (1) by one client and nothing else, for a profiler and for
+ *                                                 peers/run: a line "running_ns cpu_ns peak_rss_kib" each, with the peak
+ *                                                 of all; KIND: map, added, map-results, added-results
  *
  * Time and resident memory come from runs that count nothing, each in a process of its own; interleaved rounds, medians.
  * What is counted comes from one run more, an empty swarm subtracted. */
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { SIZES = 4, ROUNDS_MAX = 15, THREADS_MAX = 2 };
+enum { SIZES = 4, ROUNDS_MAX = 15, THREADS_MAX = 2, SWARMS_MAX = 1000 };
 static const unsigned long long sizes[SIZES] = {1000, 10000, 100000, 1000000};
 
 typedef struct cell {
@@ -118,32 +119,34 @@ static bool count_kind(run_kind kind, unsigned threads, int size_count)
 
 static int usage_error(void)
 {
-    fprintf(stderr, "usage: bench_swarm [--quick | --counted] | bench_swarm --one KIND ITEMS THREADS\n");
+    fprintf(stderr, "usage: bench_swarm [--quick | --counted] | bench_swarm --one KIND ITEMS THREADS [SWARMS]\n");
     return 2;
 }
 
-static int run_one(char **words)
+static int run_one(char **words, int count)
 {
-    run_figures f;
-    run_order order = {.items = strtoull(words[1], NULL, 10), .threads = (unsigned)atoi(words[2])};
+    static run_figures f[SWARMS_MAX];
+    run_order order = {.items = strtoull(words[1], NULL, 10), .threads = (unsigned)atoi(words[2]),
+                       .swarms = count == 4 ? (unsigned)atoi(words[3]) : 1};
     for (; order.kind < RUN_KINDS; order.kind++)
         if (strcmp(words[0], run_kind_names[order.kind]) == 0)
             break;
     struct rusage usage;
-    if (order.kind == RUN_KINDS)
+    if (order.kind == RUN_KINDS || order.swarms < 1 || order.swarms > SWARMS_MAX)
         return usage_error();
-    if (!run_here(&order, &f))
+    if (!run_here(&order, f))
         return 1;
     getrusage(RUSAGE_SELF, &usage);
-    printf("%.0f %.0f %ld\n", f.adding_ns + f.running_ns, f.cpu_ns, usage.ru_maxrss);
+    for (unsigned i = 0; i < order.swarms; i++)
+        printf("%.0f %.0f %ld\n", f[i].adding_ns + f[i].running_ns, f[i].cpu_ns, usage.ru_maxrss);
     return 0;
 }
 
 int main(int argc, char **argv)
 {
     bool quick = argc == 2 && strcmp(argv[1], "--quick") == 0, counted = argc == 2 && strcmp(argv[1], "--counted") == 0;
-    if (argc == 5 && strcmp(argv[1], "--one") == 0)
-        return run_one(argv + 2);
+    if ((argc == 5 || argc == 6) && strcmp(argv[1], "--one") == 0)
+        return run_one(argv + 2, argc - 2);
     if (argc > 1 && !quick && !counted)
         return usage_error();
     int rounds = quick ? 3 : 7, size_count = quick ? 3 : SIZES;

@@ -1,7 +1,8 @@
 //! What a swarm of no-op items costs with tokio: a JoinSet whose tasks each hold a permit of a Semaphore(30), every task
 //! returning a value, the values gathered in the order of the items.
 //!
-//!     tokio_joinset ITEMS THREADS  ->  "running_ns cpu_ns peak_rss_kib", of one run
+//!     tokio_joinset ITEMS THREADS [SWARMS]  ->  "running_ns cpu_ns peak_rss_kib", a line for each swarm, one after the
+//!                                               other on one runtime, each after a pause; the peak is that until then
 //!
 //! The loop that spawns is itself a task, so that with one worker thread everything happens on that thread: what a program
 //! written for tokio would do, and the fastest of the ways that were tried. Ended tasks are collected while others are
@@ -9,7 +10,7 @@
 //! cell; ours is a message, which is an allocation more.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -60,16 +61,7 @@ fn peak_rss_kib() -> u64 {
     line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
 }
 
-fn main() {
-    let mut words = std::env::args().skip(1).map(|word| word.parse::<u64>());
-    let (Some(Ok(items)), Some(Ok(threads))) = (words.next(), words.next()) else {
-        eprintln!("usage: tokio_joinset ITEMS THREADS");
-        std::process::exit(2);
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads as usize)
-        .build()
-        .expect("a runtime");
+fn one(runtime: &tokio::runtime::Runtime, items: u64) {
     let (cpu, begin) = (cpu_ns(), Instant::now());
     let results = runtime.block_on(async move { tokio::spawn(swarm(items)).await.expect("the swarm ends") });
     let sum: u64 = results.iter().map(|value| value.expect("every item has a result")).sum();
@@ -77,4 +69,22 @@ fn main() {
     let cpu = cpu_ns() - cpu;
     assert_eq!(sum, items * items.saturating_sub(1) / 2);
     println!("{running} {cpu} {}", peak_rss_kib());
+}
+
+fn main() {
+    let mut words = std::env::args().skip(1).map(|word| word.parse::<u64>());
+    let (Some(Ok(items)), Some(Ok(threads)), Ok(swarms)) = (words.next(), words.next(), words.next().unwrap_or(Ok(1))) else {
+        eprintln!("usage: tokio_joinset ITEMS THREADS [SWARMS]");
+        std::process::exit(2);
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads as usize)
+        .build()
+        .expect("a runtime");
+    for swarm in 0..swarms {
+        if swarm > 0 {
+            std::thread::sleep(Duration::from_millis(2)); // all threads are asleep then
+        }
+        one(&runtime, items);
+    }
 }
