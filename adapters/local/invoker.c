@@ -12,90 +12,12 @@
 
 #include <stdio.h>
 
+#include "clock.h"
 #include "memory.h"
 
 #define TAKE_MAX 32
 #define OUTSIDE_LOOKS 2      /* by a thread that is no worker: what it brought, and whether there is more */
 #define BACKLOG_LOOK_MS 20   /* between looks at delayed entries while slots are short */
-
-struct local_job {
-    local      *owner;
-    local_gate *gate;       /* the task's, or NULL */
-    mf_taken    taken;
-    mf_delivery delivery;
-    char        id[24];
-    local_job  *next;       /* free, or waiting at its gate */
-};
-
-/* ---- gates ------------------------------------------------------------------------------------------------------- */
-
-mf_status local_gate_add(local *l, const mf_task_def *def, mf_error *err)
-{
-    local_gate *gate = mf_new(l->allocator, local_gate);
-    if (gate == NULL)
-        return mf_fail(err, MF_E_NOMEM, "task \"%s\": no memory", def->name);
-    snprintf(gate->name, sizeof gate->name, "%s", def->name);
-    gate->limit = def->max_concurrency;
-    mfi_mutex_lock(&l->lock);
-    gate->next = l->gates;
-    l->gates = gate;
-    mfi_mutex_unlock(&l->lock);
-    return MF_OK;
-}
-
-void local_gate_free(local *l)
-{
-    while (l->gates != NULL) {
-        local_gate *next = l->gates->next;
-        mf_delete(l->allocator, l->gates);
-        l->gates = next;
-    }
-}
-
-static local_gate *gate_of(local *l, mf_str task)
-{
-    local_gate *gate = l->gates;
-    while (gate != NULL && !mf_str_eq(task, mf_cstr(gate->name)))
-        gate = gate->next;
-    return gate;
-}
-
-/* True: it may run. Else it waits at its gate and gives its slot back. The lock is held. */
-static bool pass_gate(local *l, local_job *job)
-{
-    local_gate *gate = job->gate;
-    if (gate == NULL || gate->running < gate->limit) {
-        if (gate != NULL)
-            gate->running++;
-        return true;
-    }
-    job->next = NULL;
-    if (gate->last != NULL)
-        gate->last->next = job;
-    else
-        gate->first = job;
-    gate->last = job;
-    l->in_flight--;
-    return false;
-}
-
-/* The next one that waits where `job` was, with a slot again. The lock is held. */
-static local_job *leave_gate(local *l, const local_job *job)
-{
-    local_gate *gate = job->gate;
-    if (gate == NULL)
-        return NULL;
-    local_job *next = gate->first;
-    if (next == NULL) {
-        gate->running--;
-        return NULL;
-    }
-    gate->first = next->next;
-    if (gate->first == NULL)
-        gate->last = NULL;
-    l->in_flight++;
-    return next;
-}
 
 /* ---- jobs -------------------------------------------------------------------------------------------------------- */
 
@@ -157,12 +79,6 @@ static void job_queue(local_job *job)
         job_run(job);
 }
 
-static void job_submit(local_job *job)
-{
-    atomic_fetch_add_explicit(&job->owner->queued, 1, memory_order_seq_cst);
-    job_queue(job);
-}
-
 /* Outcomes gather while jobs are queued, and are flushed when the last of those begins, or else by the job that ends after it:
  *
  *    a job that ends                a job that begins
@@ -170,35 +86,68 @@ static void job_submit(local_job *job)
  *    E2  read queued: 0? flush      B2  it was the last one? flush, which reads what waits
  *
  * E2 sees B1, or B2 sees E1: all are seq_cst. So nothing waits once no job is queued. */
-static void job_run(void *arg)
+static void job_call(local *l, local_job *job)
 {
-    local_job *job = arg;
-    local *l = job->owner;
-    if (atomic_fetch_sub_explicit(&l->queued, 1, memory_order_seq_cst) == 1)
+    if (atomic_fetch_sub_explicit(&l->queued, 1, memory_order_seq_cst) == 1) {
+        local_alone_begin(l);       /* what this flush brings is ready is the runner's */
         l->host->ops->flush(l->host);
+    }
+    int64_t began_ns = job->timed ? mfi_now_ns(NULL) : 0;
     if (l->serving)
         l->host->ops->deliver(l->host, &job->delivery);
     else            /* the worker stops: what has not begun goes back, for whoever uses the store next */
         mf_store_give_back(l->store, &job->taken.claim.token, 1, NULL);
+    if (job->timed)
+        job->call_ns = mfi_now_ns(NULL) - began_ns;
     if (atomic_load_explicit(&l->queued, memory_order_seq_cst) == 0)
         l->host->ops->flush(l->host);
     mf_entry_release(&job->taken.entry);
+}
 
+/* The lock is held at both ends, and not in between. */
+static void gate_leave(local *l, local_job *job)
+{
+    local_job *waiting = local_gate_leave(l, job);
+    if (waiting == NULL)
+        return;
+    atomic_fetch_add_explicit(&l->queued, 1, memory_order_seq_cst);
+    if (local_alone_here(l)) {
+        local_alone_keep(l, waiting);
+        return;
+    }
+    mfi_mutex_unlock(&l->lock);
+    job_queue(waiting);
     mfi_mutex_lock(&l->lock);
-    local_job *waiting = leave_gate(l, job);
+}
+
+/* The next one of those that are kept for this thread, or NULL. */
+static local_job *job_end(local *l, local_job *job)
+{
+    mfi_mutex_lock(&l->lock);
+    gate_leave(l, job);
     job->next = l->free_jobs;
     l->free_jobs = job;
     l->ended++;
+    if (job->timed)
+        local_alone_called(l, job->call_ns);
+    local_alone_ended(l);
     if (--l->in_flight == 0)
         mfi_event_notify(&l->changed, UINT32_MAX);
-    if (waiting != NULL) {
-        mfi_mutex_unlock(&l->lock);
-        job_submit(waiting);
-        mfi_mutex_lock(&l->lock);
-    }
-    if (l->starved && l->in_flight <= l->low)
-        pump(l);
+    do {
+        if ((l->starved && l->in_flight <= l->low) || local_alone_owes(l))
+            pump(l);
+        job = local_alone_next(l);
+    } while (job == NULL && local_alone_owes(l));
     mfi_mutex_unlock(&l->lock);
+    return job;
+}
+
+static void job_run(void *arg)
+{
+    local_job *job = arg;
+    local *l = job->owner;
+    for (; job != NULL; job = job_end(l, job))
+        job_call(l, job);
 }
 
 /* ---- the pump ---------------------------------------------------------------------------------------------------- */
@@ -234,26 +183,31 @@ static void give_back_jobs(local *l, local_job **jobs, size_t n)
 static size_t fill_jobs(local *l, local_job **jobs, const mf_taken *taken, size_t got, uint64_t mark, mf_job *pool_jobs)
 {
     size_t ready = 0;
+    if (l->in_flight == 0)
+        local_alone_window(l);
     l->in_flight += (unsigned)got;
     for (size_t i = 0; i < got; i++) {
         jobs[i]->owner = l;
+        jobs[i]->timed = i == 0;
         jobs[i]->taken = taken[i];
-        jobs[i]->gate = gate_of(l, taken[i].entry.spec->name);
+        jobs[i]->gate = local_gate_of(l, taken[i].entry.spec->name);
         job_fill(jobs[i], mark);
-        if (pass_gate(l, jobs[i]))
+        if (local_gate_pass(l, jobs[i]))
             pool_jobs[ready++] = (mf_job){job_run, jobs[i]};
     }
     return ready;
 }
 
-/* By the thread that pumps, one at a time: so items begin in their order whoever that is. */
+/* By the thread that pumps, one at a time: so items begin in their order whoever that is. The lock is held at both ends, and not in
+ * between. */
 static void submit_jobs(local *l, const mf_job *jobs, size_t n)
 {
     size_t queued = 0;
-    atomic_fetch_add_explicit(&l->queued, (unsigned)n, memory_order_seq_cst);
-    if (n > 0 && mf_pool_line_submit(l->line, jobs, n, &queued) != MF_OK)
+    mfi_mutex_unlock(&l->lock);
+    if (mf_pool_line_submit(l->line, jobs, n, &queued) != MF_OK)
         for (size_t i = queued; i < n; i++)
             job_queue(jobs[i].arg);
+    mfi_mutex_lock(&l->lock);
 }
 
 /* Gives how many were taken. The lock is held at both ends, and not in between. Without memory for a job its entry would stay
@@ -276,9 +230,13 @@ static size_t take_and_submit(local *l, size_t want)
     size_t ready = fill_jobs(l, jobs, taken, got, mark, pool_jobs);
     if (ready == 0)
         return got;
-    mfi_mutex_unlock(&l->lock);
-    submit_jobs(l, pool_jobs, ready);
-    mfi_mutex_lock(&l->lock);
+    bool keeps = local_alone_may_keep(l);
+    atomic_fetch_add_explicit(&l->queued, (unsigned)ready, memory_order_seq_cst);
+    if (!keeps)
+        submit_jobs(l, pool_jobs, ready);
+    else
+        for (size_t i = 0; i < ready; i++)
+            local_alone_keep(l, pool_jobs[i].arg);
     return got;
 }
 
@@ -316,6 +274,30 @@ static void keep_pumping(local *l)
     mfi_event_notify(&l->changed, UINT32_MAX);
 }
 
+/* Whoever pumps is the only one to submit in the line, and a pump that does so meanwhile took its entries before these: only of
+ * tasks with gates, whose calls have no order. */
+void local_submit_list(local *l, local_job *jobs)
+{
+    mf_job some[TAKE_MAX];
+    bool pumps = !l->pumping;
+    if (pumps)
+        l->pumping = true;
+    while (jobs != NULL) {
+        size_t n = 0;
+        for (; jobs != NULL && n < (pumps ? TAKE_MAX : 1); jobs = jobs->next)
+            some[n++] = (mf_job){job_run, jobs};
+        if (pumps) {
+            submit_jobs(l, some, n);
+        } else {
+            mfi_mutex_unlock(&l->lock);
+            job_queue(some[0].arg);
+            mfi_mutex_lock(&l->lock);
+        }
+    }
+    if (pumps)
+        keep_pumping(l);
+}
+
 static void pump_on_worker(void *arg)
 {
     local *l = arg;
@@ -324,9 +306,11 @@ static void pump_on_worker(void *arg)
     mfi_mutex_unlock(&l->lock);
 }
 
-/* Take while there are slots, unless somebody does so already. The lock is held at both ends, and not in between. */
+/* Take while there are slots, unless somebody does so already, or will. The lock is held at both ends, and not in between. */
 static void pump(local *l)
 {
+    if (local_alone_leaves_it(l))
+        return;
     l->again = true;
     if (!l->serving || l->pumping)
         return;
@@ -357,14 +341,17 @@ bool local_wait(local *l, int64_t deadline_ns)
 int64_t local_due(mf_adapter *base)
 {
     local *l = local_of(base);
-    local_pump(l);
+    mfi_mutex_lock(&l->lock);
+    bool alone = local_alone_look(l);
+    pump(l);
+    mfi_mutex_unlock(&l->lock);
     size_t none = 0;
     int64_t next_due = INT64_MAX;
     mf_taken nothing;
     (void)mf_store_take(l->store, 0, &nothing, &none, &next_due, NULL);
     /* What is due and still there waits for a slot, and whoever gives one back takes it: no reason to look at once. */
-    int64_t now = mf_store_now_ms(l->store);
-    return next_due > now ? next_due : now + BACKLOG_LOOK_MS;
+    int64_t now = mf_store_now_ms(l->store), soon = now + (alone ? LOCAL_LOOK_MS : BACKLOG_LOOK_MS);
+    return next_due > now && !(alone && next_due > soon) ? next_due : soon;
 }
 
 void local_slot_release(local *l)
@@ -372,8 +359,10 @@ void local_slot_release(local *l)
     mfi_mutex_lock(&l->lock);
     l->in_flight--;
     l->helping++;
+    if (local_alone_here(l))
+        local_alone_leave(l);
+    pump(l);
     mfi_mutex_unlock(&l->lock);
-    local_pump(l);
 }
 
 void local_slot_take(local *l)

@@ -243,6 +243,12 @@ static void recording_flush(mf_host *host)
     r->upper->ops->flush(r->upper);
 }
 
+static void recording_look(mf_host *host, int64_t within_ms)
+{
+    struct recording *r = recording_of_host(host);
+    r->upper->ops->look(r->upper, within_ms);
+}
+
 static void recording_give_up(mf_host *host, const mf_delivery *delivery, const char *type, const char *text)
 {
     struct recording *r = recording_of_host(host);
@@ -259,6 +265,7 @@ static const mf_host_ops recording_host_ops = {
     .mark = recording_mark,
     .refresh_timeout = recording_refresh_timeout,
     .flush = recording_flush,
+    .look = recording_look,
     .give_up = recording_give_up,
 };
 

@@ -514,6 +514,12 @@ static void flush(mf_host *host)
     mfi_dispatch_flush(mfi_client_of_host(host));
 }
 
+static void look(mf_host *host, int64_t within_ms)
+{
+    mf_client *client = mfi_client_of_host(host);
+    mfi_keeper_delayed(client, mf_store_now_ms(client->store) + within_ms);
+}
+
 const mf_host_ops mfi_host_ops = {
     .struct_size = sizeof(mf_host_ops),
     .deliver = deliver,
@@ -523,5 +529,6 @@ const mf_host_ops mfi_host_ops = {
     .mark = stops_so_far,
     .refresh_timeout = refresh_timeout,
     .flush = flush,
+    .look = look,
     .give_up = give_up,
 };

@@ -72,6 +72,8 @@ typedef struct mf_host_ops {
     /* Commit the outcomes that wait for others. Whoever sets `gather` calls it, on a thread of the worker, whenever the next
      * delivery may be some time in coming; what is not flushed within some 10 ms the host commits by itself. */
     void (*flush)(mf_host *host);
+    /* Call the adapter's due within that many ms, for what is its own to look at. With MF_CAP_TAKES. */
+    void (*look)(mf_host *host, int64_t within_ms);
     /* The manager keeps this message aside, since nobody can read it or whoever ran it died: what it was for ends as failed, and
      * is not tried again. It is settled as in deliver, after what came of that is stored, and on the same kind of thread. Of a
      * message that cannot be read the task's name and the message may be missing; its unit is set. */

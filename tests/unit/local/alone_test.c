@@ -1,0 +1,173 @@
+/* When small jobs are run by one worker alone: windows are ended by hand, as long as each says. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "clock.h"
+#include "local.h"
+#include "thread.h"
+
+enum { WINDOW = 32, LONG_AGO = 1 };
+
+static local *fresh(void)
+{
+    static local l;
+    l = (local){.alone = {.call_ns = 1000000}};
+    mfi_mutex_init(&l.lock);
+    return &l;
+}
+
+/* A window in which a job took `us`, which is far more than this test itself takes. */
+static void window(local *l, int64_t us)
+{
+    l->alone.since_ns = mfi_now_ns(NULL) - WINDOW * us * 1000;
+    for (int i = 0; i < WINDOW; i++)
+        local_alone_ended(l);
+}
+
+static void windows(local *l, int n, int64_t us)
+{
+    while (n-- > 0)
+        window(l, us);
+}
+
+static bool on(const local *l)
+{
+    return atomic_load(&l->alone.on);
+}
+
+/* As in local_alone_begin. */
+static void runs(local *l)
+{
+    l->alone.runner = 1;
+}
+
+Test(local_alone, it_is_tried_where_calls_are_small)
+{
+    local *l = fresh();
+    window(l, 1000);
+    cr_assert(not(on(l)));
+    for (int i = 0; i < 20; i++)
+        local_alone_called(l, 500);
+    window(l, 1000);
+    cr_assert(on(l));
+}
+
+Test(local_alone, it_is_tried_where_all_of_a_job_is_small)
+{
+    local *l = fresh();
+    window(l, 1);
+    cr_assert(on(l));
+}
+
+Test(local_alone, long_calls_are_shared)
+{
+    local *l = fresh();
+    windows(l, 100, 1000);
+    cr_assert(not(on(l)));
+}
+
+Test(local_alone, what_is_slower_alone_is_shared_again)
+{
+    local *l = fresh();
+    l->alone.call_ns = 1;
+    window(l, 1000);
+    cr_assert(on(l));
+    runs(l);
+    windows(l, 4, 3000);
+    cr_assert(on(l), "a trial has four windows that are measured, after one that is not");
+    window(l, 3000);
+    cr_assert(not(on(l)));
+}
+
+Test(local_alone, what_is_hardly_slower_alone_stays_so)
+{
+    local *l = fresh();
+    l->alone.call_ns = 1;
+    window(l, 1000);
+    runs(l);
+    l->alone.try_ns = INT64_MAX;
+    windows(l, 5, 1050);
+    l->alone.try_ns = INT64_MAX;
+    windows(l, 50, 1050);
+    cr_assert(on(l));
+}
+
+Test(local_alone, one_window_that_was_interrupted_changes_nothing)
+{
+    local *l = fresh();
+    l->alone.call_ns = 1;
+    window(l, 1000);
+    runs(l);
+    windows(l, 16, 500);
+    l->alone.try_ns = INT64_MAX;
+    window(l, 5000);
+    cr_assert(on(l));
+}
+
+Test(local_alone, jobs_that_become_longer_are_shared)
+{
+    local *l = fresh();
+    l->alone.call_ns = 1;
+    window(l, 1000);
+    runs(l);
+    windows(l, 16, 500);
+    l->alone.try_ns = INT64_MAX;
+    for (int i = 0; i < 8 && on(l); i++)
+        window(l, 5000);
+    cr_assert(not(on(l)));
+}
+
+Test(local_alone, the_other_way_is_tried_again_and_later_the_more_often_it_was_in_vain)
+{
+    local *l = fresh();
+    l->alone.call_ns = 1;
+    window(l, 1000);
+    runs(l);
+    int64_t waited = 0;
+    for (int trial = 0; trial < 5; trial++) {
+        if (!on(l)) {
+            windows(l, 1, 1000);
+            l->alone.try_ns = LONG_AGO;
+            window(l, 1000);
+        }
+        cr_assert(on(l));
+        windows(l, 5, 3000);
+        cr_assert(not(on(l)));
+        cr_assert(gt(i64, l->alone.wait_ns, waited));
+        waited = l->alone.wait_ns;
+    }
+}
+
+Test(local_alone, windows_between_two_runners_are_not_measured)
+{
+    local *l = fresh();
+    window(l, 1);
+    cr_assert(on(l));
+    windows(l, 20, 5000);
+    cr_assert(on(l));
+}
+
+Test(local_alone, what_is_left_to_the_runner_is_its_own_to_do)
+{
+    local *l = fresh();
+    l->alone.kept = 1;
+    cr_assert(not(local_alone_leaves_it(l)), "there is no runner");
+    l->alone.runner = mfi_thread_self() + 1;
+    cr_assert(local_alone_leaves_it(l));
+    cr_assert(not(local_alone_owes(l)));
+    l->alone.runner = mfi_thread_self();
+    cr_assert(local_alone_owes(l));
+    cr_assert(not(local_alone_leaves_it(l)));
+    cr_assert(not(local_alone_owes(l)));
+}
+
+Test(local_alone, nothing_is_kept_while_the_pool_has_older_ones)
+{
+    local *l = fresh();
+    local_job job = {0};
+    l->alone.runner = mfi_thread_self();
+    atomic_store(&l->queued, 1);
+    cr_assert(not(local_alone_may_keep(l)));
+    local_alone_keep(l, &job);
+    cr_assert(local_alone_may_keep(l));
+}
