@@ -14,6 +14,7 @@
 
 #include "clock.h"
 #include "memory.h"
+#include "record.h"
 
 #define TAKE_MAX 32
 #define OUTSIDE_LOOKS 2      /* by a thread that is no worker: what it brought, and whether there is more */
@@ -101,7 +102,30 @@ static void job_call(local *l, local_job *job)
         job->call_ns = mfi_now_ns(NULL) - began_ns;
     if (atomic_load_explicit(&l->queued, memory_order_seq_cst) == 0)
         l->host->ops->flush(l->host);
-    mf_entry_release(&job->taken.entry);
+}
+
+/* Calls of the same spec in a row, which give it back together. */
+struct same_spec {
+    const mf_spec *spec;
+    unsigned       count;
+};
+
+static void give_back_specs(struct same_spec *same)
+{
+    if (same->count > 0)
+        mfi_spec_unref_many(same->spec, same->count);
+    same->count = 0;
+}
+
+static void job_release(local_job *job, struct same_spec *same)
+{
+    mf_entry *entry = &job->taken.entry;
+    if (entry->spec != same->spec)
+        give_back_specs(same);
+    same->spec = entry->spec;
+    same->count++;
+    entry->spec = NULL;
+    mf_entry_release(entry);
 }
 
 /* The lock is held at both ends, and not in between. */
@@ -146,8 +170,12 @@ static void job_run(void *arg)
 {
     local_job *job = arg;
     local *l = job->owner;
-    for (; job != NULL; job = job_end(l, job))
+    struct same_spec same = {0};
+    for (; job != NULL; job = job_end(l, job)) {
         job_call(l, job);
+        job_release(job, &same);
+    }
+    give_back_specs(&same);
 }
 
 /* ---- the pump ---------------------------------------------------------------------------------------------------- */

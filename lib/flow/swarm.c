@@ -50,10 +50,11 @@ static bool draws_plainly(const mf_spec *spec, const mf_state *state)
 
 /* A drawn message is handed to the one task, as it is where nothing is to be merged; an added item receives the swarm's message below
  * its own. */
-static void publish_item(const mf_spec *spec, const mf_state *state, bool drawn, const mf_item *item, mfi_plan *plan)
+static void publish_item(const mf_spec *spec, const mf_state *state, bool drawn, mf_item *item, mfi_plan *plan)
 {
     if (drawn && draws_plainly(spec, state)) {
-        mfi_flow_call(spec->each.spec, &(mf_unit){spec->key, state->next, state->epoch}, mf_message_ref(item->message), plan);
+        mfi_flow_call(spec->each.spec, &(mf_unit){spec->key, state->next, state->epoch}, item->message, plan);
+        item->message = NULL;
         return;
     }
     if (drawn || spec->message_as_result) {
@@ -70,7 +71,7 @@ static void publish_item(const mf_spec *spec, const mf_state *state, bool drawn,
     mf_message_unref(handed);
 }
 
-void mfi_swarm_publish(const mf_spec *spec, mf_state *state, const mf_item *items, size_t n, bool exhausted, mfi_plan *plan)
+void mfi_swarm_publish(const mf_spec *spec, mf_state *state, mf_item *items, size_t n, bool exhausted, mfi_plan *plan)
 {
     bool drawn = spec->source.len > 0;
     if (n > 1 && !mfi_plan_reserve_entries(plan, n))    /* one finds its room by itself */

@@ -78,8 +78,9 @@ bool mfi_flow_should_run(mf_signature_status head, mf_signature_status above);
 
 /** How many items may be published now. */
 uint64_t mfi_swarm_room(const mf_spec *spec, const mf_state *state);
-/** Publish n items from index state->next on. exhausted: the source has no more. */
-void mfi_swarm_publish(const mf_spec *spec, mf_state *state, const mf_item *items, size_t n, bool exhausted, mfi_plan *plan);
+/** Publish n items from index state->next on. A message that is handed on as it is belongs to the plan then, and is NULL in its item;
+ * all else stays the caller's. exhausted: the source has no more. */
+void mfi_swarm_publish(const mf_spec *spec, mf_state *state, mf_item *items, size_t n, bool exhausted, mfi_plan *plan);
 /** Every item has ended and none will come: the next MFI_EV_FILL ends it, with its results in value. */
 bool mfi_swarm_is_complete(const mf_spec *spec, const mf_state *state);
 
