@@ -22,7 +22,6 @@
 #include "clock.h"
 #include "thread.h"
 
-#define WINDOW       32                     /* jobs between looks at the clock */
 #define TRIAL        4                      /* windows that are measured, after one that is not */
 #define SMALL_NS     3000                   /* a call, or a job with all that comes with it */
 #define TRY_FIRST_NS INT64_C(2000000)
@@ -57,7 +56,7 @@ static void try_later(struct local_alone *a, int64_t now_ns, int64_t wait_ns)
  * until there is another. */
 static void measure(struct local_alone *a, int64_t *each_ns, int64_t ns)
 {
-    int64_t each = ns / WINDOW, known = a->windows < 4 * TRIAL ? (int64_t)a->windows : 4 * TRIAL;
+    int64_t each = ns / LOCAL_WINDOW, known = a->windows < 4 * TRIAL ? (int64_t)a->windows : 4 * TRIAL;
     *each_ns = a->windows < 2 ? each : *each_ns + (each - *each_ns) / known;
     a->windows++;
 }
@@ -68,8 +67,9 @@ static bool alone_pays(const struct local_alone *a)
 }
 
 /* A window is over. */
-static void compare(struct local_alone *a)
+void local_alone_compare(local *l)
 {
+    struct local_alone *a = &l->alone;
     int way = atomic_load_explicit(&a->on, memory_order_relaxed) ? ALONE : SHARED;
     int64_t now = mfi_now_ns(NULL), ns = now - a->since_ns;
     a->ended = 0;
@@ -96,12 +96,6 @@ void local_alone_called(local *l, int64_t ns)
     l->alone.call_ns = l->alone.call_ns == 0 ? ns : (l->alone.call_ns + ns) / 2;
 }
 
-void local_alone_ended(local *l)
-{
-    if (++l->alone.ended == WINDOW)
-        compare(&l->alone);
-}
-
 /* ---- the runner -------------------------------------------------------------------------------------------------- */
 
 void local_alone_begin(local *l)
@@ -125,11 +119,6 @@ void local_alone_begin(local *l)
 bool local_alone_here(const local *l)
 {
     return l->alone.runner != 0 && l->alone.runner == mfi_thread_self();
-}
-
-bool local_alone_owes(const local *l)
-{
-    return l->alone.owed && (l->alone.runner == 0 || local_alone_here(l));
 }
 
 /* What others take goes to the pool, where it would be overtaken by what is taken after it and kept: so nothing is taken by others
@@ -178,7 +167,7 @@ void local_alone_leave(local *l)
     local_submit_list(l, jobs);
 }
 
-local_job *local_alone_next(local *l)
+local_job *local_alone_runs_next(local *l)
 {
     struct local_alone *a = &l->alone;
     if (!local_alone_here(l))

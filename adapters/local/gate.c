@@ -39,9 +39,8 @@ local_gate *local_gate_of(local *l, mf_str task)
 bool local_gate_pass(local *l, local_job *job)
 {
     local_gate *gate = job->gate;
-    if (gate == NULL || gate->running < gate->limit) {
-        if (gate != NULL)
-            gate->running++;
+    if (gate->running < gate->limit) {
+        gate->running++;
         return true;
     }
     job->next = NULL;
@@ -57,8 +56,6 @@ bool local_gate_pass(local *l, local_job *job)
 local_job *local_gate_leave(local *l, const local_job *job)
 {
     local_gate *gate = job->gate;
-    if (gate == NULL)
-        return NULL;
     local_job *next = gate->first;
     if (next == NULL) {
         gate->running--;

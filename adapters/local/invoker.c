@@ -14,7 +14,6 @@
 
 #include "clock.h"
 #include "memory.h"
-#include "record.h"
 
 #define TAKE_MAX 32
 #define OUTSIDE_LOOKS 2      /* by a thread that is no worker: what it brought, and whether there is more */
@@ -102,36 +101,13 @@ static void job_call(local *l, local_job *job)
         job->call_ns = mfi_now_ns(NULL) - began_ns;
     if (atomic_load_explicit(&l->queued, memory_order_seq_cst) == 0)
         l->host->ops->flush(l->host);
-}
-
-/* Calls of the same spec in a row, which give it back together. */
-struct same_spec {
-    const mf_spec *spec;
-    unsigned       count;
-};
-
-static void give_back_specs(struct same_spec *same)
-{
-    if (same->count > 0)
-        mfi_spec_unref_many(same->spec, same->count);
-    same->count = 0;
-}
-
-static void job_release(local_job *job, struct same_spec *same)
-{
-    mf_entry *entry = &job->taken.entry;
-    if (entry->spec != same->spec)
-        give_back_specs(same);
-    same->spec = entry->spec;
-    same->count++;
-    entry->spec = NULL;
-    mf_entry_release(entry);
+    mf_entry_release(&job->taken.entry);
 }
 
 /* The lock is held at both ends, and not in between. */
 static void gate_leave(local *l, local_job *job)
 {
-    local_job *waiting = local_gate_leave(l, job);
+    local_job *waiting = job->gate == NULL ? NULL : local_gate_leave(l, job);
     if (waiting == NULL)
         return;
     atomic_fetch_add_explicit(&l->queued, 1, memory_order_seq_cst);
@@ -170,12 +146,8 @@ static void job_run(void *arg)
 {
     local_job *job = arg;
     local *l = job->owner;
-    struct same_spec same = {0};
-    for (; job != NULL; job = job_end(l, job)) {
+    for (; job != NULL; job = job_end(l, job))
         job_call(l, job);
-        job_release(job, &same);
-    }
-    give_back_specs(&same);
 }
 
 /* ---- the pump ---------------------------------------------------------------------------------------------------- */
@@ -218,9 +190,9 @@ static size_t fill_jobs(local *l, local_job **jobs, const mf_taken *taken, size_
         jobs[i]->owner = l;
         jobs[i]->timed = i == 0;
         jobs[i]->taken = taken[i];
-        jobs[i]->gate = local_gate_of(l, taken[i].entry.spec->name);
+        jobs[i]->gate = l->gates == NULL ? NULL : local_gate_of(l, taken[i].entry.spec->name);
         job_fill(jobs[i], mark);
-        if (local_gate_pass(l, jobs[i]))
+        if (jobs[i]->gate == NULL || local_gate_pass(l, jobs[i]))
             pool_jobs[ready++] = (mf_job){job_run, jobs[i]};
     }
     return ready;

@@ -116,6 +116,7 @@ void      local_slot_take(local *l);
  * in between. */
 void      local_submit_list(local *l, local_job *jobs);
 
+#define LOCAL_WINDOW  32    /* jobs between looks at the clock */
 #define LOCAL_LOOK_MS 5     /* between looks at a runner, which may be in a long call */
 
 /* alone.c: small jobs, run by one worker alone. But for local_alone_begin, the lock is held. */
@@ -130,12 +131,24 @@ void       local_alone_keep(local *l, local_job *job);
 /* Whether a pump is the runner's to do; it will. */
 bool       local_alone_leaves_it(local *l);
 /* Whether the calling thread has to pump on behalf of others. */
-bool       local_alone_owes(const local *l);
+static inline bool local_alone_owes(const local *l)
+{
+    return l->alone.owed && (l->alone.runner == 0 || local_alone_here(l));
+}
 /* A job ended; and what the call of a timed one took. */
-void       local_alone_ended(local *l);
+void local_alone_compare(local *l);
+static inline void local_alone_ended(local *l)
+{
+    if (++l->alone.ended == LOCAL_WINDOW)
+        local_alone_compare(l);
+}
 void       local_alone_called(local *l, int64_t ns);
-/* The runner's next job. NULL: none is kept, or this thread is not the runner any more. */
-local_job *local_alone_next(local *l);
+/* After that, the runner's next job. NULL: none is kept, or this thread is not the runner any more. */
+local_job *local_alone_runs_next(local *l);
+static inline local_job *local_alone_next(local *l)
+{
+    return l->alone.runner == 0 ? NULL : local_alone_runs_next(l);
+}
 /* What is kept goes to the pool, and there is no runner. The lock is not held in between. */
 void       local_alone_leave(local *l);
 /* By the host: whether there is a runner, and so is to be looked again. One that does not come back loses what is kept for it. */
@@ -146,8 +159,9 @@ void       local_alone_window(local *l);
 /* gate.c */
 mf_status   local_gate_add(local *l, const mf_task_def *def, mf_error *err);
 void        local_gate_free(local *l);
+/* NULL: the task has none. */
 local_gate *local_gate_of(local *l, mf_str task);
-/* True: it may run. Else it waits at its gate and gives its slot back. The lock is held. */
+/* For jobs with a gate. True: it may run. Else it waits at its gate and gives its slot back. The lock is held. */
 bool        local_gate_pass(local *l, local_job *job);
 /* The next one that waits where `job` was, with a slot again. The lock is held. */
 local_job  *local_gate_leave(local *l, const local_job *job);

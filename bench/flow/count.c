@@ -63,6 +63,11 @@ const mf_allocator *count_allocator(void)
     return &allocator;
 }
 
+void count_begin(void)
+{
+    atomic_store(&most, atomic_load(&held));
+}
+
 void count_read(count_figures *out)
 {
     out->allocations = atomic_load(&allocations);

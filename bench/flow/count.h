@@ -13,7 +13,7 @@ extern const char *const count_op_names[COUNT_OPS];
 typedef struct count_figures {
     unsigned long long allocations;     /* alloc, and resize */
     unsigned long long allocated;       /* bytes, of a resize what it adds */
-    unsigned long long held, most;      /* bytes held now, and the most there were */
+    unsigned long long held, most;      /* bytes held now, and the most there were since count_begin */
     unsigned long long ops[COUNT_OPS];
 } count_figures;
 
@@ -21,6 +21,7 @@ typedef struct count_figures {
 const mf_allocator *count_allocator(void);
 /** inner is consumed. NULL: no memory, and inner is gone. */
 mf_store *count_store_create(mf_store *inner);
+void count_begin(void);
 void count_read(count_figures *out);
 
 #endif

@@ -136,6 +136,7 @@ static mf_status declare(mf_client *client, const run_order *order, numbers *sou
 static mf_status run_swarm(mf_client *client, const run_order *order, const numbers *source, run_figures *out, mf_error *err)
 {
     mf_counts counts = {.done = 0};
+    count_begin();
     double begin = read_ns(CLOCK_MONOTONIC), cpu = read_ns(CLOCK_PROCESS_CPUTIME_ID);
     mf_signature *swarm = make_swarm(client, order->kind, source, err);
     double made = read_ns(CLOCK_MONOTONIC);

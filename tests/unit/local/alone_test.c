@@ -6,7 +6,7 @@
 #include "local.h"
 #include "thread.h"
 
-enum { WINDOW = 32, LONG_AGO = 1 };
+enum { LONG_AGO = 1 };
 
 static local *fresh(void)
 {
@@ -19,8 +19,8 @@ static local *fresh(void)
 /* A window in which a job took `us`, which is far more than this test itself takes. */
 static void window(local *l, int64_t us)
 {
-    l->alone.since_ns = mfi_now_ns(NULL) - WINDOW * us * 1000;
-    for (int i = 0; i < WINDOW; i++)
+    l->alone.since_ns = mfi_now_ns(NULL) - LOCAL_WINDOW * us * 1000;
+    for (int i = 0; i < LOCAL_WINDOW; i++)
         local_alone_ended(l);
 }
 
