@@ -83,6 +83,7 @@ static void client_free(mf_client *client)
 {
     mf_adapter_destroy(client->adapter);    /* until then it may tell the ends of tasks that others serve */
     mfi_dispatcher_fini(client);
+    mfi_seats_fini(client);
     mfi_outbox_fini(client);
     mf_store_destroy(client->store);
     mfi_signature_spare_fini(client);

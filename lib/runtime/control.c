@@ -16,102 +16,12 @@
 void mfi_control_init(mfi_control *c)
 {
     mfi_mutex_init(&c->lock);
-    c->running = NULL;
-    c->closing = false;
+    mfi_seats_init(&c->seats);
+    atomic_init(&c->closing, false);
     atomic_init(&c->stops, 0);
     atomic_init(&c->stopping, 0);
     c->next_ns = INT64_MAX;
     c->renew_ns = 0;
-}
-
-_Thread_local struct mfi_here mfi_here;
-
-mfi_running *mfi_control_current(void)
-{
-    return mfi_here.running;
-}
-
-void mfi_control_enter(mf_client *client, mfi_running *running)
-{
-    running->below = mfi_here.running;
-    mfi_here.running = running;
-    running->share = mfi_here.share != 0 ? mfi_here.share : mfi_stats_share();
-    mfi_control *c = &client->control;
-    bool timed = running->deadline_ns != INT64_MAX;
-    if (timed)
-        running->thread_mark = mf_adapter_thread_mark(client->adapter);
-    mfi_mutex_lock(&c->lock);
-    running->prev = NULL;
-    running->next = c->running;
-    if (c->running != NULL)
-        c->running->prev = running;
-    c->running = running;
-    if (c->closing)
-        mfi_call_stop(&running->call, MFI_STOP_CLOSING);
-    bool earlier = running->deadline_ns < c->next_ns;
-    if (running->deadline_ns < c->next_ns)
-        c->next_ns = running->deadline_ns;
-    mfi_mutex_unlock(&c->lock);
-    if (earlier)
-        mfi_keeper_look(client);
-}
-
-bool mfi_control_leave(mf_client *client, mfi_running *running)
-{
-    mfi_here.running = running->below;
-    mfi_control *c = &client->control;
-    mfi_mutex_lock(&c->lock);
-    if (running->prev != NULL)
-        running->prev->next = running->next;
-    else
-        c->running = running->next;
-    if (running->next != NULL)
-        running->next->prev = running->prev;
-    bool ours = running->owner == MFI_CALL_RUNNING;
-    if (ours)
-        running->owner = MFI_CALL_RETURNED;
-    mfi_mutex_unlock(&c->lock);
-    if (ours)
-        return true;
-    while (atomic_load_explicit(&running->released, memory_order_acquire) == 0)
-        mfi_futex_wait(&running->released, 0, INT64_MAX);
-    if (running->replaced)
-        mf_adapter_replace_thread(client->adapter, running->thread_mark, false);
-    return false;
-}
-
-void mfi_control_counts(mf_client *client, unsigned *running, unsigned *stuck, int64_t *newest_ns)
-{
-    mfi_control *c = &client->control;
-    *running = *stuck = 0;
-    *newest_ns = 0;
-    mfi_mutex_lock(&c->lock);
-    for (mfi_running *r = c->running; r != NULL; r = r->next) {
-        int64_t began_ns = atomic_load_explicit(&r->began_ns, memory_order_relaxed);
-        (*running)++;
-        if (r->owner == MFI_CALL_VOIDED)
-            (*stuck)++;
-        if (began_ns == 0)
-            *newest_ns = INT64_MAX;
-        else if (began_ns > *newest_ns)
-            *newest_ns = began_ns;
-    }
-    mfi_mutex_unlock(&c->lock);
-}
-
-size_t mfi_control_calls(mf_client *client, mfi_call_seen *out, size_t max, size_t *all)
-{
-    mfi_control *c = &client->control;
-    size_t n = 0;
-    *all = 0;
-    mfi_mutex_lock(&c->lock);
-    for (mfi_running *r = c->running; r != NULL; r = r->next, ++*all) {
-        const mf_delivery *d = r->call.delivery;
-        if (n < max && r->owner != MFI_CALL_VOIDED)
-            out[n++] = (mfi_call_seen){.task = r->task->name, .unit = d->unit, .attempt = d->attempt};
-    }
-    mfi_mutex_unlock(&c->lock);
-    return n;
 }
 
 /* ---- stop -------------------------------------------------------------------------------------------------------- */
@@ -152,8 +62,8 @@ struct keys {
 static struct keys running_keys(mf_client *client)
 {
     struct keys keys = {0};
-    mfi_mutex_lock(&client->control.lock);
-    for (mfi_running *r = client->control.running; r != NULL; r = r->next) {
+    mfi_running_look(client);
+    MFI_EACH_RUNNING (client, r) {
         const mf_key *key = &r->call.delivery->unit.key;
         if (keys.count > 0 && mf_key_eq(&keys.at[keys.count - 1], key))
             continue;
@@ -161,19 +71,18 @@ static struct keys running_keys(mf_client *client)
             break;      /* without memory the rest is not told; it ends by itself, and its outcome counts no more */
         keys.at[keys.count++] = *key;
     }
-    mfi_mutex_unlock(&client->control.lock);
+    mfi_running_looked(client);
     return keys;
 }
 
 /* Ask the calls of one record to stop. */
 static void stop_calls(mf_client *client, const mf_key *key, unsigned bits)
 {
-    mfi_control *c = &client->control;
-    mfi_mutex_lock(&c->lock);
-    for (mfi_running *r = c->running; r != NULL; r = r->next)
+    mfi_running_look(client);
+    MFI_EACH_RUNNING (client, r)
         if (mf_key_eq(&r->call.delivery->unit.key, key))
             mfi_call_stop(&r->call, bits);
-    mfi_mutex_unlock(&c->lock);
+    mfi_running_looked(client);
 }
 
 /* Records are not read under the lock, so the keys come first. */
@@ -233,13 +142,13 @@ mf_signature_status mfi_control_standing_above(mf_client *client, const mf_key *
  *
  *    stop                              call
  *    S1  stopping += 1                 C0  mark = stops, then claim
- *    S2  commit: the record has ended  C1  enter the list of running calls
+ *    S2  commit: the record has ended  C1  enter (running.c)
  *    S3  stops += 1                    C2  read stops and stopping
- *    S4  look through the list         C3  neither moved: run; else read the records again
+ *    S4  look at the calls             C3  neither moved: run; else read the records again
  *    S5  stopping -= 1
  *
  * Invariant  what begins after S2 reads the records again, or is found by S4; so nothing runs on unnoticed.
- * Why        C1 and S4 are ordered by the list's lock: S4 sees the call, or C2 sees S3. Between S2 and S3 C2 sees S1. */
+ * Why        S4 sees the call, or C2 sees S3 (running.c). Between S2 and S3 C2 sees S1. */
 void mfi_control_stop_begin(mf_client *client, unsigned bits)
 {
     mfi_here.owes_stop = bits;
@@ -304,23 +213,21 @@ void mfi_control_look(mf_client *client)
 
 void mfi_control_stop_id(mf_client *client, mf_str id)
 {
-    mfi_control *c = &client->control;
-    mfi_mutex_lock(&c->lock);
-    for (mfi_running *r = c->running; r != NULL; r = r->next)
+    mfi_running_look(client);
+    MFI_EACH_RUNNING (client, r)
         if (mf_str_eq(r->call.delivery->id, id))
             mfi_call_stop(&r->call, MFI_STOP_CANCEL);
-    mfi_mutex_unlock(&c->lock);
+    mfi_running_looked(client);
     mf_adapter_wake_helpers(client->adapter);
 }
 
 void mfi_control_close(mf_client *client)
 {
-    mfi_control *c = &client->control;
-    mfi_mutex_lock(&c->lock);
-    c->closing = true;
-    for (mfi_running *r = c->running; r != NULL; r = r->next)
+    atomic_store_explicit(&client->control.closing, true, memory_order_seq_cst);
+    mfi_running_look(client);
+    MFI_EACH_RUNNING (client, r)
         mfi_call_stop(&r->call, MFI_STOP_CLOSING);
-    mfi_mutex_unlock(&c->lock);
+    mfi_running_looked(client);
     mf_adapter_wake_helpers(client->adapter);
 }
 
@@ -335,6 +242,8 @@ mf_status mfi_control_refresh(mf_client *client, mfi_call *call, mf_duration mor
         st = MF_E_STATE;
     else if (running->deadline_ns != INT64_MAX)
         running->deadline_ns = mfi_deadline_ns(mfi_now_ns(client->clock), more);
+    if (running->deadline_ns < client->control.next_ns)
+        client->control.next_ns = running->deadline_ns;
     mfi_mutex_unlock(&client->control.lock);
     if (st == MF_OK)
         mfi_keeper_look(client);
@@ -356,14 +265,20 @@ static void tell_timeout(mf_client *client, mfi_running *running)
 int64_t mfi_control_tick(mf_client *client, int64_t now_ns)
 {
     mfi_control *c = &client->control;
-    int64_t next;
     mfi_running *voided;
     bool asked = false;
+    mfi_mutex_lock(&c->lock);
+    int64_t next = c->next_ns;      /* most calls have no deadline */
+    mfi_mutex_unlock(&c->lock);
+    if (now_ns < next)
+        return next;
     do {
         next = INT64_MAX;
         voided = NULL;
-        mfi_mutex_lock(&c->lock);
-        for (mfi_running *r = c->running; r != NULL && voided == NULL; r = r->next) {
+        mfi_running_look(client);
+        MFI_EACH_RUNNING (client, r) {
+            if (voided != NULL)
+                break;
             if (r->deadline_ns <= now_ns && !r->out_of_time) {
                 r->out_of_time = true;
                 r->deadline_ns = mfi_deadline_ns(now_ns, GRACE);
@@ -380,7 +295,7 @@ int64_t mfi_control_tick(mf_client *client, int64_t now_ns)
                 next = r->deadline_ns;
         }
         c->next_ns = next;
-        mfi_mutex_unlock(&c->lock);
+        mfi_running_looked(client);
         if (voided != NULL)
             tell_timeout(client, voided);
     } while (voided != NULL);

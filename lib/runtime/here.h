@@ -12,6 +12,8 @@ struct mfi_here {
     unsigned            owes_stop;  /* it commits an early end or an interruption and has told nobody below it yet: the bits
                                        of mfi_call.stop to tell them; 0: it does not */
     bool                on_keeper;  /* it is a keeper */
+    struct mfi_seat    *seat;       /* the one it had last, */
+    uint64_t            seat_of;    /* of the client with this number; 0: of none */
     unsigned            share;      /* where it counts, from 1; 0: not decided yet */
 };
 extern _Thread_local struct mfi_here mfi_here;

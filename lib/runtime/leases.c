@@ -13,15 +13,15 @@ struct tokens {
 static struct tokens running_tokens(mf_client *client)
 {
     struct tokens tokens = {0};
-    mfi_mutex_lock(&client->control.lock);
-    for (mfi_running *r = client->control.running; r != NULL; r = r->next) {
+    mfi_running_look(client);
+    MFI_EACH_RUNNING (client, r) {
         if (r->token == 0)
             continue;
         if (!mfi_array_reserve(client->allocator, (void **)&tokens.at, &tokens.capacity, tokens.count + 1, sizeof *tokens.at))
             break;      /* without memory the rest is renewed the next time */
         tokens.at[tokens.count++] = r->token;
     }
-    mfi_mutex_unlock(&client->control.lock);
+    mfi_running_looked(client);
     return tokens;
 }
 
@@ -30,14 +30,14 @@ static void stop_one(mf_client *client, uint64_t token)
 {
     mf_delivery about = {.task = {NULL, 0}};
     bool found = false;
-    mfi_mutex_lock(&client->control.lock);
-    for (mfi_running *r = client->control.running; r != NULL; r = r->next)
+    mfi_running_look(client);
+    MFI_EACH_RUNNING (client, r)
         if (r->token == token) {
             mfi_call_stop(&r->call, MFI_STOP_CANCEL);
             about = (mf_delivery){.task = r->task->name, .unit = r->call.delivery->unit, .attempt = r->call.delivery->attempt};
             found = true;
         }
-    mfi_mutex_unlock(&client->control.lock);
+    mfi_running_looked(client);
     if (found)
         mfi_log_about(client, MF_LOG_WARN, &about, NULL, "lost its lease; it is asked to stop, and its outcome will not count");
 }

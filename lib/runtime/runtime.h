@@ -7,7 +7,7 @@
  *   dispatcher.c       gathers the events of one record; step.c makes one commit of them; draw.c feeds swarms meanwhile;
  *                      later.c keeps outcomes back for a moment, so that several are committed together
  *   outbox.c           hands committed messages to managers with a queue of their own
- *   control.c          the calls that run here: stop requests, timeouts; leases.c renews their claims
+ *   running.c          the calls that run here; control.c: their stop requests and timeouts; leases.c renews their claims
  *   keeper.c           one thread that sleeps until something is due
  *   observers.c        who waits for an end
  *   sign.c, signature.c, draft.c signatures being made
@@ -122,6 +122,8 @@ mf_status mfi_gather_results(mf_client *client, const mf_key *key, mf_message **
 /* Who tells the outcome of a call: whoever moves it away from RUNNING, once. */
 enum { MFI_CALL_RUNNING, MFI_CALL_RETURNED, MFI_CALL_VOIDED };
 
+typedef struct mfi_seat mfi_seat;
+
 /** A call that runs here; lies on the stack of the thread that runs it. */
 typedef struct mfi_running {
     mfi_call            call;
@@ -138,14 +140,22 @@ typedef struct mfi_running {
     _Atomic int64_t     began_ns;       /* A  when, the client's clock; 0: not yet, or not measured */
     void               *thread_mark;
     struct mfi_running *below;          /* O  the call that this one runs on top of, where its thread helps */
-    struct mfi_running *prev, *next;    /* L */
+    mfi_seat           *seat;           /* O  its thread's, */
+    struct mfi_running *under;          /* O  and the call of this client below it there */
     mfi_durable         durable;        /* O  last: its last field is long, and is not zeroed for each call */
 } mfi_running;
 
+/** Where the threads have their calls (running.c). */
+typedef struct mfi_seats {
+    uint64_t         number;        /* I  of the client among all of the process: a thread knows by it whose seat it has */
+    mfi_seat        *first;         /* L  additions only */
+    _Atomic uint32_t looking;       /* A  changes under the lock: somebody looks, and who leaves waits for that */
+} mfi_seats;
+
 typedef struct mfi_control {
     mfi_mutex       lock;
-    mfi_running    *running;    /* L */
-    bool            closing;    /* L */
+    mfi_seats       seats;
+    atomic_bool     closing;    /* A  set before it is looked through */
     _Atomic uint64_t stops;     /* A  stops so far: the mark of claims */
     atomic_uint     stopping;   /* A  commits under way that end something early */
     int64_t         next_ns;    /* L  when the keeper looks at deadlines next; INT64_MAX: not */
@@ -153,6 +163,15 @@ typedef struct mfi_control {
 } mfi_control;
 
 void mfi_control_init(mfi_control *c);
+void mfi_seats_init(mfi_seats *s);
+void mfi_seats_fini(mf_client *client);
+/** Around a look at the calls that run here: none of them ends meanwhile. The control's lock is held, so that neither user code nor
+ * another part is called. */
+void mfi_running_look(mf_client *client);
+void mfi_running_looked(mf_client *client);
+mfi_running *mfi_running_first(mf_client *client);
+mfi_running *mfi_running_next(const mfi_running *running);
+#define MFI_EACH_RUNNING(client, r) for (mfi_running *r = mfi_running_first(client); (r) != NULL; (r) = mfi_running_next(r))
 /** Begin and end of a call. leave returns true where the outcome is the caller's to tell; false: the keeper told it. */
 void mfi_control_enter(mf_client *client, mfi_running *running);
 bool mfi_control_leave(mf_client *client, mfi_running *running);

@@ -153,11 +153,10 @@ FLOW_TEST(adapter_host, a_stop_by_its_id_reaches_the_call_and_unknown_ids_nobody
     f->mage->host.ops->stop(&f->mage->host, MF_STR_LIT("no such id"));
     is_status(mf_run_poll(run, NULL, &f->err), MF_E_AGAIN);
     char id[64] = "";
-    mfi_mutex_lock(&f->mage->control.lock);
-    const mfi_running *r = f->mage->control.running;
-    if (r != NULL)
+    mfi_running_look(f->mage);
+    MFI_EACH_RUNNING (f->mage, r)
         snprintf(id, sizeof id, "%.*s", (int)r->call.delivery->id.len, r->call.delivery->id.at);
-    mfi_mutex_unlock(&f->mage->control.lock);
+    mfi_running_looked(f->mage);
     f->mage->host.ops->stop(&f->mage->host, mf_cstr(id));
     ends_canceled(f, run);
 }

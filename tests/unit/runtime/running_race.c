@@ -1,0 +1,105 @@
+/* Calls begin and end without a lock while others look at them: what is seen has not ended, and what is not seen has seen what was
+ * written before. */
+#include "bench.h"
+#include "scenario.h"
+
+#include <sched.h>
+
+enum { THREADS = 3, CALLS = 100000, ALIVE = 4711, CLOSINGS = 1000 };
+
+static bench b;
+static atomic_uint at_work;
+
+static void begin(mfi_running *running, mf_delivery *d)
+{
+    memset(running, 0, offsetof(mfi_running, durable.event));
+    running->call.delivery = d;
+    running->deadline_ns = INT64_MAX;
+    mfi_control_enter(b.client, running);
+}
+
+/* Whoever still looks at a call that has ended finds it dead. */
+static void end(mfi_running *running, mf_delivery *d)
+{
+    CHECK(mfi_control_leave(b.client, running));
+    d->attempt = 0;
+}
+
+static void *calls(void *arg)
+{
+    long rounds = scenario_rounds(CALLS);
+    (void)arg;
+    for (long i = 0; i < rounds; i++) {
+        mf_delivery outer = {.attempt = ALIVE}, inner = {.attempt = ALIVE};
+        mfi_running below, above;
+        begin(&below, &outer);
+        if (i % 4 == 0) {       /* a call that waits, and helps */
+            begin(&above, &inner);
+            end(&above, &inner);
+        }
+        end(&below, &outer);
+    }
+    atomic_fetch_sub(&at_work, 1);
+    return NULL;
+}
+
+static void what_is_looked_at_does_not_end(void)
+{
+    pthread_t threads[THREADS];
+    unsigned long seen = 0;
+    CHECK(bench_open(&b));
+    atomic_store(&at_work, THREADS);
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, calls, NULL), 0);
+    while (atomic_load(&at_work) > 0) {
+        mfi_running_look(b.client);
+        MFI_EACH_RUNNING (b.client, r) {
+            for (int looks = 0; looks < 20; looks++)
+                CHECK_EQ(((const volatile mf_delivery *)r->call.delivery)->attempt, ALIVE);
+            seen++;
+        }
+        mfi_running_looked(b.client);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(seen > 0);
+    CHECK(mfi_running_first(b.client) == NULL);
+    CHECK(bench_close(&b));
+}
+
+static void *waits_for_the_closing(void *arg)
+{
+    mf_delivery d = {.attempt = ALIVE};
+    mfi_running running;
+    (void)arg;
+    begin(&running, &d);
+    while ((atomic_load(&running.call.stop) & MFI_STOP_CLOSING) == 0)
+        sched_yield();
+    end(&running, &d);
+    return NULL;
+}
+
+/* One that nobody tells goes on for ever. */
+static void a_closing_reaches_each_call(void)
+{
+    long rounds = scenario_rounds(CLOSINGS);
+    CHECK(bench_open(&b));
+    for (long round = 0; round < rounds; round++) {
+        pthread_t threads[THREADS];
+        for (int i = 0; i < THREADS; i++)
+            CHECK_EQ(pthread_create(&threads[i], NULL, waits_for_the_closing, NULL), 0);
+        for (long i = 0; i < round % 50; i++)
+            sched_yield();
+        mfi_control_close(b.client);
+        for (int i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+        atomic_store(&b.client->control.closing, false);
+    }
+    CHECK(bench_close(&b));
+}
+
+const scenario scenarios[] = {
+    {"what_is_looked_at_does_not_end", what_is_looked_at_does_not_end},
+    {"a_closing_reaches_each_call", a_closing_reaches_each_call},
+    {NULL, NULL},
+};
