@@ -1,0 +1,175 @@
+/* What a second thread brings to items of a size: a map whose items work for so long, on one thread and on two.
+ *
+ *     bench_work [--quick]
+ *
+ * Small items are run by one worker alone (adapters/local/alone.c), larger ones are shared; which, the adapter measures while it runs.
+ * Each run is a process of its own, and those of a row take turns; medians, with the least and the greatest. */
+#include "report.h"
+
+#include <mageflow/mageflow.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ROUNDS_MAX = 9, THREADS = 2 };
+
+typedef struct work {
+    const char *name;
+    unsigned    items;
+    unsigned    ns;         /* each item works for so long, */
+    unsigned    every;      /* and of so many one, if not 0, */
+    unsigned    long_ns;    /* for so long */
+    bool        sleeps;     /* that one sleeps */
+} work;
+
+static const work works[] = {
+    {"nothing", 200000, 0, 0, 0, false},
+    {"0.3 us", 100000, 300, 0, 0, false},
+    {"0.6 us", 100000, 600, 0, 0, false},
+    {"1 us", 50000, 1000, 0, 0, false},
+    {"1.5 us", 50000, 1500, 0, 0, false},
+    {"2 us", 50000, 2000, 0, 0, false},
+    {"5 us", 20000, 5000, 0, 0, false},
+    {"20 us", 5000, 20000, 0, 0, false},
+    {"nothing, one in 100 works 100 us", 50000, 0, 100, 100000, false},
+    {"nothing, one in 30 works 1 ms", 3000, 0, 30, 1000000, false},
+    {"nothing, one in 30 sleeps 1 ms", 3000, 0, 30, 1000000, true},
+};
+
+static double read_ns(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static mf_status item(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    const work *w = user;
+    (void)in, (void)out;
+    bool is_long = w->every > 0 && mf_context_execution_info(ctx)->task_data.index % w->every == w->every - 1;
+    unsigned ns = is_long ? w->long_ns : w->ns;
+    if (is_long && w->sleeps) {
+        nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
+        return MF_OK;
+    }
+    for (double end = ns > 0 ? read_ns(CLOCK_MONOTONIC) + ns : 0; ns > 0 && read_ns(CLOCK_MONOTONIC) < end;) {}
+    return MF_OK;
+}
+
+static mf_status next(const mf_message *message, mf_cursor *cursor, mf_message **out, void *user, mf_error *err)
+{
+    const work *w = user;
+    unsigned at = 0;
+    (void)message, (void)err;
+    memcpy(&at, cursor->bytes, cursor->len);
+    if (at == w->items)
+        return MF_OK;
+    *out = mf_message_nil();
+    at++;
+    memcpy(cursor->bytes, &at, sizeof at);
+    cursor->len = sizeof at;
+    return MF_OK;
+}
+
+/* figures: ns an item, of wall time and of CPU. */
+static bool run(const work *w, unsigned threads, double figures[2])
+{
+    mf_error err = {.text = ""};
+    mf_client *client = NULL;
+    void *user = (void *)(uintptr_t)w;
+    mf_status st = mf_open("local:", MF_OPTIONS(.threads = threads), &client, &err);
+    if (st == MF_OK)
+        st = mf_task(client, MF_TASK_DEF(.name = "item", .run = item, .user = user), &err);
+    if (st == MF_OK)
+        st = mf_source(client, MF_SOURCE_DEF(.name = "items", .next = next, .user = user), &err);
+    if (st == MF_OK)
+        st = mf_serve(client, NULL, &err);
+    double begin = read_ns(CLOCK_MONOTONIC), cpu = read_ns(CLOCK_PROCESS_CPUTIME_ID);
+    if (st == MF_OK) {
+        mf_signature *map = mf_map(client, "map", "items", mf_sign(client, "item", NULL, &err), NULL, &err);
+        mf_run *started = mf_start(map, NULL, &err);
+        mf_signature_destroy(map);
+        st = started == NULL ? err.status : mf_run_wait(started, MF_FOREVER, NULL, &err);
+        mf_run_destroy(started);
+    }
+    figures[0] = (read_ns(CLOCK_MONOTONIC) - begin) / w->items;
+    figures[1] = (read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu) / w->items;
+    mf_client_destroy(client);
+    if (st != MF_OK)
+        fprintf(stderr, "bench_work: %s: %s\n", w->name, err.text);
+    return st == MF_OK;
+}
+
+static bool run_in_child(const work *w, unsigned threads, double figures[2])
+{
+    int ends[2], status = 1;
+    if (pipe(ends) != 0)
+        return false;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        double got[2];
+        bool good = run(w, threads, got) && write(ends[1], got, sizeof got) == (ssize_t)sizeof got;
+        _exit(good ? 0 : 1);
+    }
+    close(ends[1]);
+    bool good = child > 0 && read(ends[0], figures, 2 * sizeof *figures) == (ssize_t)(2 * sizeof *figures);
+    close(ends[0]);
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0 && good;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, int n)
+{
+    qsort(values, (size_t)n, sizeof *values, by_value);
+    return values[n / 2];
+}
+
+static bool row(const work *w, int rounds)
+{
+    double wall[THREADS][ROUNDS_MAX], cpu[THREADS][ROUNDS_MAX], ratio[ROUNDS_MAX];
+    for (int r = 0; r < rounds; r++) {
+        for (unsigned t = 0; t < THREADS; t++) {
+            double figures[2];
+            if (!run_in_child(w, t + 1, figures))
+                return false;
+            wall[t][r] = figures[0];
+            cpu[t][r] = figures[1];
+        }
+        ratio[r] = wall[1][r] / wall[0][r];
+    }
+    printf("| %s |", w->name);
+    for (unsigned t = 0; t < THREADS; t++) {
+        double m = median(wall[t], rounds);
+        printf(" **%.0f** | %.0f | %.0f | %.0f |", m, wall[t][0], wall[t][rounds - 1], median(cpu[t], rounds));
+    }
+    double m = median(ratio, rounds);
+    printf(" **%.2f** | %.2f | %.2f |\n", m, ratio[0], ratio[rounds - 1]);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    bool quick = argc == 2 && strcmp(argv[1], "--quick") == 0, good = true;
+    if (argc > 1 && !quick) {
+        fprintf(stderr, "usage: bench_work [--quick]\n");
+        return 2;
+    }
+    printf("## What a second thread brings to items of a size\n\n");
+    report_machine(quick ? "script/bench --quick work" : "script/bench work");
+    printf("\n| an item | 1 thread: wall, ns an item | min | max | CPU | 2 threads: wall | min | max | CPU | 2 to 1, wall | min | max |\n"
+           "|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; good && i < sizeof works / sizeof works[0]; i++)
+        good = row(&works[i], quick ? 3 : ROUNDS_MAX);
+    return good ? 0 : 1;
+}
