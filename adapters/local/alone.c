@@ -190,9 +190,11 @@ bool local_alone_look(local *l)
     if (a->runner == 0)
         return a->looked_at = false;
     if (a->steps == a->seen && (a->first != NULL || a->owed)) {
+        int64_t now = mfi_now_ns(NULL);
         if (atomic_load_explicit(&a->on, memory_order_relaxed))
             change(a, true);
-        try_later(a, mfi_now_ns(NULL), a->wait_ns * 2);
+        a->each_ns[ALONE] = (now - a->since_ns) / (1 + a->ended);       /* what was measured before did not know of such calls */
+        try_later(a, now, a->wait_ns * 2);
         local_alone_leave(l);
     }
     a->seen = a->steps;

@@ -38,6 +38,7 @@ static const work works[] = {
     {"nothing, one in 100 works 100 us", 50000, 0, 100, 100000, false},
     {"nothing, one in 30 works 1 ms", 3000, 0, 30, 1000000, false},
     {"nothing, one in 30 sleeps 1 ms", 3000, 0, 30, 1000000, true},
+    {"nothing, one in 10 sleeps 10 ms", 300, 0, 10, 10000000, true},
 };
 
 static double read_ns(clockid_t clock)

@@ -171,3 +171,22 @@ Test(local_alone, nothing_is_kept_while_the_pool_has_older_ones)
     local_alone_keep(l, &job);
     cr_assert(local_alone_may_keep(l));
 }
+
+Test(local_alone, a_long_call_among_small_ones_is_not_forgotten)
+{
+    local *l = fresh();
+    l->alone.call_ns = 1;
+    window(l, 1000);
+    runs(l);
+    windows(l, 16, 1);
+    cr_assert(on(l));
+    l->alone.owed = true;
+    l->pumping = true;      /* there is no pool to submit to */
+    l->alone.seen = l->alone.steps;
+    l->alone.since_ns = mfi_now_ns(NULL) - 50000000;
+    cr_assert(local_alone_look(l));
+    cr_assert(not(on(l)));
+    l->alone.try_ns = INT64_MAX;
+    windows(l, 50, 1000);
+    cr_assert(not(on(l)), "one that takes 50 ms does not pay for all the small ones");
+}
