@@ -35,10 +35,15 @@ static bool on(const local *l)
     return atomic_load(&l->alone.on);
 }
 
-/* As in local_alone_begin. */
-static void runs(local *l)
+/* Jobs of 1 ms, of which nearly nothing is the call: the other way is tried, and there is a runner, as from local_alone_begin. */
+static local *tries_alone(void)
 {
+    local *l = fresh();
+    l->alone.call_ns = 1;
+    window(l, 1000);
+    cr_assert(on(l));
     l->alone.runner = 1;
+    return l;
 }
 
 Test(local_alone, it_is_tried_where_calls_are_small)
@@ -68,11 +73,7 @@ Test(local_alone, long_calls_are_shared)
 
 Test(local_alone, what_is_slower_alone_is_shared_again)
 {
-    local *l = fresh();
-    l->alone.call_ns = 1;
-    window(l, 1000);
-    cr_assert(on(l));
-    runs(l);
+    local *l = tries_alone();
     windows(l, 4, 3000);
     cr_assert(on(l), "a trial has four windows that are measured, after one that is not");
     window(l, 3000);
@@ -81,10 +82,7 @@ Test(local_alone, what_is_slower_alone_is_shared_again)
 
 Test(local_alone, what_is_hardly_slower_alone_stays_so)
 {
-    local *l = fresh();
-    l->alone.call_ns = 1;
-    window(l, 1000);
-    runs(l);
+    local *l = tries_alone();
     l->alone.try_ns = INT64_MAX;
     windows(l, 5, 1050);
     l->alone.try_ns = INT64_MAX;
@@ -94,10 +92,7 @@ Test(local_alone, what_is_hardly_slower_alone_stays_so)
 
 Test(local_alone, one_window_that_was_interrupted_changes_nothing)
 {
-    local *l = fresh();
-    l->alone.call_ns = 1;
-    window(l, 1000);
-    runs(l);
+    local *l = tries_alone();
     windows(l, 16, 500);
     l->alone.try_ns = INT64_MAX;
     window(l, 5000);
@@ -106,10 +101,7 @@ Test(local_alone, one_window_that_was_interrupted_changes_nothing)
 
 Test(local_alone, jobs_that_become_longer_are_shared)
 {
-    local *l = fresh();
-    l->alone.call_ns = 1;
-    window(l, 1000);
-    runs(l);
+    local *l = tries_alone();
     windows(l, 16, 500);
     l->alone.try_ns = INT64_MAX;
     for (int i = 0; i < 8 && on(l); i++)
@@ -119,10 +111,7 @@ Test(local_alone, jobs_that_become_longer_are_shared)
 
 Test(local_alone, the_other_way_is_tried_again_and_later_the_more_often_it_was_in_vain)
 {
-    local *l = fresh();
-    l->alone.call_ns = 1;
-    window(l, 1000);
-    runs(l);
+    local *l = tries_alone();
     int64_t waited = 0;
     for (int trial = 0; trial < 5; trial++) {
         if (!on(l)) {
@@ -174,10 +163,7 @@ Test(local_alone, nothing_is_kept_while_the_pool_has_older_ones)
 
 Test(local_alone, a_long_call_among_small_ones_is_not_forgotten)
 {
-    local *l = fresh();
-    l->alone.call_ns = 1;
-    window(l, 1000);
-    runs(l);
+    local *l = tries_alone();
     windows(l, 16, 1);
     cr_assert(on(l));
     l->alone.owed = true;
