@@ -18,6 +18,8 @@
 #include "here.h"
 #include "memory.h"
 
+#include <assert.h>
+
 struct mfi_seat {
     _Atomic uint64_t top;       /* A  the address of a mfi_running; 0: none */
     uintptr_t        thread;    /* I  whose it is */
@@ -132,6 +134,7 @@ void mfi_control_enter(mf_client *client, mfi_running *running)
 bool mfi_control_leave(mf_client *client, mfi_running *running)
 {
     mfi_control *c = &client->control;
+    assert(running_at(atomic_load_explicit(&running->seat->top, memory_order_relaxed)) == running);
     mfi_here.running = running->below;
     mfi_publish(&running->seat->top, (uintptr_t)running->under);
     if (atomic_load_explicit(&c->seats.looking, memory_order_seq_cst) != 0) {

@@ -172,7 +172,7 @@ void mfi_running_looked(mf_client *client);
 mfi_running *mfi_running_first(mf_client *client);
 mfi_running *mfi_running_next(const mfi_running *running);
 #define MFI_EACH_RUNNING(client, r) for (mfi_running *r = mfi_running_first(client); (r) != NULL; (r) = mfi_running_next(r))
-/** Begin and end of a call. leave returns true where the outcome is the caller's to tell; false: the keeper told it. */
+/** Begin and end of a call; a thread's calls end in the reverse order of their beginnings. leave returns true where the outcome is the caller's to tell; false: the keeper told it. */
 void mfi_control_enter(mf_client *client, mfi_running *running);
 bool mfi_control_leave(mf_client *client, mfi_running *running);
 /** The call that the calling thread is in; NULL: none. */

@@ -110,8 +110,8 @@ Test(runtime_control, a_stop_by_id_is_for_that_call_alone)
     mfi_control_stop_id(b.client, MF_STR_LIT("8"));
     cr_assert(eq(uint, stop_of(&other), MFI_STOP_CANCEL));
     cr_assert(eq(uint, stop_of(&running), 0));
-    cr_assert(mfi_control_leave(b.client, &other));
     cr_assert(mfi_control_leave(b.client, &running));
+    cr_assert(mfi_control_leave(b.client, &other));
 }
 
 Test(runtime_control, closing_stops_what_runs_and_what_begins_later)
