@@ -16,12 +16,13 @@ static local *fresh(void)
     return &l;
 }
 
-/* A window in which a job took `us`, which is far more than this test itself takes. */
+/* A window in which a job took `us`: most of them say 50 ms or more, beside which it is nothing if this thread is kept waiting. */
 static void window(local *l, int64_t us)
 {
     l->alone.since_ns = mfi_now_ns(NULL) - LOCAL_WINDOW * us * 1000;
     for (int i = 0; i < LOCAL_WINDOW; i++)
         local_alone_ended(l);
+    l->alone.try_ns = INT64_MAX;        /* the other way is tried when a test says so, not when it is kept waiting */
 }
 
 static void windows(local *l, int n, int64_t us)
@@ -35,12 +36,12 @@ static bool on(const local *l)
     return atomic_load(&l->alone.on);
 }
 
-/* Jobs of 1 ms, of which nearly nothing is the call: the other way is tried, and there is a runner, as from local_alone_begin. */
+/* Jobs of 100 ms, of which nearly nothing is the call: the other way is tried, and there is a runner, as from local_alone_begin. */
 static local *tries_alone(void)
 {
     local *l = fresh();
     l->alone.call_ns = 1;
-    window(l, 1000);
+    window(l, 100000);
     cr_assert(on(l));
     l->alone.runner = 1;
     return l;
@@ -49,11 +50,11 @@ static local *tries_alone(void)
 Test(local_alone, it_is_tried_where_calls_are_small)
 {
     local *l = fresh();
-    window(l, 1000);
+    window(l, 100000);
     cr_assert(not(on(l)));
     for (int i = 0; i < 20; i++)
         local_alone_called(l, 500);
-    window(l, 1000);
+    window(l, 100000);
     cr_assert(on(l));
 }
 
@@ -67,45 +68,41 @@ Test(local_alone, it_is_tried_where_all_of_a_job_is_small)
 Test(local_alone, long_calls_are_shared)
 {
     local *l = fresh();
-    windows(l, 100, 1000);
+    windows(l, 100, 100000);
     cr_assert(not(on(l)));
 }
 
 Test(local_alone, what_is_slower_alone_is_shared_again)
 {
     local *l = tries_alone();
-    windows(l, 4, 3000);
+    windows(l, 4, 300000);
     cr_assert(on(l), "a trial has four windows that are measured, after one that is not");
-    window(l, 3000);
+    window(l, 300000);
     cr_assert(not(on(l)));
 }
 
 Test(local_alone, what_is_hardly_slower_alone_stays_so)
 {
     local *l = tries_alone();
-    l->alone.try_ns = INT64_MAX;
-    windows(l, 5, 1050);
-    l->alone.try_ns = INT64_MAX;
-    windows(l, 50, 1050);
+    windows(l, 5, 105000);
+    windows(l, 50, 105000);
     cr_assert(on(l));
 }
 
 Test(local_alone, one_window_that_was_interrupted_changes_nothing)
 {
     local *l = tries_alone();
-    windows(l, 16, 500);
-    l->alone.try_ns = INT64_MAX;
-    window(l, 5000);
+    windows(l, 16, 50000);
+    window(l, 500000);
     cr_assert(on(l));
 }
 
 Test(local_alone, jobs_that_become_longer_are_shared)
 {
     local *l = tries_alone();
-    windows(l, 16, 500);
-    l->alone.try_ns = INT64_MAX;
+    windows(l, 16, 50000);
     for (int i = 0; i < 8 && on(l); i++)
-        window(l, 5000);
+        window(l, 500000);
     cr_assert(not(on(l)));
 }
 
@@ -115,12 +112,12 @@ Test(local_alone, the_other_way_is_tried_again_and_later_the_more_often_it_was_i
     int64_t waited = 0;
     for (int trial = 0; trial < 5; trial++) {
         if (!on(l)) {
-            windows(l, 1, 1000);
+            windows(l, 1, 100000);
             l->alone.try_ns = LONG_AGO;
-            window(l, 1000);
+            window(l, 100000);
         }
         cr_assert(on(l));
-        windows(l, 5, 3000);
+        windows(l, 5, 300000);
         cr_assert(not(on(l)));
         cr_assert(gt(i64, l->alone.wait_ns, waited));
         waited = l->alone.wait_ns;
@@ -132,7 +129,7 @@ Test(local_alone, windows_between_two_runners_are_not_measured)
     local *l = fresh();
     window(l, 1);
     cr_assert(on(l));
-    windows(l, 20, 5000);
+    windows(l, 20, 500000);
     cr_assert(on(l));
 }
 
@@ -169,10 +166,9 @@ Test(local_alone, a_long_call_among_small_ones_is_not_forgotten)
     l->alone.owed = true;
     l->pumping = true;      /* there is no pool to submit to */
     l->alone.seen = l->alone.steps;
-    l->alone.since_ns = mfi_now_ns(NULL) - 50000000;
+    l->alone.since_ns = mfi_now_ns(NULL) - INT64_C(50000000000);
     cr_assert(local_alone_look(l));
     cr_assert(not(on(l)));
-    l->alone.try_ns = INT64_MAX;
-    windows(l, 50, 1000);
-    cr_assert(not(on(l)), "one that takes 50 ms does not pay for all the small ones");
+    windows(l, 50, 100000);
+    cr_assert(not(on(l)), "one that takes 50 s does not pay for all the small ones");
 }
