@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS_MAX = 9, THREADS = 2 };
+enum { ROUNDS = 9, THREADS = 2 };
 
 typedef struct work {
     const char *name;
@@ -124,38 +124,26 @@ static bool run_in_child(const work *w, unsigned threads, double figures[2])
     return child > 0 && waitpid(child, &status, 0) == child && status == 0 && good;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int n)
-{
-    qsort(values, (size_t)n, sizeof *values, by_value);
-    return values[n / 2];
-}
-
 static bool row(const work *w, int rounds)
 {
-    double wall[THREADS][ROUNDS_MAX], cpu[THREADS][ROUNDS_MAX], ratio[ROUNDS_MAX];
+    report_row wall[THREADS] = {{0}}, cpu[THREADS] = {{0}}, ratio = {0};
     for (int r = 0; r < rounds; r++) {
         for (unsigned t = 0; t < THREADS; t++) {
             double figures[2];
             if (!run_in_child(w, t + 1, figures))
                 return false;
-            wall[t][r] = figures[0];
-            cpu[t][r] = figures[1];
+            report_put(&wall[t], w->name, r, figures[0]);
+            report_put(&cpu[t], w->name, r, figures[1]);
         }
-        ratio[r] = wall[1][r] / wall[0][r];
+        report_put(&ratio, w->name, r, wall[1].value[r] / wall[0].value[r]);
     }
     printf("| %s |", w->name);
     for (unsigned t = 0; t < THREADS; t++) {
-        double m = median(wall[t], rounds);
-        printf(" **%.0f** | %.0f | %.0f | %.0f |", m, wall[t][0], wall[t][rounds - 1], median(cpu[t], rounds));
+        report_summary s = report_summarize(&wall[t], rounds);
+        printf(" **%.0f** | %.0f | %.0f | %.0f |", s.median, s.min, s.max, report_summarize(&cpu[t], rounds).median);
     }
-    double m = median(ratio, rounds);
-    printf(" **%.2f** | %.2f | %.2f |\n", m, ratio[0], ratio[rounds - 1]);
+    report_summary s = report_summarize(&ratio, rounds);
+    printf(" **%.2f** | %.2f | %.2f |\n", s.median, s.min, s.max);
     return true;
 }
 
@@ -171,6 +159,6 @@ int main(int argc, char **argv)
     printf("\n| an item | 1 thread: wall, ns an item | min | max | CPU | 2 threads: wall | min | max | CPU | 2 to 1, wall | min | max |\n"
            "|---|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; good && i < sizeof works / sizeof works[0]; i++)
-        good = row(&works[i], quick ? 3 : ROUNDS_MAX);
+        good = row(&works[i], quick ? 3 : ROUNDS);
     return good ? 0 : 1;
 }

@@ -228,12 +228,11 @@ void mfi_keeper_gathers(mf_client *client)
 void mfi_keeper_delayed(mf_client *client, int64_t due_ms)
 {
     mfi_keeper *k = &client->keeper;
+    int64_t round_ms = mf_store_now_ms(client->store) + ROUND_MS;
     pthread_mutex_lock(&k->lock);
     bool earlier = due_ms < k->delayed_ms;
-    if (earlier) {
-        int64_t round_ms = mf_store_now_ms(client->store) + ROUND_MS;
+    if (earlier)
         k->delayed_ms = due_ms < round_ms ? due_ms : round_ms;
-    }
     pthread_mutex_unlock(&k->lock);
     if (earlier)
         changed(client);

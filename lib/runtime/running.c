@@ -39,7 +39,6 @@ mfi_running *mfi_control_current(void)
 void mfi_seats_init(mfi_seats *s)
 {
     static _Atomic uint64_t last;
-    mfi_barrier_init();
     s->number = 1 + atomic_fetch_add_explicit(&last, 1, memory_order_relaxed);
     s->first = NULL;
     atomic_init(&s->looking, 0);
@@ -63,9 +62,11 @@ static mfi_seat *find(const mfi_seats *s, uintptr_t thread)
     return seat;
 }
 
-/* A thread that ended leaves its seat to one that is known by the same number. */
+/* A thread that ended leaves its seat to one that is known by the same number. The barrier is there before the first seat is seen, and
+ * costs a client that only sends nothing. */
 static mfi_seat *make(mf_client *client, uintptr_t thread)
 {
+    mfi_barrier_init();
     mfi_seats *s = &client->control.seats;
     mf_error err = {.status = MF_E_NOMEM, .text = "no memory for a thread's seat"};
     mfi_seat *seat;
