@@ -19,6 +19,7 @@ static local *l;
 static _Atomic unsigned char calls[ITEMS];
 static atomic_uint called;
 static atomic_uint last;        /* of the items in their order */
+static atomic_bool submitted;
 static atomic_bool over;
 static void (*body)(mf_context *ctx, unsigned index);
 
@@ -71,6 +72,7 @@ static void open_client(unsigned threads, unsigned max_concurrency, void (*with)
     memset(calls, 0, sizeof calls);
     atomic_store(&called, 0);
     atomic_store(&last, 0);
+    atomic_store(&submitted, false);
     atomic_store(&over, false);
     body = with;
     CHECK_EQ(mf_open("local:", MF_OPTIONS(.threads = threads), &mage, &err), MF_OK);
@@ -261,9 +263,11 @@ static void sets_over(void *arg)
     atomic_store(&over, true);
 }
 
-static void waits_far_on(mf_context *ctx, unsigned index)
+static void waits_for_the_job_then_for_its_turn(mf_context *ctx, unsigned index)
 {
     (void)ctx;
+    while (index == ITEMS / 4 && !atomic_load(&submitted))
+        sched_yield();
     while (index > ITEMS / 4 * 3 && !atomic_load(&over))
         sched_yield();
 }
@@ -271,11 +275,12 @@ static void waits_far_on(mf_context *ctx, unsigned index)
 /* The only worker comes back to its pool before the swarm is over. */
 static void a_job_of_the_pool_has_its_turn(void)
 {
-    open_client(1, 0, waits_far_on);
+    open_client(1, 0, waits_for_the_job_then_for_its_turn);
     mf_run *run = start_map();
     while (atomic_load(&called) < ITEMS / 10)
         sched_yield();
     CHECK_EQ(mf_pool_submit(atomic_load(&l->pool), sets_over, NULL), MF_OK);
+    atomic_store(&submitted, true);
     ends(run);
 }
 
