@@ -1,11 +1,12 @@
 /* Calls begin and end without a lock while others look at them: what is seen has not ended, and what is not seen has seen what was
  * written before. */
+#include "atomics.h"
 #include "bench.h"
 #include "scenario.h"
 
 #include <sched.h>
 
-enum { THREADS = 3, LOOKS = 20000, ALIVE = 4711, CLOSINGS = 1000 };
+enum { THREADS = 3, LOOKS = 20000, ALIVE = 4711, CLOSINGS = 1000, CLOSING_SPREAD = 100 };
 
 static bench b;
 static atomic_bool over;
@@ -77,6 +78,16 @@ static void *waits_for_the_closing(void *arg)
     return NULL;
 }
 
+/* A while, another one each round, in which the calls begin, or some of them. Not by many yields: each of those may cost the turns of
+ * everything else that the machine does. */
+static void let_some_begin(long round)
+{
+    for (long i = 0; i < round % CLOSING_SPREAD * 50; i++)
+        mfi_pause();
+    if (round % 4 == 0)
+        sched_yield();
+}
+
 /* One that nobody tells goes on for ever. */
 static void a_closing_reaches_each_call(void)
 {
@@ -86,8 +97,7 @@ static void a_closing_reaches_each_call(void)
         pthread_t threads[THREADS];
         for (int i = 0; i < THREADS; i++)
             CHECK_EQ(pthread_create(&threads[i], NULL, waits_for_the_closing, NULL), 0);
-        for (long i = 0; i < round % 50; i++)
-            sched_yield();
+        let_some_begin(round);
         mfi_control_close(b.client);
         for (int i = 0; i < THREADS; i++)
             pthread_join(threads[i], NULL);
