@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "threads_rest.h"
+
 static void nothing(void *arg)
 {
     (void)arg;
@@ -17,7 +19,7 @@ static void nothing(void *arg)
 int main(int argc, char **argv)
 {
     mf_pool *pool;
-    struct timespec settle = {0, 200000000}, span = {argc > 1 ? atol(argv[1]) : 10, 0};
+    struct timespec span = {argc > 1 ? atol(argv[1]) : 10, 0};
     if (mf_pool_create(MF_POOL_OPTIONS(.workers = 4), &pool, NULL) != MF_OK)
         return 1;
     for (int i = 0; i < 1000; i++)
@@ -25,7 +27,7 @@ int main(int argc, char **argv)
             return 1;
     if (mf_pool_drain(pool) != MF_OK)
         return 1;
-    nanosleep(&settle, NULL);
+    threads_rest();
     (void)!write(STDERR_FILENO, "idle begins\n", 12);
     nanosleep(&span, NULL);
     (void)!write(STDERR_FILENO, "idle ends\n", 10);

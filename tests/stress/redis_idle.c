@@ -2,6 +2,7 @@
  * watch from outside. The server is a thread that waits too; so every call between the two lines would be the link's. */
 #include "fake_redis.h"
 #include "redis_link.h"
+#include "threads_rest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static void serve(fake_peer *p, void *user)
 
 int main(int argc, char **argv)
 {
-    struct timespec settle = {0, 200000000}, span = {argc > 1 ? atol(argv[1]) : 10, 0};
+    struct timespec span = {argc > 1 ? atol(argv[1]) : 10, 0};
     fake_redis server;
     mfi_redis_address address;
     mfi_redis *redis;
@@ -40,7 +41,7 @@ int main(int argc, char **argv)
         if (mfi_redis_call(redis, rq, NULL, NULL, NULL) != MF_OK)
             return 1;
     }
-    nanosleep(&settle, NULL);
+    threads_rest();
     (void)!write(STDERR_FILENO, "idle begins\n", 12);
     nanosleep(&span, NULL);
     (void)!write(STDERR_FILENO, "idle ends\n", 10);

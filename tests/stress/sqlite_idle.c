@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "temp_store.h"
+#include "threads_rest.h"
 
 static mf_status nothing(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
 {
@@ -44,7 +45,8 @@ int main(int argc, char **argv)
     unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 2;
     snprintf(url, sizeof url, "local:?store=sqlite:%s", temp_store_new());
     mf_client *one = work(url), *two = work(url);
-    sleep(2);       /* what they still tidy up, and the looks after a close */
+    sleep(2);       /* what they still tidy up, and the looks after a close: due by then, and done when all of them sleep */
+    threads_rest();
     mark("idle begins\n");
     sleep(seconds);
     mark("idle ends\n");

@@ -2,6 +2,7 @@
 #include <criterion/new/assert.h>
 
 #include "gate.h"
+#include "threads_rest.h"
 
 #include <mageflow/fork_join.h>
 #include <mageflow/mageflow.h>      /* both at once: no word of the one is the other's */
@@ -228,6 +229,7 @@ Test(fork_join, a_forked_child_gets_an_answer)
     make(2);
     uint64_t value = 5;
     cr_assert(eq(int, fib_run(pool, &value, 20), MF_OK));
+    threads_rest();
     pid_t child = fork();
     if (child == 0) {
         mf_status st = fib_run(pool, &value, 3);
