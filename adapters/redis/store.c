@@ -115,8 +115,7 @@ void mfi_rs_key(const mfi_redis_reply *r, mf_key *out)
 
 /* ---- the clock -------------------------------------------------------------------------------------------------- */
 
-/* Asked for once a second at most: between, it goes on as this machine's does. It is never ahead of the server, and behind by the
- * time that the answer took. */
+/* Asked for once a second at most. */
 static int64_t now_ms(mf_store *base)
 {
     struct mfi_rs *s = mfi_rs_of(base);
@@ -124,21 +123,19 @@ static int64_t now_ms(mf_store *base)
     int64_t now = mfi_wall_ms(s->clock);      /* near enough while the server cannot be asked */
     if (s->clock != NULL)
         return now;
-    int64_t here_ns = mfi_now_ns(NULL), since_ns;
+    int64_t here_ns = mfi_now_ns(NULL);
     pthread_mutex_lock(&s->lock);
-    since_ns = s->asked_ns == 0 ? INT64_MAX : here_ns - s->asked_ns;
-    int64_t then_us = s->asked_us;
+    struct mfi_server_clock known = s->server_clock;
     pthread_mutex_unlock(&s->lock);
-    if (since_ns < CLOCK_GOOD_FOR)
-        return (then_us + since_ns / 1000) / 1000;
+    if (known.ns != 0 && here_ns - known.ns < CLOCK_GOOD_FOR)
+        return mfi_server_clock_us(&known, here_ns) / 1000;
     mfi_redis_request *rq = mfi_redis_request_create(s->link);
     mfi_redis_add(rq, MF_STR_LIT("TIME"));
     if (mfi_rs_ask(s, rq, &r, NULL) == MF_OK && r->at[0].type == MFI_REDIS_ARRAY && r->at[0].count == 2) {
         int64_t us = mfi_rs_int(&r->at[0].items[0]) * 1000000 + mfi_rs_int(&r->at[0].items[1]);
-        now = us / 1000;
         pthread_mutex_lock(&s->lock);
-        s->asked_us = us;
-        s->asked_ns = mfi_now_ns(NULL);
+        mfi_server_clock_heard(&s->server_clock, us, here_ns, mfi_now_ns(NULL));
+        now = s->server_clock.us / 1000;
         pthread_mutex_unlock(&s->lock);
     }
     mfi_redis_replies_destroy(r);

@@ -20,6 +20,7 @@
 #include "atomics.h"
 #include "memory.h"
 #include "redis_store.h"
+#include "server_clock.h"
 #include "watchers.h"
 
 #define MFI_RS_PREFIX    "mageflow:"
@@ -55,7 +56,7 @@ struct mfi_rs {
     struct mfi_rs_slot      *slots;          /* L  those that no call uses */
     size_t                   slot_count, slot_capacity;   /* L */
     uint64_t                 slots_made;     /* L */
-    int64_t                  asked_us, asked_ns;          /* L  the server's time, and ours when it came; 0: not yet */
+    struct mfi_server_clock  server_clock;   /* L */
     mfi_redis_courier        courier;        /* I  pack NULL: none */
     _Atomic bool             claims;         /* A  claims for messages from elsewhere are asked for: attempts are noted for them */
     _Atomic uint64_t         commits_seen;   /* A  the server's count of commits, as far as it was told here */

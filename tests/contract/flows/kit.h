@@ -31,6 +31,7 @@ typedef struct call {
     uint32_t attempt;
     uint64_t index;
     mf_key   signature;
+    int64_t  begun_ms;      /* by the store's clock */
 } call;
 
 typedef struct fixture {

@@ -3,7 +3,8 @@
 void note_call(fixture *f, mf_context *ctx, const mf_message *in)
 {
     const mf_execution_info *info = mf_context_execution_info(ctx);
-    call c = {.attempt = info->attempt_number, .index = info->task_data.index, .signature = info->task_data.signature};
+    call c = {.attempt = info->attempt_number, .index = info->task_data.index, .signature = info->task_data.signature,
+              .begun_ms = mf_store_now_ms(&f->store->base)};
     snprintf(c.task, sizeof c.task, "%.*s", (int)info->task_name.len, info->task_name.at);
     snprintf(c.in, sizeof c.in, "%s", json_of(in));
     if (mf_context_error(ctx) != NULL)
