@@ -92,15 +92,11 @@ static mf_status memory_outcomes(mf_store *base, const mf_key *key, uint64_t fro
     struct mfi_memory *m = mfi_memory_of(base);
     mfi_mutex_lock(&m->lock);
     const struct mfi_head *head = mfi_head_find(m, key);
-    *got = head == NULL ? 0 : within(from, n, head->outcome_end);
-    for (size_t i = 0; i < *got; i++) {
-        const uintptr_t *packed = mfi_head_outcome(head, from + i);
-        uintptr_t outcome = packed == NULL ? 0 : *packed;
-        out[i] = (mf_outcome){from + i, (mf_signature_status)(outcome & 7), mfi_outcome_value(outcome)};
-        mf_message_ref(out[i].value);
-    }
+    size_t count = head == NULL ? 0 : within(from, n, head->outcome_end);
+    mf_status st = head == NULL ? not_found(key, err) : mfi_outcomes_read(m, head, from, count, out, err);
     mfi_mutex_unlock(&m->lock);
-    return head == NULL ? not_found(key, err) : MF_OK;
+    *got = st == MF_OK ? count : 0;
+    return st;
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */

@@ -78,7 +78,7 @@ static void write_outcomes(struct mfi_step *s)
 {
     for (size_t i = 0; i < s->b->outcome_count; i++) {
         const mf_outcome *outcome = &s->b->outcomes[i];
-        mf_message_ref(outcome->value);
+        mfi_outcome_ref(*mfi_head_outcome(s->head, outcome->index));
         if (outcome->index >= s->head->outcome_end)
             s->head->outcome_end = outcome->index + 1;
     }

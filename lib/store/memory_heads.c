@@ -85,22 +85,10 @@ static void release_items(struct mfi_head *head, const mf_allocator *a)
     mfi_pages_fini(&head->items, a, sizeof(mf_item));
 }
 
-static void release_outcomes(struct mfi_head *head, const mf_allocator *a)
-{
-    for (uint64_t i = 0; i < head->outcome_end; i++) {
-        const uintptr_t *packed = mfi_head_outcome(head, i);
-        if (packed == NULL)
-            i |= MFI_PAGE - 1;    /* none in this page */
-        else
-            mf_message_unref(mfi_outcome_value(*packed));
-    }
-    mfi_pages_fini(&head->outcomes, a, sizeof(uintptr_t));
-}
-
 void mfi_head_free(struct mfi_head *head, const mf_allocator *a)
 {
     release_items(head, a);
-    release_outcomes(head, a);
+    mfi_outcomes_fini(head, a);
     mfi_kept_unref(&head->state);
     mf_message_unref(head->progress);
     mfi_lines_free(a, head->log);

@@ -100,7 +100,7 @@ static mf_status prepare_outcomes(struct mfi_step *s)
         const mf_outcome *outcome = &s->b->outcomes[i];
         if (s->head == NULL)
             return refuse(s, MF_GUARD_OUTCOME, i);
-        uintptr_t *packed = mfi_head_outcome(s->head, outcome->index);
+        uint64_t *packed = mfi_head_outcome(s->head, outcome->index);
         if (packed == NULL) {
             if (!mfi_pages_reserve(&s->head->outcomes, s->m->allocator, outcome->index, 1, sizeof *packed))
                 return mfi_step_no_memory(s->err);

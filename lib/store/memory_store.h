@@ -2,6 +2,7 @@
  *
  *    memory.c          the object and its table; reading records, items and outcomes
  *    memory_heads.c    the table of records ("heads"), each with its items and outcomes
+ *    memory_outcomes.c what ended, in 8 bytes an item
  *    memory_remove.c   taking records away, with what stands in them; deadlines
  *    memory_queue.h    messages that wait, and the claims they turn into: three files, see there
  *    memory_claim.c    who may run what: take, claim, outbox
@@ -88,7 +89,7 @@ struct mfi_head {
     int64_t           created_ms;
     struct mfi_pages  items;         /* of mf_item */
     uint64_t          item_count;
-    struct mfi_pages  outcomes;      /* of uintptr_t: the value's address, its status in the low bits; 0: none yet */
+    struct mfi_pages  outcomes;      /* of uint64_t: memory_outcomes.c; 0: none yet */
     uint64_t          outcome_end;   /* one past the last index that has one */
     struct mfi_lines *log;
     mf_message       *progress;
@@ -165,18 +166,9 @@ static inline mf_item *mfi_head_item(const struct mfi_head *head, uint64_t i)
 {
     return mfi_pages_at(&head->items, i, sizeof(mf_item));
 }
-static inline uintptr_t *mfi_head_outcome(const struct mfi_head *head, uint64_t i)
+static inline uint64_t *mfi_head_outcome(const struct mfi_head *head, uint64_t i)
 {
-    return mfi_pages_at(&head->outcomes, i, sizeof(uintptr_t));
-}
-/* A message is aligned for pointers, which leaves three bits for its status. */
-static inline uintptr_t mfi_outcome_pack(const mf_outcome *outcome)
-{
-    return (uintptr_t)outcome->value | (uintptr_t)outcome->status;
-}
-static inline mf_message *mfi_outcome_value(uintptr_t packed)
-{
-    return (mf_message *)(packed & ~(uintptr_t)7);
+    return mfi_pages_at(&head->outcomes, i, sizeof(uint64_t));
 }
 
 /** What writing states leaves for after the lock; room for one each that is written. */
@@ -185,6 +177,18 @@ struct mfi_written {
     size_t           count;
     const mf_key   **ended;    /* the keys of the records that ended with this; struct mfi_news counts them */
 };
+
+/* ---- memory_outcomes.c --- */
+
+/** An outcome as it is kept; never 0. Takes no reference yet. */
+uint64_t mfi_outcome_pack(const mf_outcome *outcome);
+/** Hold what it leads to. */
+void mfi_outcome_ref(uint64_t packed);
+/** Read n outcomes from index `from`; those that are not there are pending. Each value is the caller's to unref.
+ * MF_E_NOMEM: nothing was read. */
+mf_status mfi_outcomes_read(const struct mfi_memory *m, const struct mfi_head *head, uint64_t from, size_t n, mf_outcome *out,
+                            mf_error *err);
+void mfi_outcomes_fini(struct mfi_head *head, const mf_allocator *a);
 
 /* ---- memory_remove.c --- */
 

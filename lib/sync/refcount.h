@@ -10,10 +10,16 @@ typedef struct mfi_refcount {
     _Atomic uint32_t holders;
 } mfi_refcount;
 
+/** Begin with so many holders. */
+static inline void mfi_refcount_init_many(mfi_refcount *r, uint32_t holders)
+{
+    atomic_init(&r->holders, holders);
+}
+
 /** Begin with one holder, the caller. */
 static inline void mfi_refcount_init(mfi_refcount *r)
 {
-    atomic_init(&r->holders, 1);
+    mfi_refcount_init_many(r, 1);
 }
 
 /** Add a holder. The caller holds one itself, so the count cannot reach zero meanwhile and no order is needed. */

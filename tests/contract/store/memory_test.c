@@ -241,6 +241,23 @@ static mf_status run_items(fixture *f, prepared *p)
     return st;
 }
 
+static mf_status run_outcomes(fixture *f, prepared *p)
+{
+    enum { MANY = 100 };
+    mf_outcome outcomes[MANY];
+    size_t got;
+    for (size_t i = 0; i < MANY; i++)
+        outcomes[i] = (mf_outcome){i, MF_STATUS_DONE, p->message};
+    long fail_at = atomic_exchange(&f->counting.fail_at, 0), calls = atomic_load(&f->counting.calls);
+    (void)mf_store_commit(f->store, &(mf_batch){.key = p->swarm, .outcomes = outcomes, .outcome_count = MANY}, NULL, NULL);
+    atomic_store(&f->counting.calls, calls);
+    atomic_store(&f->counting.fail_at, fail_at);
+    mf_status st = mf_store_outcomes(f->store, &p->swarm, 0, MANY, outcomes, &got, NULL);
+    for (size_t i = 0; i < got; i++)
+        mf_message_unref(outcomes[i].value);
+    return st;
+}
+
 static mf_status run_log(fixture *f, prepared *p)
 {
     return mf_store_log(f->store, &p->swarm, MF_STR_LIT("a line"));
@@ -303,7 +320,7 @@ static const struct operation {
     bool        logs;    /* leaves something behind also when it fails: a line, notes, records */
 } operations[] = {
     {"commit", run_commit, false}, {"puts", run_puts, false}, {"claim", run_claim, false}, {"take", run_take, false},
-    {"outbox", run_outbox, false}, {"load", run_load, false}, {"items", run_items, false}, {"log", run_log, false},
+    {"outbox", run_outbox, false}, {"load", run_load, false}, {"items", run_items, false}, {"outcomes", run_outcomes, true}, {"log", run_log, false},
     {"read_log", run_read_log, true}, {"read_lines", run_read_lines, true},
     {"progress", run_progress, false}, {"watch", run_watch, false},
     {"more", run_more, false}, {"writes", run_writes, true}, {"notes", run_notes, true},

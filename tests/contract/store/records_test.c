@@ -212,6 +212,55 @@ STORE_TEST(store_records, outcomes_come_in_order_also_those_not_there_yet)
         is_outcomes(f, &key, pages[i].from, pages[i].n, pages[i].want);
 }
 
+/* Each kind of value, those around 7 bytes above all; by itself, as one msgpack value. */
+#define VALUE(bytes) {"" bytes, sizeof(bytes) - 1}
+static const mf_str values[] = {
+    VALUE("\x05"), VALUE("\xe0"), VALUE("\xcc\xff"), VALUE("\xd1\x80\x00"), VALUE("\xce\xff\xfe\xfd\xfc"),
+    VALUE("\xcf\xff\xee\xdd\xcc\xbb\xaa\x99\x88"), VALUE("\xc2"), VALUE("\xc3"), VALUE("\xc0"),
+    VALUE("\xca\x40\x20\x00\x00"), VALUE("\xcb\x40\x09\x21\xfb\x54\x44\x2d\x18"), VALUE("\xa0"),
+    VALUE("\xa5" "abcde"), VALUE("\xa6" "abcdef"), VALUE("\xa7" "abcdefg"), VALUE("\xc4\x04\x00\xff\x00\x07"),
+    VALUE("\xc4\x05\x00\xff\x00\xff\x00"), VALUE("\xc4\x06\x00\xff\x00\xff\x00\xff"), VALUE("\xd4\x07\x08"),
+    VALUE("\x80"), VALUE("\x90"), VALUE("\x93\x01\x02\x03"), VALUE("\x81\xa1n\x07"),
+};
+enum { VALUES = sizeof values / sizeof values[0] };
+
+static void is_value(const mf_outcome *outcome)
+{
+    mf_str got = mf_message_bytes(outcome->value), want = values[outcome->index % VALUES];
+    mf_message *again = NULL;
+    is_word(outcome->status, ends[outcome->index / VALUES]);
+    cr_assert(mf_str_eq(got, want), "value %lu", (unsigned long)outcome->index);
+    is_status(mf_message_of_value(mf_message_value(outcome->value), NULL, &again, NULL), MF_OK);
+    cr_assert(mf_str_eq(mf_message_bytes(again), want));
+    mf_message_unref(again);
+}
+
+STORE_TEST(store_records, outcomes_of_every_kind_come_back_as_they_were)
+{
+    enum { ALL = 3 * VALUES };
+    mf_outcome outcomes[ALL], read[ALL];
+    mf_key key = world_key(SWARM);
+    size_t got;
+    world_make(f);
+    for (size_t i = 0; i < ALL; i++) {
+        outcomes[i] = (mf_outcome){i, ends[i / VALUES], NULL};
+        is_status(mf_message_from_bytes(values[i % VALUES], NULL, &f->counting.allocator, &outcomes[i].value, NULL), MF_OK);
+    }
+    must_commit(f, &(mf_batch){.key = key, .outcomes = outcomes, .outcome_count = ALL});
+    for (size_t i = 0; i < ALL; i++)
+        mf_message_unref(outcomes[i].value);
+    is_status(mf_store_outcomes(f->store, &key, 0, ALL, read, &got, NULL), MF_OK);
+    cr_assert(eq(sz, got, ALL));
+    for (size_t i = 0; i < ALL; i += 2) {
+        is_value(&read[i]);
+        mf_message_unref(read[i].value);
+    }
+    for (size_t i = 1; i < ALL; i += 2) {    /* none is gone with the ones beside it */
+        is_value(&read[i]);
+        mf_message_unref(read[i].value);
+    }
+}
+
 STORE_TEST(store_records, an_outcome_far_away_leaves_a_gap)
 {
     mf_key key = world_key(SWARM);

@@ -1,13 +1,16 @@
-/* Threads take and drop references to one message and read it; the last one frees it. For ThreadSanitizer. */
+/* Threads take and drop references to one message and read it, and then to messages that share a row; the last one frees it. For
+ * ThreadSanitizer. */
 #include <mageflow/message.h>
 
 #include "counting_allocator.h"
+#include "message_row.h"
 
 #include <pthread.h>
 #include <stdio.h>
 
 #define THREADS 4
 #define ROUNDS  20000
+#define EACH    1000
 
 static void *hold(void *arg)
 {
@@ -21,6 +24,36 @@ static void *hold(void *arg)
     }
     mf_message_unref(m);    /* the reference it was given */
     return sum == ROUNDS * 7 ? arg : NULL;
+}
+
+static void *drop(void *arg)
+{
+    mf_message **mine = arg;
+    int64_t sum = 0, n = 0;
+    for (int i = 0; i < EACH; i++) {
+        if (mf_value_int(mf_message_value(mine[i]), &n) == MF_OK)
+            sum += n;
+        mf_message_unref(mine[i]);
+    }
+    return sum == EACH * 7 ? arg : NULL;
+}
+
+static bool drop_rows(counting_allocator *c)
+{
+    mf_message *messages[THREADS][EACH];
+    pthread_t threads[THREADS];
+    bool read = true;
+    mfi_message_row *row = mfi_message_row_new(&c->allocator, (size_t)THREADS * EACH);
+    for (int i = 0; i < THREADS * EACH; i++)
+        messages[i / EACH][i % EACH] = mfi_message_row_add(row, (const unsigned char *)"\x07", 1);
+    for (int i = 0; i < THREADS; i++)
+        read &= pthread_create(&threads[i], NULL, drop, messages[i]) == 0;
+    for (int i = 0; read && i < THREADS; i++) {
+        void *done;
+        pthread_join(threads[i], &done);
+        read &= done != NULL;
+    }
+    return read;
 }
 
 int main(void)
@@ -41,6 +74,7 @@ int main(void)
         pthread_join(threads[i], &done);
         read &= done != NULL;
     }
+    read &= drop_rows(&c);
     long live = atomic_load(&c.live);
     printf("refs_race: %d threads, %s, %ld messages left\n", THREADS, read ? "every read right" : "a read wrong", live);
     return read && live == 0 ? 0 : 1;

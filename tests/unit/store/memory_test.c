@@ -63,6 +63,31 @@ Test(store_memory, an_item_costs_the_same_in_a_swarm_of_any_size, .init = setup,
     cr_assert(large < small * 1.1 && small < large * 1.1, "%.2f and %.2f bytes", small, large);
 }
 
+Test(store_memory, a_number_that_a_task_gives_takes_no_memory_beyond_its_place, .init = setup, .fini = teardown)
+{
+    enum { MANY = 64 * MFI_PAGE };
+    mf_outcome page[MFI_PAGE];
+    size_t got;
+    long before = atomic_load(&counting.live);
+    for (uint64_t i = 0; i < MANY; i++) {
+        mf_outcome outcome = {i, MF_STATUS_DONE, NULL};
+        const char bytes[] = {(char)0xcd, (char)(i >> 8), (char)i};
+        cr_assert(eq(int, mf_message_from_bytes(mf_str_of(bytes, sizeof bytes), NULL, &counting.allocator, &outcome.value, NULL), MF_OK));
+        cr_assert(eq(int, mf_store_commit(store, &(mf_batch){.key = record->key, .outcomes = &outcome, .outcome_count = 1}, NULL, NULL), MF_OK));
+        mf_message_unref(outcome.value);
+    }
+    cr_assert(le(long, atomic_load(&counting.live) - before, MANY / MFI_PAGE + 1), "a page of them each, and the directory");
+    long calls = atomic_load(&counting.calls);
+    cr_assert(eq(int, mf_store_outcomes(store, &record->key, 7, MFI_PAGE, page, &got, NULL), MF_OK));
+    cr_assert(eq(long, atomic_load(&counting.calls), calls + 1), "those that are read share one");
+    for (size_t i = 0; i < got; i++) {
+        uint64_t number = 0;
+        cr_assert(eq(int, mf_value_uint(mf_message_value(page[i].value), &number), MF_OK));
+        cr_assert(eq(u64, number, 7 + i));
+        mf_message_unref(page[i].value);
+    }
+}
+
 /* One commit of n entries that settles the claims taken before it. */
 static void exchange(const uint64_t *settles, size_t settle_count, size_t n)
 {
