@@ -2,6 +2,7 @@
 
 #include "layout.h"
 #include "memory.h"
+#include "wire.h"
 
 struct small {
     mf_message    head;
@@ -29,6 +30,11 @@ static void release_one(void *user, void *at, size_t size)
     (void)at, (void)size;
     if (mfi_refcount_unref(&row->refs))
         mfi_release(row->from, row, size_of(row->room));
+}
+
+bool mfi_message_row_takes(mf_value value)
+{
+    return value.len > 0 && value.len <= MFI_ROW_BYTES && mfi_whole_len[*value.at] == value.len;
 }
 
 mfi_message_row *mfi_message_row_new(const mf_allocator *allocator, size_t n)

@@ -8,19 +8,19 @@
 
 #include "message_row.h"
 
-enum { STATUS = 7, HERE = 7, LEN_SHIFT = 3, BYTES_MAX = 7 };
+enum { STATUS = 7, HERE = 7, LEN_SHIFT = 3 };
+_Static_assert(MFI_ROW_BYTES < sizeof(uint64_t), "one byte is left for how long it is");
 
 static bool is_here(uint64_t packed)
 {
     return (packed & STATUS) == HERE;
 }
 
+/* The nil that is everybody's needs no memory as it is. */
 static bool fits(const mf_outcome *outcome)
 {
-    mf_value value = mf_message_value(outcome->value);
-    mf_type type = mf_value_type(value);
-    return outcome->status == MF_STATUS_DONE && value.len > 0 && value.len <= BYTES_MAX &&
-           type != MF_TYPE_ARRAY && type != MF_TYPE_MAP && type != MF_TYPE_NIL;    /* nil needs no memory either way */
+    return outcome->status == MF_STATUS_DONE && outcome->value != mf_message_nil() &&
+           mfi_message_row_takes(mf_message_value(outcome->value));
 }
 
 uint64_t mfi_outcome_pack(const mf_outcome *outcome)
@@ -46,7 +46,7 @@ void mfi_outcome_ref(uint64_t packed)
 
 static mf_message *unpack(uint64_t packed, mfi_message_row *row)
 {
-    unsigned char scalar[BYTES_MAX];
+    unsigned char scalar[MFI_ROW_BYTES];
     size_t len = packed >> LEN_SHIFT & STATUS;
     for (size_t i = 0; i < len; i++)
         scalar[i] = (unsigned char)(packed >> 8 * (i + 1));

@@ -30,13 +30,30 @@ Test(codec_message_row, the_longest_and_the_shortest_fit)
 {
     counting_init(&counting);
     mfi_message_row *row = mfi_message_row_new(&counting.allocator, 2);
-    mf_message *longest = mfi_message_row_add(row, (const unsigned char *)"\xa7seven.." "", MFI_ROW_BYTES),
+    mf_message *longest = mfi_message_row_add(row, (const unsigned char *)"\xa6seven.", MFI_ROW_BYTES),
                *shortest = mfi_message_row_add(row, (const unsigned char *)"\xc3", 1);
-    cr_assert(eq(str, json_of(longest), "\"seven..\""));
+    cr_assert(eq(str, json_of(longest), "\"seven.\""));
     cr_assert(eq(str, json_of(shortest), "true"));
     mf_message_unref(longest);
     mf_message_unref(shortest);
     assert_nothing_out(&counting);
+}
+
+static bool takes(const char *bytes, size_t len)
+{
+    return mfi_message_row_takes((mf_value){(const unsigned char *)bytes, len});
+}
+
+Test(codec_message_row, takes_scalars_whose_first_byte_tells_their_length)
+{
+    static const struct { const char *bytes; size_t len; bool taken; } rows[] = {
+        {"\x05", 1, true}, {"\xc0", 1, true}, {"\xc3", 1, true}, {"\xa0", 1, true}, {"\xce\x00\x01\x02\x03", 5, true},
+        {"\xca\x40\x20\x00\x00", 5, true}, {"\xa6" "abcdef", 7, true}, {"\xa7" "abcdefg", 8, false},
+        {"\xcf\1\2\3\4\5\6\7\10", 9, false}, {"\xc4\x01\x02", 3, false}, {"\x80", 1, false}, {"\x91\x01", 2, false},
+        {"\x81\xa1n\x07", 4, false}, {NULL, 0, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        cr_assert(eq(int, takes(rows[i].bytes, rows[i].len), rows[i].taken), "row %zu", i);
 }
 
 Test(codec_message_row, without_memory_there_is_none)
