@@ -208,7 +208,7 @@ void fake_await(fake_event *e, int n)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 20;
+    until.tv_sec += 120;
     pthread_mutex_lock(&e->lock);
     while (e->count < n)
         if (pthread_cond_timedwait(&e->changed, &e->lock, &until) == ETIMEDOUT) {

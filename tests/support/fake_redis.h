@@ -65,7 +65,7 @@ bool fake_greet(fake_peer *p);
 /** Read and throw away until the other side closes. */
 void fake_wait_for_close(fake_peer *p);
 
-/** A thing that happens: tests wait for it, and are aborted when it does not come within 20 s. */
+/** A thing that happens: tests wait for it, and are aborted when it does not come within two minutes. */
 typedef struct fake_event {
     pthread_mutex_t lock;
     pthread_cond_t  changed;
