@@ -159,7 +159,8 @@ static uint32_t attempt_of(const taskiq_job *job)
 static void set_delivery(taskiq_job *job)
 {
     job->delivery = (mf_delivery){.id = job->message.id, .task = job->message.name, .message = job->bound,
-                                  .error = job->meta.error, .attempt = attempt_of(job), .again = job->deliveries > 0, .native = job};
+                                  .error = job->meta.error, .attempt = attempt_of(job), .priority = job->meta.priority,
+                                  .again = job->deliveries > 0, .native = job};
     if (job->flow)
         job->delivery.unit = job->meta.unit;
 }

@@ -123,6 +123,7 @@ typedef struct taskiq_meta {
     mf_unit     unit;
     mf_key      container;      /* unset: none */
     uint32_t    attempt;
+    int32_t     priority;       /* of what follows it: a stream itself is in the order of its sending */
     mf_message *error;          /* of an error callback; or NULL. Owned after a read */
 } taskiq_meta;
 

@@ -20,6 +20,10 @@ mf_status taskiq_meta_write(const taskiq_meta *meta, const mf_allocator *allocat
     mf_build_uint(&b, meta->unit.epoch);
     mf_build_key(&b, "attempt");
     mf_build_uint(&b, meta->attempt);
+    if (meta->priority != 0) {
+        mf_build_key(&b, "priority");
+        mf_build_int(&b, meta->priority);
+    }
     if (mf_key_is_set(&meta->container)) {
         mf_build_key(&b, "container");
         mf_build_str(&b, mf_cstr(meta->container.text));
@@ -42,13 +46,16 @@ static mf_status read_map(mf_value map, const mf_allocator *allocator, taskiq_me
 {
     mf_str key, container = {NULL, 0};
     uint64_t index = 0, epoch = 0, attempt = 1;
+    int64_t priority = 0;
     mf_value error = {NULL, 0};
-    mf_status st = mf_value_scan(map, err, "{s:S, s?:U, s?:U, s?:U, s?:S, s?:v}", "key", &key, "index", &index, "epoch",
-                                 &epoch, "attempt", &attempt, "container", &container, "error", &error);
+    mf_status st = mf_value_scan(map, err, "{s:S, s?:U, s?:U, s?:U, s?:I, s?:S, s?:v}", "key", &key, "index", &index, "epoch",
+                                 &epoch, "attempt", &attempt, "priority", &priority, "container", &container, "error", &error);
     if (st != MF_OK)
         return MF_E_MALFORMED;
-    taskiq_meta meta = {.unit = {.index = index, .epoch = (uint32_t)epoch}, .attempt = (uint32_t)attempt};
-    if (epoch > UINT32_MAX || attempt < 1 || attempt > UINT32_MAX || mf_key_parse(key, &meta.unit.key, NULL) != MF_OK ||
+    taskiq_meta meta = {.unit = {.index = index, .epoch = (uint32_t)epoch}, .attempt = (uint32_t)attempt,
+                        .priority = (int32_t)priority};
+    if (epoch > UINT32_MAX || attempt < 1 || attempt > UINT32_MAX || priority < INT32_MIN || priority > INT32_MAX ||
+        mf_key_parse(key, &meta.unit.key, NULL) != MF_OK ||
         (container.len > 0 && mf_key_parse(container, &meta.container, NULL) != MF_OK))
         return mf_fail(err, MF_E_MALFORMED, "label \"mageflow\": no key, or a number out of range");
     if (error.at != NULL) {

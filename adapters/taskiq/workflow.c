@@ -240,7 +240,7 @@ static mf_status write_entry(taskiq *t, const mf_entry *e, written *out, mf_erro
     bool foreign = e->spec->foreign, flow = mf_key_is_set(&e->unit.key);
     taskiq_queue *q = foreign || !flow ? &t->queues[0] : taskiq_own_queue(t);
     taskiq_format format = q->own ? TASKIQ_MSGPACK : (taskiq_format)t->options.serializer;
-    taskiq_meta meta = {.unit = e->unit, .container = e->spec->container, .attempt = e->attempt, .error = e->error};
+    taskiq_meta meta = {.unit = e->unit, .container = e->spec->container, .attempt = e->attempt, .priority = e->priority, .error = e->error};
     taskiq_bytes text = {NULL, 0, 0};
     *out = (written){.queue = q};
     char made[IDS_LEN + 1];

@@ -197,7 +197,7 @@ Test(taskiq_message, what_python_has_no_form_for_is_not_sent)
 Test(taskiq_message, metadata_travels_in_one_label_of_text)
 {
     mf_message *error = mf_msg("{s:s, s:s}", "type", "E", "text", "t\"x"), *value = mf_msg("{s:i}", "a", 1);
-    taskiq_meta meta = {.unit = {.index = 7, .epoch = 2}, .attempt = 3, .error = error}, back;
+    taskiq_meta meta = {.unit = {.index = 7, .epoch = 2}, .attempt = 3, .priority = -4, .error = error}, back;
     cr_assert(eq(int, mf_key_parse(MF_STR_LIT("swarm-abcdefghijklmnopqrstuvwxy"), &meta.unit.key, NULL), MF_OK));
     cr_assert(eq(int, mf_key_parse(MF_STR_LIT("chain-abcdefghijklmnopqrstuvwxy"), &meta.container, NULL), MF_OK));
     taskiq_bytes text, out;
@@ -215,6 +215,7 @@ Test(taskiq_message, metadata_travels_in_one_label_of_text)
     cr_assert(eq(long, (long)back.unit.index, 7));
     cr_assert(eq(int, (int)back.unit.epoch, 2));
     cr_assert(eq(int, (int)back.attempt, 3));
+    cr_assert(eq(int, back.priority, -4));
     cr_assert(mf_str_eq(mf_message_bytes(back.error), mf_message_bytes(error)));
     mf_message_unref(back.error);
     mf_message_unref(error);
@@ -230,6 +231,7 @@ Test(taskiq_message, metadata_that_is_missing_or_torn_is_told_apart)
         {"{}", MF_E_NOT_FOUND}, {"{\"mageflow\":5}", MF_E_MALFORMED}, {"{\"mageflow\":\"\"}", MF_E_MALFORMED},
         {"{\"mageflow\":\"{}\"}", MF_E_MALFORMED}, {"{\"mageflow\":\"{\\\"key\\\":\\\"nonsense\\\"}\"}", MF_E_MALFORMED},
         {"{\"mageflow\":\"{\\\"key\\\":\\\"task-abcdefghijklmnopqrstuvwxy\\\",\\\"attempt\\\":0}\"}", MF_E_MALFORMED},
+        {"{\"mageflow\":\"{\\\"key\\\":\\\"task-abcdefghijklmnopqrstuvwxy\\\",\\\"priority\\\":4294967296}\"}", MF_E_MALFORMED},
         {"{\"mageflow\":\"{\\\"key\\\":\\\"task-abcdefghijklmnopqrstuvwxy\\\"}\"}", MF_OK},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
