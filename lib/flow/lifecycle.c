@@ -173,6 +173,13 @@ void mfi_expire(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_plan *
     mf_message_unref(map);
 }
 
+int64_t mfi_deadline_begun(const mf_spec *spec, const mf_state *state, int64_t begins_ms)
+{
+    int64_t own = mfi_deadline_ms(spec->ttl_ms, begins_ms);
+    bool edited_away = state->deadline_ms == 0 && !mf_key_is_set(&spec->parent);    /* what stands in nothing has one from its storing on */
+    return edited_away || own < state->deadline_ms ? state->deadline_ms : own;
+}
+
 /* ---- pauses and locks --------------------------------------------------------------------------------------------- */
 
 /* last_status keeps what it was before the first of several pauses. */
@@ -202,10 +209,12 @@ mf_status mfi_resume(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_p
     return MF_OK;
 }
 
-mf_status mfi_lock(mf_state *state, uint64_t lock, int64_t until_ms, int64_t now_ms, mfi_plan *plan)
+mf_status mfi_lock(mf_state *state, uint64_t lock, bool renews, int64_t until_ms, int64_t now_ms, mfi_plan *plan)
 {
     if (mfi_flow_is_locked(state, now_ms) && state->lock != lock)
         return MF_E_STATE;
+    if (renews && !mfi_flow_is_locked(state, now_ms))
+        return MF_E_STALE;      /* it may have changed meanwhile */
     state->lock = lock;
     state->lock_until_ms = until_ms;
     plan->changed = true;

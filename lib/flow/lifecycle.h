@@ -28,8 +28,8 @@ mf_status mfi_resume(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_p
 /** Its deadline passed: a live one ends as failed and is a dead letter. */
 void mfi_expire(const mf_spec *spec, mf_state *state, int64_t now_ms, mfi_plan *plan);
 
-/** The lock is a lease: it is there until its time is over, or until it is given back. */
-mf_status mfi_lock(mf_state *state, uint64_t lock, int64_t until_ms, int64_t now_ms, mfi_plan *plan);
+/** The lock is a lease: it is there until its time is over, or until it is given back. renews: it must be there. */
+mf_status mfi_lock(mf_state *state, uint64_t lock, bool renews, int64_t until_ms, int64_t now_ms, mfi_plan *plan);
 mf_status mfi_unlock(mf_state *state, uint64_t lock, int64_t now_ms, mfi_plan *plan);
 
 /** When a record that lives for ttl_ms from now on is overdue; 0: never. */
@@ -37,5 +37,7 @@ static inline int64_t mfi_deadline_ms(int64_t ttl_ms, int64_t now_ms)
 {
     return ttl_ms > 0 ? now_ms + ttl_ms : 0;
 }
+/** When it is overdue, now that it begins: its own time counts from then on, unless an edit gave it longer. */
+int64_t mfi_deadline_begun(const mf_spec *spec, const mf_state *state, int64_t begins_ms);
 
 #endif

@@ -35,16 +35,23 @@ static bool start_waits(const mf_spec *spec, const mf_state *state, const mfi_fl
     return true;
 }
 
+/* How urgent what a record sends is: as was said of itself, or else as what brought it here. */
+static int32_t urgency(const mf_state *state, int32_t of_message)
+{
+    return state->priority != 0 ? state->priority : of_message;
+}
+
 static void start(const mf_spec *spec, mf_state *state, const mfi_flow_event *event, int64_t now_ms, mfi_plan *plan)
 {
     if (start_waits(spec, state, event, plan))
         return;
     if (state->status != MF_STATUS_PENDING)
         return;     /* started already, or ended before */
-    if (state->started_ms == 0)
+    if (state->started_ms == 0) {       /* else its time counts since its mf_start, or an edit since */
         state->started_ms = now_ms;
-    state->deadline_ms = mfi_deadline_ms(spec->ttl_ms, now_ms);
-    state->priority = plan->priority = event->priority;
+        state->deadline_ms = mfi_deadline_begun(spec, state, now_ms);
+    }
+    state->priority = plan->priority = urgency(state, event->priority);
     mf_message_unref(state->input);
     mf_message_unref(state->inherited);
     state->input = mf_message_ref(event->value);
@@ -67,6 +74,7 @@ static void task_item(const mf_spec *spec, mf_state *state, const mfi_flow_event
         [MFI_EV_ITEM_CANCELED] = MF_STATUS_CANCELED,
     };
     mfi_count_item(state, event);
+    plan->priority = urgency(state, event->priority);
     mfi_end(spec, state, ends[event->kind], event->value, event->sent, now_ms, plan);
 }
 
@@ -177,7 +185,7 @@ mf_status mfi_flow_apply(const mf_spec *spec, mf_state *state, const mfi_flow_ev
     case MFI_EV_WAKE:
         return wake(spec, state, event, plan);
     case MFI_EV_LOCK:
-        return mfi_lock(state, event->lock, event->until_ms, now_ms, plan);
+        return mfi_lock(state, event->lock, event->renews, event->until_ms, now_ms, plan);
     case MFI_EV_UNLOCK:
         return mfi_unlock(state, event->lock, now_ms, plan);
     case MFI_EV_SETTLE:
@@ -225,10 +233,13 @@ void mfi_flow_start_entry(const mf_spec *spec, const mf_state *state, const mfi_
         return;
     }
     size_t at = plan->entry_count, note = plan->note_count;
+    int32_t of_plan = plan->priority;
+    plan->priority = urgency(state, of_plan);
     if (is_task)
         mfi_flow_call(spec, &unit, message, plan);
     else
         mfi_plan_entry(plan, plan->framework->specs[MFI_RUN_FLOW], &unit, 1, message);
+    plan->priority = of_plan;
     if (plan->status != MF_OK)
         return;
     if (is_task)

@@ -14,8 +14,8 @@
 typedef enum mfi_flow_event_kind {
     MFI_EV_START,           /* value: the message it receives; inherited; expected; priority */
     MFI_EV_FILL,            /* value: a complete swarm's results (see mfi_swarm_is_complete), else NULL */
-    MFI_EV_ITEM_DONE,       /* value: the result */
-    MFI_EV_ITEM_FAILED,     /* value: the error map; sent: the message its task was sent; child */
+    MFI_EV_ITEM_DONE,       /* value: the result; priority: of the call, where it is a task's own record */
+    MFI_EV_ITEM_FAILED,     /* value: the error map; sent: the message its task was sent; child; priority */
     MFI_EV_ITEM_CANCELED,   /* the item will not run, or ended as canceled; value: an error map or NULL; child */
     MFI_EV_CANCEL,          /* the whole signature */
     MFI_EV_FAIL,            /* the whole signature, by an error of the flow itself; value: the error map */
@@ -29,7 +29,7 @@ typedef enum mfi_flow_event_kind {
     MFI_EV_EXPIRE,          /* its deadline may have passed */
     MFI_EV_WAKE,            /* a durable task waits for memo `index`, and here it is: value; sent, attempt: its next call;
                                note: the one that told of its waiting */
-    MFI_EV_LOCK,            /* lock, until_ms */
+    MFI_EV_LOCK,            /* lock, renews, until_ms */
     MFI_EV_UNLOCK,          /* lock */
     MFI_EV_SETTLE           /* nothing but the delivery */
 } mfi_flow_event_kind;
@@ -43,6 +43,7 @@ typedef struct mfi_flow_event {
     int32_t        priority;
     uint32_t       attempt;
     uint64_t       lock;
+    bool           renews;      /* the lock must be held: its lease begins anew */
     int64_t        until_ms;
     mf_removal     removal;
     mf_key         child;       /* an item with a record that ended before it started; unset: it had started */

@@ -22,14 +22,21 @@ struct start {
 
 /* ---- the beginning ------------------------------------------------------------------------------------------------- */
 
+/* What the start says goes before what an edit said. */
+static int32_t priority_of(const struct start *s, const mf_state *state)
+{
+    return s->options.priority != 0 ? s->options.priority : state->priority;
+}
+
 static mf_status plan_beginning(struct start *s, const mf_spec *spec, const mf_state *state, mf_error *err)
 {
     mf_client *client = s->sig->client;
     mfi_plan_reset(&s->plan);
     s->plan.now_ms = mf_store_now_ms(client->store);
     s->plan.random = mfi_client_random(client);
-    s->plan.priority = s->options.priority;
-    mfi_flow_start_entry(spec, state, &(mfi_start){.key = spec->key, .message = s->message}, &s->plan);
+    mf_state begins = *state;
+    begins.priority = priority_of(s, state);
+    mfi_flow_start_entry(spec, &begins, &(mfi_start){.key = spec->key, .message = s->message}, &s->plan);
     if (s->plan.status != MF_OK)
         return mf_fail(err, s->plan.status, "%s", s->plan.error.text);
     int64_t delay_ms = mfi_span_ms(s->options.delay, 0);
@@ -55,10 +62,10 @@ static mf_state sent_state(const struct start *s, const mf_spec *spec, mf_state 
 {
     int64_t begins_ms = s->plan.entries[0].due_ms > 0 ? s->plan.entries[0].due_ms : s->plan.now_ms;
     state.started_ms = s->plan.now_ms;
-    state.priority = s->options.priority;
+    state.priority = priority_of(s, &state);
     state.input = s->message;       /* borrowed: the store takes its own reference */
     if (state.deadline_ms != 0 || !mf_key_is_set(&spec->parent))
-        state.deadline_ms = mfi_deadline_ms(spec->ttl_ms, begins_ms);
+        state.deadline_ms = mfi_deadline_begun(spec, &state, begins_ms);
     return state;
 }
 

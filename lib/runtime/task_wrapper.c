@@ -56,7 +56,7 @@ static bool tell_by_message(mf_client *client, const mf_delivery *d, uint64_t to
     else if (mfi_compose_pair("error", event->value, "message", event->sent, &plan, &message, NULL) != MF_OK)
         return false;
     mf_entry entry = {.spec = client->framework.specs[mfi_framework_for_end(&d->unit.key, well)], .unit = d->unit,
-                      .attempt = 1, .message = message};
+                      .attempt = 1, .message = message, .priority = d->priority};
     *committed = mfi_commit_plain(client, d, token != 0 ? &token : NULL, &entry);
     mf_message_unref(message);
     return true;
@@ -78,6 +78,7 @@ static void tell(mf_client *client, const mf_delivery *d, uint64_t token, mfi_fl
     mf_status committed = MF_OK;
     bool settled = is_settled_by_commit(d);
     mf_message *value = settled ? NULL : mf_message_ref(event->value);
+    event->priority = d->priority;
     if (!mf_key_is_set(&d->unit.key)) {
         if (token != 0)
             mfi_commit_plain(client, d, &token, NULL);

@@ -20,11 +20,11 @@ static mf_status explain(mf_client *client, const mf_key *key, mf_status st, con
     if (mf_store_load(client->store, key, 1, &record, NULL) != MF_OK || record.spec == NULL)
         return mf_fail(err, st, "%s: cannot %s", key->text, verb);
     int64_t now_ms = mf_store_now_ms(client->store);
-    if (mf_signature_status_ended(record.state.status))
-        mf_fail(err, st, "%s has ended already, it is %s", key->text, mf_signature_status_name(record.state.status));
-    else if (mfi_flow_is_locked(&record.state, now_ms))
+    if (mfi_flow_is_locked(&record.state, now_ms))
         mf_fail(err, st, "%s is locked for %lld ms more: cannot %s", key->text,
                 (long long)(record.state.lock_until_ms - now_ms), verb);
+    else if (mf_signature_status_ended(record.state.status))
+        mf_fail(err, st, "%s has ended already, it is %s", key->text, mf_signature_status_name(record.state.status));
     else
         mf_fail(err, st, "%s is %s: cannot %s", key->text, mf_signature_status_name(record.state.status), verb);
     mf_record_release(&record);
@@ -228,7 +228,7 @@ mf_status mf_lock(mf_client *client, const mf_key *key, mf_duration lease, uint6
     uint64_t token = *lock;
     while (token == 0)
         token = mfi_client_random(client);
-    mfi_flow_event event = {.kind = MFI_EV_LOCK, .lock = token,
+    mfi_flow_event event = {.kind = MFI_EV_LOCK, .lock = token, .renews = *lock != 0,
                             .until_ms = mf_store_now_ms(client->store) + mfi_span_ms(lease, 0)};
     st = explain(client, key, mfi_dispatch_wait(client, key, &event, false), "lock", err);
     if (st == MF_OK)

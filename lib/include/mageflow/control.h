@@ -60,9 +60,10 @@ typedef struct mf_edit mf_edit;
 mf_edit *mf_edit_begin(mf_client *client, mf_error *err);
 /** Merge kwargs (a map; consumed) deeply over those of the signature, for every message it will be sent from now on. */
 mf_status mf_edit_kwargs(mf_edit *edit, const mf_key *key, mf_message *kwargs, mf_error *err);
-/** How urgent what it will send is, greater first; 0 is the default. */
+/** How urgent what it will send is, greater first. 0: as urgent as what it stands in. A start may say another. */
 mf_status mf_edit_priority(mf_edit *edit, const mf_key *key, int32_t priority, mf_error *err);
-/** It expires `live` from the commit on; MF_FOREVER: never. An ended signature is then forgotten. */
+/** It expires `live` from the commit on; MF_FOREVER: never. An ended signature is then forgotten. A later start gives it its own
+ * time anew where that ends later; so does a resume in any case, and nothing changes while it is suspended. */
 mf_status mf_edit_ttl(mf_edit *edit, const mf_key *key, mf_duration live, mf_error *err);
 /** Commit and free the edit (NULL gives back err's status). MF_E_NOT_FOUND names the missing one; kwargs that break the task's
  * fields: MF_E_TYPE or MF_E_INVALID, naming the field; a locked one: MF_E_STATE. */
@@ -71,8 +72,10 @@ mf_status mf_edit_commit(mf_edit *edit, mf_error *err);
 void mf_edit_drop(mf_edit *edit);
 
 /** Hold its status as it is, for `lease` at most: while the lock is held nobody changes or removes it (verbs answer MF_E_STATE;
- * ends of its items, starts and expiry wait). *lock 0: take it, and receive its token; else: the token of a lock that is held,
- * to begin the lease anew. MF_E_STATE: somebody else holds it; MF_E_INVALID: lease is not above 0. */
+ * ends of its items, starts and expiry wait). It is a lock on that one record: what stands in it goes on, and what it stands in
+ * may end or be removed, and takes it along. *lock 0: take it, and receive its token; else: the token of a lock that is held,
+ * to begin the lease anew. MF_E_STATE: somebody else holds it; MF_E_STALE: the lease was over, and what was locked may have
+ * changed; MF_E_INVALID: lease is not above 0. */
 MF_NODISCARD mf_status mf_lock(mf_client *client, const mf_key *key, mf_duration lease, uint64_t *lock, mf_error *err);
 /** MF_E_STALE: the lease was over. */
 mf_status mf_unlock(mf_client *client, const mf_key *key, uint64_t lock, mf_error *err);

@@ -84,7 +84,7 @@ void put_swarm(bench *b, uint64_t n, uint32_t max_concurrency, uint64_t stop_aft
 
 void put_inside(bench *b, mf_kind container)
 {
-    b->spec->container = key_of(container, 9);
+    b->spec->container = b->spec->parent = key_of(container, 9);
     b->spec->index = 3;
 }
 

@@ -297,6 +297,36 @@ Test(flow_guards, a_start_that_finds_its_record_paused_waits_with_it)
     cr_assert(eq(sz, b.plan.entry_count, 0));
 }
 
+Test(flow_guards, what_a_record_sends_is_as_urgent_as_it_was_said_to_be_or_as_what_brought_it)
+{
+    for (int said = 0; said <= 7; said += 7) {
+        put_chain(&b, 2);
+        b.state.priority = said;
+        start_it();
+        cr_assert(all(eq(i32, b.state.priority, said != 0 ? 7 : 4), eq(i32, b.plan.entries[0].priority, said != 0 ? 7 : 4)));
+        mf_spec_unref(b.spec);
+        mf_state_unref(&b.state);
+        memset(&b.state, 0, sizeof b.state);
+
+        b.spec = spec_of(&b, MF_KIND_TASK, "task", 1, NULL);
+        b.state.priority = said;
+        b.state.status = MF_STATUS_ACTIVE;
+        put_inside(&b, MF_KIND_CHAIN);
+        mfi_flow_event end = {.kind = MFI_EV_ITEM_CANCELED, .priority = 4};
+        mfi_plan_reset(&b.plan);
+        mfi_flow_apply(b.spec, &b.state, &end, NOW, &b.plan);
+        cr_assert(eq(i32, b.plan.entries[0].priority, said != 0 ? 7 : 4));
+
+        b.plan.priority = 4;
+        mfi_flow_start_entry(b.spec, &b.state, &(mfi_start){.key = b.spec->key}, &b.plan);
+        cr_assert(all(eq(i32, b.plan.entries[1].priority, said != 0 ? 7 : 4), eq(i32, b.plan.priority, 4)));
+        mfi_plan_reset(&b.plan);
+        mf_spec_unref(b.spec);
+        b.spec = NULL;
+        memset(&b.state, 0, sizeof b.state);
+    }
+}
+
 Test(flow_guards, without_memory_a_start_that_waits_is_a_failure)
 {
     fails_at_each(start_it, paused);

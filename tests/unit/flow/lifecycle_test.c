@@ -41,6 +41,7 @@ Test(flow_lifecycle, a_pause_keeps_the_status_before_it_and_its_deadline_away)
 {
     put_chain(&b, 2);
     b.spec->ttl_ms = 100;
+    b.state.deadline_ms = NOW + 1;      /* from its storing on */
     start(&b, NULL, NULL);
     cr_assert(eq(i64, b.state.deadline_ms, NOW + 100));
     is_status(verb(MFI_EV_SUSPEND), MF_OK);
@@ -146,13 +147,64 @@ Test(flow_lifecycle, a_lock_is_its_holders_until_its_time_is_over)
     cr_assert(not(mfi_flow_is_locked(&b.state, NOW + 10)));
     is_status(answer((mfi_flow_event){.kind = MFI_EV_LOCK, .lock = 6, .until_ms = NOW + 10}), MF_E_STATE);
     cr_assert(not(b.plan.changed));
-    is_status(answer((mfi_flow_event){.kind = MFI_EV_LOCK, .lock = 5, .until_ms = NOW + 20}), MF_OK);
+    is_status(answer((mfi_flow_event){.kind = MFI_EV_LOCK, .lock = 5, .renews = true, .until_ms = NOW + 20}), MF_OK);
     cr_assert(eq(i64, b.state.lock_until_ms, NOW + 20));
     is_status(answer((mfi_flow_event){.kind = MFI_EV_UNLOCK, .lock = 6}), MF_E_STALE);
     is_status(answer((mfi_flow_event){.kind = MFI_EV_UNLOCK, .lock = 5}), MF_OK);
     is_status(answer((mfi_flow_event){.kind = MFI_EV_UNLOCK, .lock = 5}), MF_E_STALE);
     is_status(answer((mfi_flow_event){.kind = MFI_EV_LOCK, .lock = 6, .until_ms = NOW}), MF_OK);
     is_status(answer((mfi_flow_event){.kind = MFI_EV_LOCK, .lock = 7, .until_ms = NOW + 1}), MF_OK);    /* 6 was over */
+}
+
+Test(flow_lifecycle, a_lock_that_is_over_is_not_held_on_to)
+{
+    put_chain(&b, 2);
+    mfi_flow_event renewal = {.kind = MFI_EV_LOCK, .lock = 5, .renews = true, .until_ms = NOW + 10};
+    is_status(answer(renewal), MF_E_STALE);         /* never was */
+    is_status(answer((mfi_flow_event){.kind = MFI_EV_LOCK, .lock = 5, .until_ms = NOW}), MF_OK);
+    is_status(answer(renewal), MF_E_STALE);
+    cr_assert(not(b.plan.changed));
+    is_status(answer((mfi_flow_event){.kind = MFI_EV_LOCK, .lock = 6, .until_ms = NOW + 1}), MF_OK);
+    is_status(answer(renewal), MF_E_STATE);         /* and is another's now */
+}
+
+/* ---- times to live ---------------------------------------------------------------------------------------------------- */
+
+Test(flow_lifecycle, a_time_to_live_counts_from_the_start_unless_it_was_edited_to_end_later)
+{
+    static const struct {
+        int64_t ttl_ms, before_ms, after_ms;
+        bool    inside;
+    } cases[] = {
+        {100, NOW + 20, NOW + 100, false},      /* stored a while ago */
+        {100, NOW + 500, NOW + 500, false},     /* edited */
+        {100, 0, 0, false},                     /* edited: for ever */
+        {100, 0, NOW + 100, true},              /* waited with what it stands in */
+        {100, NOW + 500, NOW + 500, true},
+        {0, 0, 0, false},
+        {0, NOW + 500, NOW + 500, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bench_fini(&b);
+        bench_init(&b);
+        put_chain(&b, 2);
+        if (cases[i].inside)
+            put_inside(&b, MF_KIND_SWARM);
+        b.spec->ttl_ms = cases[i].ttl_ms;
+        b.state.deadline_ms = cases[i].before_ms;
+        start(&b, NULL, NULL);
+        cr_assert(eq(i64, b.state.deadline_ms, cases[i].after_ms), "case %zu", i);
+    }
+}
+
+Test(flow_lifecycle, what_began_with_its_mf_start_keeps_the_time_it_has)
+{
+    put_chain(&b, 2);
+    b.spec->ttl_ms = 100;
+    b.state.started_ms = NOW - 1;
+    b.state.deadline_ms = NOW + 5;      /* edited since */
+    start(&b, NULL, NULL);
+    cr_assert(all(eq(i64, b.state.deadline_ms, NOW + 5), eq(i64, b.state.started_ms, NOW - 1)));
 }
 
 /* ---- removal, adding, expiry, waking ---------------------------------------------------------------------------------- */
@@ -235,6 +287,7 @@ Test(flow_lifecycle, what_is_overdue_fails_as_a_dead_letter_once)
     put_chain(&b, 2);
     b.spec->ttl_ms = 5;
     b.spec->keep_ms = 9;
+    b.state.deadline_ms = NOW + 5;
     start(&b, NULL, NULL);
     verb(MFI_EV_EXPIRE);
     cr_assert(not(b.plan.changed));         /* not yet */
