@@ -14,7 +14,8 @@
 struct copier {
     mf_client    *client;
     mf_signature *into;
-    unsigned      deep;
+    unsigned      deep;         /* the way down to here */
+    unsigned      levels;       /* containers within each other in what is being copied, as far as it was; 0: a task */
     mf_error     *err;
 };
 
@@ -67,6 +68,7 @@ static mf_status copy_callbacks(struct copier *c, const mf_key *from, size_t n, 
     if (keys == NULL)
         return no_memory(c);
     size_t made = 0;
+    unsigned levels = c->levels;        /* callbacks stand beside, not within */
     mf_status st = MF_OK;
     for (size_t i = 0; i < n && st == MF_OK; i++) {
         mf_spec *spec = NULL;
@@ -76,6 +78,7 @@ static mf_status copy_callbacks(struct copier *c, const mf_key *from, size_t n, 
         else if (st == MF_E_NOT_FOUND)
             st = MF_OK;
     }
+    c->levels = levels;
     /* An array is released with its count as its size. */
     if (st == MF_OK && made == n) {
         *to = keys;
@@ -103,7 +106,9 @@ static mf_status copy_item(struct copier *c, const mf_item *from, const mf_key *
         return MF_OK;
     }
     mf_spec *spec = NULL;
+    unsigned levels = c->levels;
     mf_status st = copy_record(c, &from->spec->key, &(struct place){*container, *container, index}, &spec);
+    c->levels = c->levels + 1 > levels ? c->levels + 1 : levels;
     if (st == MF_E_NOT_FOUND)
         return mf_fail(c->err, st, "duplicate: %s, which stands in it, is gone", from->spec->key.text);
     if (st == MF_OK)
@@ -203,6 +208,7 @@ static mf_status copy_draft(struct copier *c, const mf_key *key, const struct pl
     if (record.spec == NULL)
         return mf_fail(c->err, MF_E_NOT_FOUND, "there is no signature %s", key->text);
     c->deep++;
+    c->levels = record.spec->kind != MF_KIND_TASK;
     st = copy_spec(c, record.spec, mfi_kwargs_of(record.spec, &record.state), &draft->spec);
     if (st == MF_OK) {
         draft->spec->container = place->container;
@@ -255,14 +261,6 @@ static mf_status take_callbacks(mf_signature *sig, mf_error *err)
     return MF_OK;
 }
 
-static unsigned depth_of(const mf_signature *sig)
-{
-    unsigned containers = 0;
-    for (size_t i = 0; i < sig->below_count; i++)
-        containers += sig->below[i].spec->kind != MF_KIND_TASK;
-    return containers + (sig->own.spec->kind != MF_KIND_TASK);      /* at most that deep */
-}
-
 mf_signature *mf_signature_duplicate(mf_client *client, const mf_key *key, mf_error *err)
 {
     mf_signature *sig = mfi_signature_create(client, err);
@@ -277,7 +275,7 @@ mf_signature *mf_signature_duplicate(mf_client *client, const mf_key *key, mf_er
     sig->own.spec->numbered = false;
     if (sig->own.spec->kind == MF_KIND_TASK)
         sig->task = mfi_find_task(client, sig->own.spec->name);
-    sig->depth = depth_of(sig);
+    sig->depth = c.levels;
     return sig;
 }
 
