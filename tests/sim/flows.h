@@ -59,6 +59,7 @@ typedef struct node {
     mf_key       key;                       /* unset: a plain item */
     bool         cancel_tried;
     bool         remove_tried;
+    mf_key       edited;                    /* under this key it was given the kwarg "edited"; unset: it was not */
     bool         open;                      /* swarm: closed from outside; its children from `late` on are added there */
     unsigned     late;
     bool         filled;                    /* … nobody will add any more */

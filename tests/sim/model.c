@@ -302,8 +302,20 @@ static void check_callbacks(model *m, node *n, fields in, int64_t k_above, expec
     }
 }
 
+/* What an edit was told to have done is there, whatever was written since. */
+static void check_edit(model *m, const node *n)
+{
+    mf_record record = {0};
+    mf_value edited;
+    if (mf_key_is_set(&n->edited) && mf_store_load(m->store, &n->edited, 1, &record, NULL) == MF_OK && record.spec != NULL &&
+        (record.state.kwargs == NULL || !mf_value_get(mf_message_value(record.state.kwargs), MF_STR_LIT("edited"), &edited)))
+        mfi_sim_break(m->sim, "node %lld (%.12s): an edit of its kwargs is lost", (long long)n->id, n->edited.text);
+    mf_record_release(&record);
+}
+
 static expected check(model *m, node *n, fields in, int64_t k_above, bool may_be_canceled)
 {
+    check_edit(m, n);
     observed o = look(m, &n->key);
     /* What stands in something that ended early may have been canceled with it. */
     bool below = may_be_canceled || (o.there && ended_early(o.status));

@@ -147,6 +147,39 @@ static bool verb_priority(mf_client *client, verb_call *call, mf_error *err)
     return st == MF_OK || st == MF_E_NOT_FOUND || st == MF_E_STATE;
 }
 
+/* A field that no body looks at, so that whatever received it answers the same; and whether it stays, the model asks. */
+static bool verb_kwargs(mf_client *client, verb_call *call, mf_error *err)
+{
+    mf_key key = call->n->key;
+    mf_edit *edit = mf_edit_begin(client, err);
+    if (edit == NULL)
+        return false;
+    mf_status st = mf_edit_kwargs(edit, &key, mf_msg("{s:b}", "edited", true), err);
+    if (st != MF_OK) {
+        mf_edit_drop(edit);
+        return false;
+    }
+    st = mf_edit_commit(edit, err);
+    if (st == MF_OK)
+        call->n->edited = key;
+    return st == MF_OK || st == MF_E_NOT_FOUND || st == MF_E_STATE;
+}
+
+/* Two copies that nobody starts: they are made whole, and go without a trace. */
+static bool verb_duplicate(mf_client *client, verb_call *call, mf_error *err)
+{
+    mf_signature *copies[2];
+    mf_status st = mf_signature_duplicate_many(client, &call->n->key, 2, copies, err);
+    if (st != MF_OK)
+        return st == MF_E_NOT_FOUND;
+    mf_key one = mf_signature_key(copies[0]), other = mf_signature_key(copies[1]);
+    if (mf_key_eq(&one, &other) || mf_key_eq(&one, &call->n->key))
+        mfi_sim_break(mfi_sim_here(), "%.12s was duplicated under a key that is taken", one.text);
+    mf_signature_destroy(copies[0]);
+    mf_signature_destroy(copies[1]);
+    return true;
+}
+
 static bool verb_event(mf_client *client, verb_call *call, mf_error *err)
 {
     size_t woken = 0;
@@ -217,7 +250,8 @@ static const struct verb {
     unsigned odds;      /* one flow in so many */
 } verbs[] = {
     {verb_cancel, 4},   {verb_cancel, 8},    {verb_count, 6},    {verb_suspend, 5}, {verb_suspend, 10}, {verb_interrupt, 5},
-    {verb_interrupt, 9}, {verb_lock, 4},     {verb_priority, 8}, {verb_event, 2},   {verb_event, 2},   {verb_event, 2},   {verb_event, 3},   {verb_event, 3},   {verb_event, 3},    {verb_remove, 8},
+    {verb_interrupt, 9}, {verb_lock, 4},     {verb_priority, 8}, {verb_event, 2},   {verb_event, 2},   {verb_event, 2},   {verb_event, 3},   {verb_event, 3},   {verb_event, 3},    {verb_remove, 8}, {verb_kwargs, 5},
+    {verb_kwargs, 9},    {verb_duplicate, 8},
 };
 
 static bool run_verb(mf_client *client, void *arg)
