@@ -19,6 +19,13 @@ fresh() {
     echo 'int kit;'                     > "$tree/tests/stress/kit.h"
     echo 'enum { MFI_MANAGER_LOCAL, MFI_MANAGER_QUEUEY, MFI_MANAGER_COUNT };' > "$tree/adapters/factory.c"
     echo 'int main(void);'             > "$tree/cli/main.c"
+    mkdir -p "$tree/tests/contract/flows"
+    echo 'mf_status mf_go(void);'      > "$tree/lib/include/mageflow/flow.h"
+    echo 'typedef struct mf_start_options { int delay; } mf_start_options;' > "$tree/lib/include/mageflow/control.h"
+    echo 'FLOW_TEST(flow_a, it_goes)'  > "$tree/tests/contract/flows/a_test.c"
+    echo '    {"fleet", open_fleet, {.outside = true}},' > "$tree/tests/contract/flows/fleet_makers.c"
+    echo 'by the flag `outside`'       > "$tree/adapters/fleet/README.md"
+    echo '| `mf_go`, `delay` | `flow_a/it_goes` |' > "$tree/tests/contract/flows/README.md"
 }
 
 # expect good|bad CHECK WHAT PATH LINE: the check of a sound tree with that line added.
@@ -68,5 +75,11 @@ expect bad  files 'a test hides a header of ours'        tests/unit/ring.h    'i
 expect good files 'a header of a test alone'             tests/unit/kit.h     'int x;'
 expect bad  files 'a file that tells too much'           lib/codec/json.c     "$(yes 'int x;' | head -n 601)"
 expect good files 'a file of the last allowed length'    lib/codec/json.c     "$(yes 'int x;' | head -n 600)"
+
+expect good scenarios 'a table that is true'             lib/flow/chain.c     ''
+expect bad  scenarios 'a scenario that is not there'     tests/contract/flows/README.md '| x | `flow_a/it_comes` |'
+expect bad  scenarios 'a function without one'           lib/include/mageflow/control.h 'mf_status mf_stop(void);'
+expect bad  scenarios 'an option without one'            lib/include/mageflow/flow.h 'typedef struct mf_swarm_options { int max; } mf_swarm_options;'
+expect bad  scenarios 'a difference that nobody tells'   tests/contract/flows/fleet_makers.c '    {"more", open_fleet, {.maps = true}},'
 
 exit "$failed"

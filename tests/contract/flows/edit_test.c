@@ -129,3 +129,39 @@ FLOW_TEST(flow_lock, a_locked_task_does_not_start)
     ends_done(f, run, "null");
     mf_signature_destroy(task);
 }
+
+/* Who held it too short is told so, since it may have changed meanwhile. */
+FLOW_TEST(flow_lock, a_lease_that_is_over_is_not_begun_anew)
+{
+    mf_signature *task = sign(f, "note", NULL);
+    mf_key key = mf_signature_key(task);
+    is_status(mf_signature_save(task, &f->err), MF_OK);
+    uint64_t lock = 0, other = 0;
+    is_status(mf_lock(f->mage, &key, mf_milliseconds(1), &lock, &f->err), MF_OK);
+    int64_t until = mf_store_now_ms(&f->store->base) + 1000 * PATIENCE_S;
+    while (mf_lock(f->mage, &key, mf_minutes(1), &other, &f->err) == MF_E_STATE && mf_store_now_ms(&f->store->base) < until)
+        sched_yield();
+    cr_assert(ne(u64, other, 0));
+    is_status(mf_lock(f->mage, &key, mf_minutes(1), &lock, &f->err), MF_E_STATE);       /* another's now */
+    is_status(mf_lock(f->mage, &key, mf_minutes(1), &other, &f->err), MF_OK);
+    is_status(mf_unlock(f->mage, &key, other, &f->err), MF_OK);
+    is_status(mf_lock(f->mage, &key, mf_minutes(1), &lock, &f->err), MF_E_STALE);
+    ends_done(f, start(f, task, NULL), "null");
+}
+
+FLOW_TEST(flow_lock, what_has_ended_can_be_locked_against_its_removal_and_edits)
+{
+    mf_signature *task = sign(f, "echo", NULL);
+    mf_key key = mf_signature_key(task);
+    ends_done(f, start(f, task, NULL), "null");
+    uint64_t lock = 0;
+    is_status(mf_lock(f->mage, &key, mf_minutes(1), &lock, &f->err), MF_OK);
+    is_status(mf_remove(f->mage, &key, MF_REMOVE_ALONE, &f->err), MF_E_STATE);
+    has_text(f->err.text, "is locked for");
+    mf_edit *edit = mf_edit_begin(f->mage, &f->err);
+    is_status(mf_edit_ttl(edit, &key, mf_minutes(1), &f->err), MF_OK);
+    is_status(mf_edit_commit(edit, &f->err), MF_E_STATE);
+    has_text(f->err.text, "is locked for");
+    is_status(mf_unlock(f->mage, &key, lock, &f->err), MF_OK);
+    is_status(mf_remove(f->mage, &key, MF_REMOVE_ALONE, &f->err), MF_OK);
+}

@@ -37,7 +37,9 @@ void open_fixture(fixture *f, size_t maker)
     mf_store *spied = spy_store_create(store);
     cr_assert(ne(ptr, spied, NULL));
     f->store = spy_store_of(spied);
-    mf_options options = {.struct_size = sizeof options, .allocator = &f->counting.allocator, .threads = THREADS};
+    mf_options options = {.struct_size = sizeof options, .allocator = &f->counting.allocator, .threads = THREADS,
+                          .task_ttl = {mf_minutes(TASK_TTL_MIN), 0}, .chain_ttl = {mf_minutes(CHAIN_TTL_MIN), 0},
+                          .swarm_ttl = {mf_minutes(SWARM_TTL_MIN), mf_minutes(SWARM_KEEP_MIN)}};
     cr_assert(eq(int, f->maker->open(&options, spied, &f->mage, &f->err), MF_OK), "%s: %s", f->maker->name, f->err.text);
     declare_kit_tasks(f);
 }

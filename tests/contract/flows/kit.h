@@ -22,6 +22,11 @@
 #define PATIENCE   mf_seconds(PATIENCE_S)   /* no test waits so long unless something is broken */
 #define CALLS_KEPT 256
 #define THREADS    4
+/* How long each kind lives here, and swarms are kept: the client's options say so. */
+#define TASK_TTL_MIN   60
+#define CHAIN_TTL_MIN  120
+#define SWARM_TTL_MIN  180
+#define SWARM_KEEP_MIN 240
 
 /* One call of a task. */
 typedef struct call {

@@ -32,6 +32,7 @@ static parcel *parcel_create(queue_manager *q, const mf_entry *e)
     p->unit = e->unit;
     p->container = e->spec->container;
     p->attempt = e->attempt;
+    p->priority = e->priority;
     p->foreign = e->spec->foreign;
     p->message = mf_message_ref(e->message);
     p->error = mf_message_ref(e->error);

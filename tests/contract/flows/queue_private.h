@@ -20,6 +20,7 @@ typedef struct parcel {
     mf_unit        unit;
     mf_key         container;
     uint32_t       attempt;
+    int32_t        priority;
     mf_message    *message, *error;
     bool           foreign;     /* served by somebody who knows nothing of mageflow */
     char           id[32];

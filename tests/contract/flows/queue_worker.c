@@ -41,7 +41,7 @@ static void deliver(queue_manager *q, parcel *p)
         return;
     }
     mf_delivery delivery = {.id = mf_cstr(p->id), .task = mf_cstr(p->task), .message = p->message, .error = p->error,
-                            .unit = p->unit, .attempt = p->attempt, .native = p};
+                            .unit = p->unit, .attempt = p->attempt, .priority = p->priority, .native = p};
     q->host->ops->deliver(q->host, &delivery);
     parcel_done(q, p);
     pthread_mutex_lock(&q->lock);

@@ -62,16 +62,19 @@ FLOW_TEST(flow_removal, what_runs_is_stopped_and_goes_with_everything_in_it)
 
 FLOW_TEST(flow_removal, callbacks_go_along_where_that_is_asked)
 {
-    mf_signature *well = sign(f, "note", NULL), *badly = sign(f, "note", NULL);
-    mf_key on_well = mf_signature_key(well), on_bad = mf_signature_key(badly);
-    mf_signature *task = on_error(f, on_success(f, sign(f, "echo", NULL), well), badly);
-    mf_key key = mf_signature_key(task);
-    is_status(mf_signature_save(task, &f->err), MF_OK);
-    is_status(mf_remove(f->mage, &key, MF_REMOVE_SUCCESS, &f->err), MF_OK);
-    is_there(f, &key, false);
-    is_there(f, &on_well, false);
-    is_there(f, &on_bad, true);
-    mf_signature_destroy(task);
+    static const mf_removes ways[] = {MF_REMOVE_ALONE, MF_REMOVE_SUCCESS, MF_REMOVE_ERROR, MF_REMOVE_ALL};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        mf_signature *well = sign(f, "note", NULL), *badly = sign(f, "note", NULL);
+        mf_key on_well = mf_signature_key(well), on_bad = mf_signature_key(badly);
+        mf_signature *task = on_error(f, on_success(f, sign(f, "echo", NULL), well), badly);
+        mf_key key = mf_signature_key(task);
+        is_status(mf_signature_save(task, &f->err), MF_OK);
+        is_status(mf_remove(f->mage, &key, ways[i], &f->err), MF_OK);
+        is_there(f, &key, false);
+        is_there(f, &on_well, (ways[i] & MF_REMOVE_SUCCESS) == 0);
+        is_there(f, &on_bad, (ways[i] & MF_REMOVE_ERROR) == 0);
+        mf_signature_destroy(task);
+    }
 }
 
 FLOW_TEST(flow_removal, a_step_that_was_removed_fails_its_chain)

@@ -30,6 +30,25 @@ FLOW_TEST(flow_run, a_result_can_be_had_as_often_as_wanted)
     mf_run_destroy(run);
 }
 
+FLOW_TEST(flow_run, how_it_failed_can_be_had_whole)
+{
+    mf_run *run = start(f, CHAIN(f, sign(f, "gate", NULL), sign(f, "fail", NULL)), NULL);
+    mf_message *error = NULL;
+    is_status(mf_run_error(run, &error), MF_E_AGAIN);
+    open_gate(f);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_E_TASK_FAILED);
+    is_status(mf_run_error(run, &error), MF_OK);
+    has_text(json_of(error), "\"final\":true,\"index\":1,\"key\":\"chain-");
+    has_text(json_of(error), "\"text\":\"it broke\",\"type\":\"Boom\"}");
+    mf_message_unref(error);
+    mf_run_destroy(run);
+    run = start(f, sign(f, "add", NULL), NULL);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_OK);
+    error = NULL;
+    is_status(mf_run_error(run, &error), MF_E_NOT_FOUND);
+    mf_run_destroy(run);
+}
+
 FLOW_TEST(flow_run, a_second_handle_finds_it_while_it_runs_and_after_its_end)
 {
     mf_run *run = start(f, sign(f, "gate", NULL), "{\"a\":1}");

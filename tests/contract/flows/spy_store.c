@@ -21,6 +21,7 @@ static void note_sent(spy_store *spy, const mf_entry *e)
         spy_sent *s = &spy->sent[spy->sent_count];
         snprintf(s->task, sizeof s->task, "%.*s", (int)e->spec->name.len, e->spec->name.at);
         s->unit = e->unit;
+        s->priority = e->priority;
         s->attempt = e->attempt;
         s->due_ms = e->due_ms;
         s->delay_ms = e->due_ms != 0 ? e->due_ms - now : 0;

@@ -14,6 +14,7 @@ typedef struct spy_sent {
     char     task[64];
     mf_unit  unit;
     uint32_t attempt;
+    int32_t  priority;
     int64_t  due_ms;        /* store clock; 0: at once */
     int64_t  delay_ms;      /* from the commit until then: what was asked for, less the time until the commit */
 } spy_sent;

@@ -84,6 +84,21 @@ FLOW_TEST(flow_swarm, no_more_run_at_once_than_it_allows)
     called(f, "gate", 12);
 }
 
+FLOW_TEST(flow_swarm, thirty_run_at_once_where_nothing_is_said)
+{
+    mf_signature *swarm = mf_swarm(f->mage, "swarm", NULL, &f->err);
+    for (int i = 0; i < 35; i++)
+        swarm = mf_swarm_add(swarm, sign(f, "gate", NULL), &f->err);
+    mf_run *run = start(f, mf_swarm_close(swarm, &f->err), NULL);
+    mf_key key = mf_run_key(run);
+    wait_calls(f, "gate", THREADS);
+    is_text(counted(f, &key), "active: total 35, running 30, done 0, failed 0, canceled 0");
+    open_gate(f);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_OK);
+    mf_run_destroy(run);
+    called(f, "gate", 35);
+}
+
 FLOW_TEST(flow_swarm, one_at_a_time_runs_in_order)
 {
     mf_signature *swarm = SWARM(f, MF_SWARM_OPTIONS(.max_concurrency = 1), sign(f, "add", "{\"n\":1}"),
@@ -112,6 +127,26 @@ FLOW_TEST(flow_swarm, so_many_failures_end_it_and_nothing_starts_afterwards)
     is_value(call_of(f, "note", 0).in, "{\"a\":1,\"c\":1}");
     has_text(call_of(f, "note", 0).error, "\"type\":\"TooManyFailures\"");
     is_text(counted(f, &key), "failed: total 20, running 0, done 0, failed 3, canceled 0");
+}
+
+FLOW_TEST(flow_swarm, failures_at_the_same_time_call_the_error_callback_once)
+{
+    mf_signature *swarm = mf_swarm(f->mage, "swarm", MF_SWARM_OPTIONS(.stop_after_failures = 2, .on_error = sign(f, "note", "{\"c\":1}")), &f->err);
+    for (int i = 0; i < THREADS; i++)
+        swarm = mf_swarm_add(swarm, CHAIN(f, sign(f, "gate", NULL), sign(f, "fail", NULL)), &f->err);
+    mf_run *run = start(f, mf_swarm_close(swarm, &f->err), "{\"a\":1}");
+    mf_key key = mf_run_key(run);
+    wait_calls(f, "gate", THREADS);
+    open_gate(f);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_E_TASK_FAILED);
+    has_text(f->err.text, "TooManyFailures: ");
+    mf_run_destroy(run);
+    settle_down(f);
+    called(f, "note", 1);
+    is_value(call_of(f, "note", 0).in, "{\"a\":1,\"c\":1}");
+    has_text(call_of(f, "note", 0).error, "\"type\":\"TooManyFailures\"");
+    mf_counts c = count(f, &key);
+    cr_assert(all(eq(int, c.status, MF_STATUS_FAILED), ge(u64, c.failed, 2), eq(u64, c.failed + c.canceled, THREADS)));
 }
 
 FLOW_TEST(flow_swarm, fewer_failures_than_the_bound_do_not_end_it)
