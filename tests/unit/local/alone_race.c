@@ -4,6 +4,7 @@
 
 #include <mageflow/mageflow.h>
 
+#include "counting_source.h"
 #include "local.h"
 #include "runtime.h"
 
@@ -14,6 +15,7 @@
 
 enum { ITEMS = 20000, THREADS = 4, EVERY = 4000 };
 
+static counting_source many = {.total = ITEMS};
 static mf_client *mage;
 static local *l;
 static _Atomic unsigned char calls[ITEMS];
@@ -31,20 +33,6 @@ static mf_status item(mf_context *ctx, const mf_message *in, mf_message **out, v
     atomic_fetch_add(&called, 1);
     if (body != NULL)
         body(ctx, index);
-    return MF_OK;
-}
-
-static mf_status next(const mf_message *message, mf_cursor *cursor, mf_message **out, void *user, mf_error *err)
-{
-    (void)message, (void)user, (void)err;
-    uint32_t at = 0;
-    memcpy(&at, cursor->bytes, cursor->len);
-    if (at == ITEMS)
-        return MF_OK;
-    *out = mf_message_nil();
-    at++;
-    memcpy(cursor->bytes, &at, sizeof at);
-    cursor->len = sizeof at;
     return MF_OK;
 }
 
@@ -78,7 +66,7 @@ static void open_client(unsigned threads, unsigned max_concurrency, void (*with)
     CHECK_EQ(mf_open("local:", MF_OPTIONS(.threads = threads), &mage, &err), MF_OK);
     CHECK_EQ(mf_task(mage, MF_TASK_DEF(.name = "item", .run = item, .max_concurrency = max_concurrency), &err), MF_OK);
     CHECK_EQ(mf_task(mage, MF_TASK_DEF(.name = "nothing", .run = nothing), &err), MF_OK);
-    CHECK_EQ(mf_source(mage, MF_SOURCE_DEF(.name = "many", .next = next), &err), MF_OK);
+    CHECK_EQ(mf_source(mage, MF_SOURCE_DEF(.name = "many", .next = counting_source_next, .user = &many), &err), MF_OK);
     CHECK_EQ(mf_serve(mage, NULL, &err), MF_OK);
     l = local_of(mage->adapter);
     force(true);

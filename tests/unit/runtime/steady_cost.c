@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "counting_allocator.h"
+#include "counting_source.h"
 #include "spy_store.h"
 
 static uint64_t items;
@@ -33,20 +34,6 @@ static mf_status number(mf_context *ctx, const mf_message *in, mf_message **out,
     mf_status st = mf_builder_finish(&b, out, NULL);
     mf_builder_fini(&b);
     return st;
-}
-
-static mf_status next(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
-{
-    uint64_t at = 0;
-    (void)message, (void)user, (void)err;
-    memcpy(&at, cursor->bytes, cursor->len);
-    if (at == items)
-        return MF_OK;
-    *item = mf_message_nil();
-    at++;
-    memcpy(cursor->bytes, &at, sizeof at);
-    cursor->len = sizeof at;
-    return MF_OK;
 }
 
 static mf_signature *make(mf_client *mage, const char *task, bool added, mf_error *err)
@@ -104,6 +91,7 @@ int main(int argc, char **argv)
     counting_init(&counting);
     counted = counts ? &counting.allocator : NULL;
     mf_error err;
+    counting_source many = {.total = items};
     mf_store *store = NULL;
     mf_client *mage = NULL;
     mf_status st = mf_memory_store_create(counted, NULL, &store, &err);
@@ -116,7 +104,7 @@ int main(int argc, char **argv)
     if (st == MF_OK)
         st = mf_task(mage, MF_TASK_DEF(.name = "number", .run = number), &err);
     if (st == MF_OK)
-        st = mf_source(mage, MF_SOURCE_DEF(.name = "many", .next = next), &err);
+        st = mf_source(mage, MF_SOURCE_DEF(.name = "many", .next = counting_source_next, .user = &many), &err);
     if (st == MF_OK)
         st = run(mage, results, added, &err);
     if (st == MF_OK && results)

@@ -3,6 +3,7 @@
 
 #include <mageflow/mageflow.h>
 
+#include "counting_source.h"
 #include "makers.h"
 
 #include <pthread.h>
@@ -11,6 +12,7 @@
 
 enum { ITEMS = 20000, THREADS = 4 };
 
+static counting_source many = {.total = ITEMS};
 static mf_client *mage;
 static atomic_uint calls;
 static atomic_uint bodies_after_end;
@@ -27,20 +29,6 @@ static mf_status noop(mf_context *ctx, const mf_message *in, mf_message **out, v
     return MF_OK;
 }
 
-static mf_status next(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
-{
-    (void)message, (void)user, (void)err;
-    uint32_t at = 0;
-    memcpy(&at, cursor->bytes, cursor->len);
-    if (at == ITEMS)
-        return MF_OK;
-    *item = mf_message_nil();
-    at++;
-    memcpy(cursor->bytes, &at, sizeof at);
-    cursor->len = sizeof at;
-    return MF_OK;
-}
-
 static void open_client(size_t maker)
 {
     mf_error err;
@@ -53,7 +41,7 @@ static void open_client(size_t maker)
     CHECK_EQ(mf_memory_store_create(NULL, NULL, &store, &err), MF_OK);
     CHECK_EQ(flow_makers[maker].open(&options, store, &mage, &err), MF_OK);
     CHECK_EQ(mf_task(mage, MF_TASK_DEF(.name = "noop", .run = noop), &err), MF_OK);
-    CHECK_EQ(mf_source(mage, MF_SOURCE_DEF(.name = "many", .next = next), &err), MF_OK);
+    CHECK_EQ(mf_source(mage, MF_SOURCE_DEF(.name = "many", .next = counting_source_next, .user = &many), &err), MF_OK);
 }
 
 static mf_run *start_map(mf_signature *each, unsigned max_concurrency)
