@@ -10,7 +10,6 @@
 #include "texts.h"
 
 #include <stdio.h>
-#include <time.h>
 
 static const peer *const peers[] = {
     &peer_ours,
@@ -33,32 +32,25 @@ static const peer *const peers[] = {
 #define PEERS ((int)(sizeof peers / sizeof peers[0]))
 _Static_assert(sizeof peers / sizeof peers[0] <= (size_t)REPORT_ROWS_MAX, "a row each");
 
-/* CPU time of this thread: one thread that never waits, on a machine that may be busy. */
-static double now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 /* ---- how fast ------------------------------------------------------------------------------------------------- */
 
+/* In CPU time of this thread: one that never waits, on a machine that may be busy. */
 static double read_batch(const peer *p, int batch)
 {
-    double begin = now_ns();
+    double begin = report_thread_cpu_ns();
     for (int i = 0; i < batch; i++)
         mf_message_unref(p->read(texts_task));
-    return (now_ns() - begin) / batch;
+    return (report_thread_cpu_ns() - begin) / batch;
 }
 
 static double write_batch(const peer *p, const mf_message *message, int batch)
 {
-    double begin = now_ns();
+    double begin = report_thread_cpu_ns();
     for (int i = 0; i < batch; i++) {
         size_t len;
         free(p->write(message, &len));
     }
-    return (now_ns() - begin) / batch;
+    return (report_thread_cpu_ns() - begin) / batch;
 }
 
 /* Nobody is timed for doing something else: what each writes must read back as the same message. */

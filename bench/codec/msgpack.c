@@ -17,14 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 /* ---- build -------------------------------------------------------------------------------------------------------- */
 
@@ -199,48 +191,48 @@ static volatile uint64_t sink;      /* what nobody looks at is not computed */
 
 static double build_by_builder(int batch)
 {
-    double begin = now_ns();
+    double begin = report_thread_cpu_ns();
     for (int i = 0; i < batch; i++)
         mf_message_unref(build_ours());
-    return (now_ns() - begin) / batch;
+    return (report_thread_cpu_ns() - begin) / batch;
 }
 
 static double build_by_format(int batch)
 {
-    double begin = now_ns();
+    double begin = report_thread_cpu_ns();
     for (int i = 0; i < batch; i++)
         mf_message_unref(format_ours());
-    return (now_ns() - begin) / batch;
+    return (report_thread_cpu_ns() - begin) / batch;
 }
 
 static double build_by_msgpack(int batch)
 {
-    double begin = now_ns();
+    double begin = report_thread_cpu_ns();
     for (int i = 0; i < batch; i++) {
         msgpack_sbuffer buffer;
         build_theirs(&buffer);
         sink += buffer.size;
         msgpack_sbuffer_destroy(&buffer);
     }
-    return (now_ns() - begin) / batch;
+    return (report_thread_cpu_ns() - begin) / batch;
 }
 
 static double read_by_value(int batch)
 {
     fields f = {.width = 0};
-    double begin = now_ns();
+    double begin = report_thread_cpu_ns();
     for (int i = 0; i < batch; i++)
         sink += read_ours(message, &f) ? f.bytes : 0;
-    return (now_ns() - begin) / batch;
+    return (report_thread_cpu_ns() - begin) / batch;
 }
 
 static double read_by_scan(int batch)
 {
     fields f = {.width = 0};
-    double begin = now_ns();
+    double begin = report_thread_cpu_ns();
     for (int i = 0; i < batch; i++)
         sink += scan_ours(message, &f) ? f.bytes : 0;
-    return (now_ns() - begin) / batch;
+    return (report_thread_cpu_ns() - begin) / batch;
 }
 
 /* From bytes, as ours reads from bytes: their form to read from is what the unpacking makes. */
@@ -248,7 +240,7 @@ static double read_by_msgpack(int batch)
 {
     mf_str bytes = mf_message_bytes(message);
     fields f = {.width = 0};
-    double begin = now_ns();
+    double begin = report_thread_cpu_ns();
     for (int i = 0; i < batch; i++) {
         msgpack_unpacked u;
         msgpack_unpacked_init(&u);
@@ -256,33 +248,33 @@ static double read_by_msgpack(int batch)
             sink += read_theirs(&u.data, &f) ? f.bytes : 0;
         msgpack_unpacked_destroy(&u);
     }
-    return (now_ns() - begin) / batch;
+    return (report_thread_cpu_ns() - begin) / batch;
 }
 
 static double validate_by_message(int batch)
 {
     mf_str bytes = mf_message_bytes(message);
-    double begin = now_ns();
+    double begin = report_thread_cpu_ns();
     for (int i = 0; i < batch; i++) {
         mf_message *copy = NULL;
         if (mf_message_from_bytes(bytes, NULL, NULL, &copy, NULL) != MF_OK)
             abort();
         mf_message_unref(copy);
     }
-    return (now_ns() - begin) / batch;
+    return (report_thread_cpu_ns() - begin) / batch;
 }
 
 static double validate_by_msgpack(int batch)
 {
     mf_str bytes = mf_message_bytes(message);
-    double begin = now_ns();
+    double begin = report_thread_cpu_ns();
     for (int i = 0; i < batch; i++) {
         msgpack_unpacked u;
         msgpack_unpacked_init(&u);
         sink += msgpack_unpack_next(&u, bytes.at, bytes.len, NULL) == MSGPACK_UNPACK_SUCCESS;
         msgpack_unpacked_destroy(&u);
     }
-    return (now_ns() - begin) / batch;
+    return (report_thread_cpu_ns() - begin) / batch;
 }
 
 typedef struct contest {

@@ -1,13 +1,13 @@
+#include "apart.h"
+#include "counting_source.h"
+#include "report.h"
 #include "run.h"
 
 #include <mageflow/mageflow.h>
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 const char *const run_kind_names[RUN_KINDS] = {
     [RUN_MAP] = "map", [RUN_ADDED] = "added", [RUN_MAP_RESULTS] = "map-results", [RUN_ADDED_RESULTS] = "added-results",
@@ -25,13 +25,6 @@ static bool is_map(run_kind kind)
 static bool has_results(run_kind kind)
 {
     return kind == RUN_MAP_RESULTS || kind == RUN_ADDED_RESULTS;
-}
-
-static double read_ns(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
 /* ---- what is run ---------------------------------------------------------------------------------------------- */
@@ -54,29 +47,7 @@ static mf_status number(mf_context *ctx, const mf_message *in, mf_message **out,
     return st;
 }
 
-typedef struct numbers {
-    uint64_t          total;
-    const mf_message *item;     /* the same for all: a reference each, so that what is measured is the flow */
-} numbers;
-
-/* Counts in the cursor. */
-static mf_status next_number(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
-{
-    (void)message, (void)err;
-    const numbers *source = user;
-    uint64_t at = 0;
-    if (cursor->len == sizeof at)
-        memcpy(&at, cursor->bytes, sizeof at);
-    if (at == source->total)
-        return MF_OK;
-    *item = mf_message_ref(source->item);
-    at++;
-    memcpy(cursor->bytes, &at, sizeof at);
-    cursor->len = sizeof at;
-    return MF_OK;
-}
-
-static mf_signature *make_swarm(mf_client *client, run_kind kind, const numbers *source, mf_error *err)
+static mf_signature *make_swarm(mf_client *client, run_kind kind, const counting_source *source, mf_error *err)
 {
     const char *task = has_results(kind) ? "number" : "nothing";
     if (is_map(kind))
@@ -122,24 +93,24 @@ static mf_status open_client(const run_order *order, mf_client **out, mf_error *
     return mf_open("local:", &options, out, err);
 }
 
-static mf_status declare(mf_client *client, const run_order *order, numbers *source, mf_error *err)
+static mf_status declare(mf_client *client, const run_order *order, counting_source *source, mf_error *err)
 {
     void *allocator = order->counted ? (void *)(uintptr_t)count_allocator() : NULL;
     mf_status st = mf_task(client, MF_TASK_DEF(.name = "nothing", .run = nothing), err);
     if (st == MF_OK)
         st = mf_task(client, MF_TASK_DEF(.name = "number", .run = number, .user = allocator), err);
     if (st == MF_OK)
-        st = mf_source(client, MF_SOURCE_DEF(.name = "numbers", .next = next_number, .user = source), err);
+        st = mf_source(client, MF_SOURCE_DEF(.name = "numbers", .next = counting_source_next, .user = source), err);
     return st;
 }
 
-static mf_status run_swarm(mf_client *client, const run_order *order, const numbers *source, run_figures *out, mf_error *err)
+static mf_status run_swarm(mf_client *client, const run_order *order, const counting_source *source, run_figures *out, mf_error *err)
 {
     mf_counts counts = {.done = 0};
     count_begin();
-    double begin = read_ns(CLOCK_MONOTONIC), cpu = read_ns(CLOCK_PROCESS_CPUTIME_ID);
+    double begin = report_now_ns(), cpu = report_cpu_ns();
     mf_signature *swarm = make_swarm(client, order->kind, source, err);
-    double made = read_ns(CLOCK_MONOTONIC);
+    double made = report_now_ns();
     mf_run *run = mf_start(swarm, NULL, err);
     mf_signature_destroy(swarm);
     if (run == NULL)
@@ -149,8 +120,8 @@ static mf_status run_swarm(mf_client *client, const run_order *order, const numb
     if (st == MF_OK && has_results(order->kind))
         st = read_results(client, &key, order->items, err);
     out->adding_ns = made - begin;
-    out->running_ns = read_ns(CLOCK_MONOTONIC) - made;
-    out->cpu_ns = read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    out->running_ns = report_now_ns() - made;
+    out->cpu_ns = report_cpu_ns() - cpu;
     count_read(&out->counts);
     mf_run_destroy(run);
     if (st == MF_OK)
@@ -165,7 +136,7 @@ bool run_here(const run_order *order, run_figures *out)
     mf_client *client = NULL;
     mf_error err = {.text = ""};
     mf_message *item = mf_msg("{s:i, s:s}", "width", 640, "owner", "alice");
-    numbers source = {.total = order->items, .item = item};
+    counting_source source = {.total = order->items, .item = item};
     unsigned swarms = order->swarms > 0 ? order->swarms : 1;
     memset(out, 0, swarms * sizeof *out);
     mf_status st = open_client(order, &client, &err);
@@ -185,25 +156,16 @@ bool run_here(const run_order *order, run_figures *out)
     return st == MF_OK;
 }
 
+static bool run(const void *order, void *out)
+{
+    return run_here(order, out);
+}
+
 /* Nothing of ours has a thread yet when this forks. */
 bool run_in_child(const run_order *order, run_figures *out)
 {
-    int ends[2], status = 1;
-    struct rusage usage;
-    if (pipe(ends) != 0)
-        return false;
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        bool good = run_here(order, out) && write(ends[1], out, sizeof *out) == (ssize_t)sizeof *out;
-        _exit(good ? 0 : 1);
-    }
-    close(ends[1]);
-    bool good = child > 0 && read(ends[0], out, sizeof *out) == (ssize_t)sizeof *out;
-    close(ends[0]);
-    if (child > 0 && (wait4(child, &status, 0, &usage) != child || status != 0))
-        good = false;
-    if (good)
-        out->rss_kib = usage.ru_maxrss;
+    long peak_kib;
+    bool good = apart(run, order, out, sizeof *out, &peak_kib);
+    out->rss_kib = peak_kib;
     return good;
 }

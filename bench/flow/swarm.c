@@ -24,19 +24,6 @@ typedef struct cell {
     double rss[ROUNDS_MAX];                                             /* KiB */
 } cell;
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Sorts what it is given; element rounds / 2 is then the median. */
-static double median(double *values, int rounds)
-{
-    qsort(values, (size_t)rounds, sizeof *values, by_value);
-    return values[rounds / 2];
-}
-
 /* ---- time and resident memory --------------------------------------------------------------------------------- */
 
 static bool time_cell(run_kind kind, unsigned long long items, unsigned threads, cell *c, int round)
@@ -67,10 +54,10 @@ static bool time_kind(run_kind kind, int size_count, int rounds)
     for (int s = 1; s <= size_count; s++)
         for (unsigned t = 0; t < THREADS_MAX; t++) {
             cell *c = &cells[s][t];
-            double rss = median(c->rss, rounds), empty = median(cells[0][t].rss, rounds);
-            double running = median(c->running, rounds);
+            double rss = report_median(c->rss, rounds), empty = report_median(cells[0][t].rss, rounds);
+            double running = report_median(c->running, rounds);
             printf("| %llu | %u | %.0f | **%.0f** | %.0f | %.0f | %.0f | %.1f | %.0f |\n", sizes[s - 1], t + 1,
-                   median(c->adding, rounds), running, c->running[0], c->running[rounds - 1], median(c->cpu, rounds),
+                   report_median(c->adding, rounds), running, c->running[0], c->running[rounds - 1], report_median(c->cpu, rounds),
                    rss / 1024, (rss - empty) * 1024 / (double)sizes[s - 1]);
         }
     return true;

@@ -4,6 +4,8 @@
  *
  * Small items are run by one worker alone (adapters/local/alone.c), larger ones are shared; which, the adapter measures while it runs.
  * Each run is a process of its own, and those of a row take turns; medians, with the least and the greatest. */
+#include "apart.h"
+#include "counting_source.h"
 #include "report.h"
 
 #include <mageflow/mageflow.h>
@@ -11,9 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { ROUNDS = 9, THREADS = 2 };
 
@@ -41,13 +41,6 @@ static const work works[] = {
     {"nothing, one in 10 sleeps 10 ms", 300, 0, 10, 10000000, true},
 };
 
-static double read_ns(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 static mf_status item(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
 {
     const work *w = user;
@@ -58,39 +51,25 @@ static mf_status item(mf_context *ctx, const mf_message *in, mf_message **out, v
         nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
         return MF_OK;
     }
-    for (double end = ns > 0 ? read_ns(CLOCK_MONOTONIC) + ns : 0; ns > 0 && read_ns(CLOCK_MONOTONIC) < end;) {}
-    return MF_OK;
-}
-
-static mf_status next(const mf_message *message, mf_cursor *cursor, mf_message **out, void *user, mf_error *err)
-{
-    const work *w = user;
-    unsigned at = 0;
-    (void)message, (void)err;
-    memcpy(&at, cursor->bytes, cursor->len);
-    if (at == w->items)
-        return MF_OK;
-    *out = mf_message_nil();
-    at++;
-    memcpy(cursor->bytes, &at, sizeof at);
-    cursor->len = sizeof at;
+    for (double end = ns > 0 ? report_now_ns() + ns : 0; ns > 0 && report_now_ns() < end;) {}
     return MF_OK;
 }
 
 /* figures: ns an item, of wall time and of CPU. */
-static bool run(const work *w, unsigned threads, double figures[2])
+static bool run_here(const work *w, unsigned threads, double figures[2])
 {
     mf_error err = {.text = ""};
     mf_client *client = NULL;
     void *user = (void *)(uintptr_t)w;
+    counting_source items = {.total = w->items};
     mf_status st = mf_open("local:", MF_OPTIONS(.threads = threads), &client, &err);
     if (st == MF_OK)
         st = mf_task(client, MF_TASK_DEF(.name = "item", .run = item, .user = user), &err);
     if (st == MF_OK)
-        st = mf_source(client, MF_SOURCE_DEF(.name = "items", .next = next, .user = user), &err);
+        st = mf_source(client, MF_SOURCE_DEF(.name = "items", .next = counting_source_next, .user = &items), &err);
     if (st == MF_OK)
         st = mf_serve(client, NULL, &err);
-    double begin = read_ns(CLOCK_MONOTONIC), cpu = read_ns(CLOCK_PROCESS_CPUTIME_ID);
+    double begin = report_now_ns(), cpu = report_cpu_ns();
     if (st == MF_OK) {
         mf_signature *map = mf_map(client, "map", "items", mf_sign(client, "item", NULL, &err), NULL, &err);
         mf_run *started = mf_start(map, NULL, &err);
@@ -98,30 +77,23 @@ static bool run(const work *w, unsigned threads, double figures[2])
         st = started == NULL ? err.status : mf_run_wait(started, MF_FOREVER, NULL, &err);
         mf_run_destroy(started);
     }
-    figures[0] = (read_ns(CLOCK_MONOTONIC) - begin) / w->items;
-    figures[1] = (read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu) / w->items;
+    figures[0] = (report_now_ns() - begin) / w->items;
+    figures[1] = (report_cpu_ns() - cpu) / w->items;
     mf_client_destroy(client);
     if (st != MF_OK)
         fprintf(stderr, "bench_work: %s: %s\n", w->name, err.text);
     return st == MF_OK;
 }
 
-static bool run_in_child(const work *w, unsigned threads, double figures[2])
+typedef struct order {
+    const work *work;
+    unsigned    threads;
+} order;
+
+static bool run(const void *arg, void *out)
 {
-    int ends[2], status = 1;
-    if (pipe(ends) != 0)
-        return false;
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        double got[2];
-        bool good = run(w, threads, got) && write(ends[1], got, sizeof got) == (ssize_t)sizeof got;
-        _exit(good ? 0 : 1);
-    }
-    close(ends[1]);
-    bool good = child > 0 && read(ends[0], figures, 2 * sizeof *figures) == (ssize_t)(2 * sizeof *figures);
-    close(ends[0]);
-    return child > 0 && waitpid(child, &status, 0) == child && status == 0 && good;
+    const order *o = arg;
+    return run_here(o->work, o->threads, out);
 }
 
 static bool row(const work *w, int rounds)
@@ -130,7 +102,7 @@ static bool row(const work *w, int rounds)
     for (int r = 0; r < rounds; r++) {
         for (unsigned t = 0; t < THREADS; t++) {
             double figures[2];
-            if (!run_in_child(w, t + 1, figures))
+            if (!apart(run, &(order){w, t + 1}, figures, sizeof figures, NULL))
                 return false;
             report_put(&wall[t], w->name, r, figures[0]);
             report_put(&cpu[t], w->name, r, figures[1]);

@@ -30,12 +30,6 @@ static void nothing(void *arg)
     (void)arg;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Ends when the job has run. */
 static void await(submitter how, double since)
 {
@@ -71,7 +65,7 @@ static void wake_once(const void *arg, cost *out)
         o->c->wait(pool);
     }
     out->cpu = (report_cpu_ns() - cpu) / (report_now_ns() - begin);
-    qsort(us, (size_t)o->samples, sizeof us[0], by_value);
+    report_sort(us, o->samples);
     out->value = us[o->samples / 2];
     o->c->destroy(pool);
 }

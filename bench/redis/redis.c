@@ -14,31 +14,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
 #include "redis_link.h"
 #include "redis_server.h"
+#include "report.h"
 
 enum { BATCH = 100 };
 
 static redis_server server;
 static mfi_redis *redis;
 static char value[104];
-
-static double now_s(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static double cpu_s(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
 
 static void die(const char *what)
 {
@@ -195,12 +180,6 @@ static const struct contestant {
 };
 enum { CONTESTANTS = sizeof contestants / sizeof contestants[0], ROUNDS_MAX = 7 };
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static void open_link(void)
 {
     mfi_redis_address address;
@@ -237,10 +216,10 @@ int main(int argc, char **argv)
             long count = counts[i] = only != NULL && argc > 3 ? atol(argv[3]) : contestants[i].count / (quick ? 4 : 1);
             mfi_redis_stats before, after;
             mfi_redis_stats_read(redis, &before);
-            double began = now_s(), used = cpu_s();
+            double began = report_now_ns(), used = report_cpu_ns();
             contestants[i].run(count);
-            wall[i][round] = (now_s() - began) / (double)count * 1e9;
-            cpu[i][round] = (cpu_s() - used) / (double)count * 1e9;
+            wall[i][round] = (report_now_ns() - began) / (double)count;
+            cpu[i][round] = (report_cpu_ns() - used) / (double)count;
             mfi_redis_stats_read(redis, &after);
             writes[i] = (double)(after.writes - before.writes) * 1000 / (double)count;
             reads[i] = (double)(after.reads - before.reads) * 1000 / (double)count;
@@ -250,8 +229,8 @@ int main(int argc, char **argv)
                "| | ns per command, median (least) | CPU ns per command, here, median (least) | writes, reads per 1000 |\n"
                "|---|---|---|---|\n");
         for (size_t i = 0; i < CONTESTANTS; i++) {
-            qsort(wall[i], (size_t)rounds, sizeof(double), by_size);
-            qsort(cpu[i], (size_t)rounds, sizeof(double), by_size);
+            report_sort(wall[i], rounds);
+            report_sort(cpu[i], rounds);
             printf("| %s: %s | %.0f (%.0f) | %.0f (%.0f) |", contestants[i].name, contestants[i].what, wall[i][rounds / 2],
                    wall[i][0], cpu[i][rounds / 2], cpu[i][0]);
             if (writes[i] > 0)

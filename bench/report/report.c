@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,19 +14,26 @@
 
 static FILE *json;      /* NULL: BENCH_JSON is not set */
 
-double report_now_ns(void)
+static double read_ns(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+double report_now_ns(void)
+{
+    return read_ns(CLOCK_MONOTONIC);
 }
 
 double report_cpu_ns(void)
 {
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return ((double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec) * 1e9
-         + ((double)u.ru_utime.tv_usec + (double)u.ru_stime.tv_usec) * 1e3;
+    return read_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+double report_thread_cpu_ns(void)
+{
+    return read_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static int by_value(const void *a, const void *b)
@@ -36,17 +42,22 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void sort(const double *in, double *out, int n)
+void report_sort(double *values, int n)
 {
-    memcpy(out, in, (size_t)n * sizeof *out);
-    qsort(out, (size_t)n, sizeof *out, by_value);
+    qsort(values, (size_t)n, sizeof *values, by_value);
+}
+
+double report_median(double *values, int n)
+{
+    report_sort(values, n);
+    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
 static double median(const double *values, int n)
 {
     double sorted[REPORT_ROUNDS_MAX];
-    sort(values, sorted, n);
-    return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+    memcpy(sorted, values, (size_t)n * sizeof *sorted);
+    return report_median(sorted, n);
 }
 
 /* Rounds are interleaved, so a round's own ratio is less disturbed by the machine than the ratio of two medians. */
@@ -103,8 +114,9 @@ void report_json(const char *title, const char *unit, const report_row *rows, in
 report_summary report_summarize(const report_row *row, int rounds)
 {
     double sorted[REPORT_ROUNDS_MAX];
-    sort(row->value, sorted, rounds);
-    return (report_summary){median(row->value, rounds), sorted[0], sorted[rounds - 1]};
+    memcpy(sorted, row->value, (size_t)rounds * sizeof *sorted);
+    double middle = report_median(sorted, rounds);
+    return (report_summary){middle, sorted[0], sorted[rounds - 1]};
 }
 
 static void print_row(const report_row *row, const report_row *first, int rounds, report_columns columns)

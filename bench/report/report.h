@@ -39,8 +39,14 @@ typedef struct report_summary {
 } report_summary;
 report_summary report_summarize(const report_row *row, int rounds);
 
-/** CLOCK_MONOTONIC, and the processor time of this process. */
+/** Sort, the least first. */
+void report_sort(double *values, int n);
+/** Sorts what it is given; of an even number, the mean of the two in the middle. */
+double report_median(double *values, int n);
+
+/** CLOCK_MONOTONIC; the processor time of this process, that of threads which have ended included; that of the calling thread. */
 double report_now_ns(void);
 double report_cpu_ns(void);
+double report_thread_cpu_ns(void);
 
 #endif

@@ -8,6 +8,8 @@
  *
  * A new file's first use (its log, each statement's first preparation) costs the same whether 1000 items follow or a million.
  * So each round runs an empty one as well, which is told apart and taken from what an item costs. */
+#include "apart.h"
+#include "counting_source.h"
 #include "hand_queue.h"
 #include "report.h"
 #include "shim.h"
@@ -18,8 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { WIDE_THREADS = 16, WIDE_CONCURRENCY = 256, ROUNDS_MAX = 5, SIZES = 3 };
@@ -30,13 +30,6 @@ typedef struct figures {
     double opening_cpu_ns;                   /* before it: the file and its tables are made */
 } figures;
 
-static double read_ns(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 /* ---- ours --------------------------------------------------------------------------------------------------------- */
 
 static mf_status nothing(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
@@ -46,37 +39,16 @@ static mf_status nothing(mf_context *ctx, const mf_message *in, mf_message **out
     return MF_OK;
 }
 
-typedef struct numbers {
-    uint64_t          total;
-    const mf_message *item;
-} numbers;
-
-static mf_status next_number(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
-{
-    (void)message, (void)err;
-    const numbers *source = user;
-    uint64_t at = 0;
-    if (cursor->len == sizeof at)
-        memcpy(&at, cursor->bytes, sizeof at);
-    if (at == source->total)
-        return MF_OK;
-    *item = mf_message_ref(source->item);
-    at++;
-    memcpy(cursor->bytes, &at, sizeof at);
-    cursor->len = sizeof at;
-    return MF_OK;
-}
-
-static mf_status run_swarm(mf_client *client, numbers *source, unsigned concurrency, figures *out, mf_error *err)
+static mf_status run_swarm(mf_client *client, counting_source *source, unsigned concurrency, figures *out, mf_error *err)
 {
     mf_counts counts = {.done = 0};
     mf_status st = mf_task(client, MF_TASK_DEF(.name = "nothing", .run = nothing), err);
     if (st == MF_OK)
-        st = mf_source(client, MF_SOURCE_DEF(.name = "numbers", .next = next_number, .user = source), err);
+        st = mf_source(client, MF_SOURCE_DEF(.name = "numbers", .next = counting_source_next, .user = source), err);
     if (st != MF_OK)
         return st;
     long syncs = atomic_load(&shim.syncs);
-    double begin = read_ns(CLOCK_MONOTONIC), cpu = read_ns(CLOCK_PROCESS_CPUTIME_ID);
+    double begin = report_now_ns(), cpu = report_cpu_ns();
     mf_signature *map = mf_map(client, "map", "numbers", mf_sign(client, "nothing", NULL, err),
                                MF_SWARM_OPTIONS(.max_concurrency = concurrency), err);
     mf_run *run = mf_start(map, NULL, err);
@@ -84,8 +56,8 @@ static mf_status run_swarm(mf_client *client, numbers *source, unsigned concurre
     if (run == NULL)
         return err->status;
     st = mf_run_wait(run, MF_FOREVER, NULL, err);
-    out->ns = read_ns(CLOCK_MONOTONIC) - begin;
-    out->cpu_ns = read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    out->ns = report_now_ns() - begin;
+    out->cpu_ns = report_cpu_ns() - cpu;
     out->syncs = (double)(atomic_load(&shim.syncs) - syncs);
     mf_key key = mf_run_key(run);
     mf_run_destroy(run);
@@ -104,14 +76,14 @@ static bool run_ours(const char *path, unsigned threads, unsigned concurrency, u
     mf_client *client = NULL;
     mf_error err = {.text = ""};
     mf_message *item = mf_msg("{s:i, s:s}", "width", 640, "owner", "alice");
-    numbers source = {.total = items, .item = item};
+    counting_source source = {.total = items, .item = item};
     if (threads > 0)
         snprintf(url, sizeof url, "local:?threads=%u&store=sqlite:%s", threads, path);
     else
         snprintf(url, sizeof url, "local:?store=sqlite:%s", path);
-    double cpu = read_ns(CLOCK_PROCESS_CPUTIME_ID);
+    double cpu = report_cpu_ns();
     mf_status st = mf_open(url, NULL, &client, &err);
-    out->opening_cpu_ns = read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    out->opening_cpu_ns = report_cpu_ns() - cpu;
     if (st == MF_OK)
         st = run_swarm(client, &source, concurrency, out, &err);
     mf_client_destroy(client);
@@ -135,15 +107,15 @@ static bool run_wide(const char *path, unsigned long long items, figures *out)
 
 static bool run_hand(const char *path, unsigned long long items, figures *out)
 {
-    double cpu = read_ns(CLOCK_PROCESS_CPUTIME_ID);
+    double cpu = report_cpu_ns();
     hand_queue *q = hand_queue_open(path, items);
     if (q == NULL)
         return false;
     long syncs = atomic_load(&shim.syncs);
-    double begin = read_ns(CLOCK_MONOTONIC);
+    double begin = report_now_ns();
     bool good = hand_queue_drain(q) == items;
-    out->ns = read_ns(CLOCK_MONOTONIC) - begin;
-    out->cpu_ns = read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    out->ns = report_now_ns() - begin;
+    out->cpu_ns = report_cpu_ns() - cpu;
     out->syncs = (double)(atomic_load(&shim.syncs) - syncs);
     hand_queue_close(q);
     return good;
@@ -187,36 +159,19 @@ static bool run_here(int which, const char *directory, unsigned long long items,
     return good;
 }
 
-static bool run_in_child(int which, const char *directory, unsigned long long items, figures *out)
+typedef struct order {
+    int                which;
+    const char        *directory;
+    unsigned long long items;
+} order;
+
+static bool run(const void *arg, void *out)
 {
-    int ends[2], status = 1;
-    if (pipe(ends) != 0)
-        return false;
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        bool good = run_here(which, directory, items, out) && write(ends[1], out, sizeof *out) == (ssize_t)sizeof *out;
-        _exit(good ? 0 : 1);
-    }
-    close(ends[1]);
-    bool good = child > 0 && read(ends[0], out, sizeof *out) == (ssize_t)sizeof *out;
-    close(ends[0]);
-    return child > 0 && waitpid(child, &status, 0) == child && status == 0 && good;
+    const order *o = arg;
+    return run_here(o->which, o->directory, o->items, out);
 }
 
 /* ---- the table ---------------------------------------------------------------------------------------------------- */
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int n)
-{
-    qsort(values, (size_t)n, sizeof *values, by_value);
-    return values[n / 2];
-}
 
 /* One round: an empty run, and one of each size. Syncs and CPU of the empty one are not the items'. */
 typedef struct round_figures {
@@ -225,10 +180,10 @@ typedef struct round_figures {
 
 static bool run_round(int which, const char *directory, int size_count, round_figures *out)
 {
-    if (!run_in_child(which, directory, 0, &out->empty))
+    if (!apart(run, &(order){which, directory, 0}, &out->empty, sizeof out->empty, NULL))
         return false;
     for (int s = 0; s < size_count; s++)
-        if (!run_in_child(which, directory, sizes[s], &out->sizes[s]))
+        if (!apart(run, &(order){which, directory, sizes[s]}, &out->sizes[s], sizeof out->sizes[s], NULL))
             return false;
     return true;
 }
@@ -243,9 +198,9 @@ static void print_size(int which, int s, const round_figures *rounds, int n)
         syncs[r] = (f->syncs - empty->syncs) / items;
         bytes[r] = f->file_bytes / items;
     }
-    double middle = median(rate, n), cpu_middle = median(cpu, n);
+    double middle = report_median(rate, n), cpu_middle = report_median(cpu, n);
     printf("| %s | %llu | **%.0f** | %.0f | %.0f | %.1f | %.1f | %.1f | %.4f | %.0f |\n", contestants[which].name, sizes[s], middle,
-           rate[0], rate[n - 1], cpu_middle, cpu[0], cpu[n - 1], median(syncs, n), median(bytes, n));
+           rate[0], rate[n - 1], cpu_middle, cpu[0], cpu[n - 1], report_median(syncs, n), report_median(bytes, n));
 }
 
 static void print_empty(int which, const round_figures *rounds, int n)
@@ -256,7 +211,7 @@ static void print_empty(int which, const round_figures *rounds, int n)
         empty[r] = rounds[r].empty.cpu_ns / 1e6;
         syncs[r] = rounds[r].empty.syncs;
     }
-    printf("| %s | %.1f | %.1f | %.0f |\n", contestants[which].name, median(opening, n), median(empty, n), median(syncs, n));
+    printf("| %s | %.1f | %.1f | %.0f |\n", contestants[which].name, report_median(opening, n), report_median(empty, n), report_median(syncs, n));
 }
 
 static bool tables(const char *directory, int rounds, int size_count)

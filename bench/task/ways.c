@@ -80,12 +80,6 @@ mf_status way_round(bench *b, way how, unsigned long tasks, way_figures *out, mf
 
 /* ---- latency ------------------------------------------------------------------------------------------------------ */
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static mf_status one(bench *b, double *begins, double *result, mf_error *err)
 {
     mf_message *value = NULL;
@@ -109,7 +103,7 @@ mf_status measure_latency(bench *b, double seconds, latencies *out, mf_error *er
         st = one(b, &out->begins[out->count], &out->result[out->count], err);
         out->count += st == MF_OK;
     }
-    qsort(out->begins, (size_t)out->count, sizeof out->begins[0], by_value);
-    qsort(out->result, (size_t)out->count, sizeof out->result[0], by_value);
+    report_sort(out->begins, out->count);
+    report_sort(out->result, out->count);
     return st;
 }

@@ -8,6 +8,8 @@
  *                                            without a client's own waiting; prints the microseconds of each
  *
  * Not a worker: it does not check that an entry is still its own, renews nothing, and reads no message. */
+#include "report.h"
+
 #include <hiredis.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,13 +26,6 @@ static void die(const char *what)
 {
     fprintf(stderr, "bench_taskiq_bare: %s\n", what);
     exit(1);
-}
-
-static double now_s(clockid_t clock)
-{
-    struct timespec ts;
-    clock_gettime(clock, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 static redisReply *answer(void)
@@ -94,7 +89,7 @@ static void append_task(const char *id)
 
 static void enqueue(long count)
 {
-    double began = now_s(CLOCK_MONOTONIC), used = now_s(CLOCK_PROCESS_CPUTIME_ID);
+    double began = report_now_ns(), used = report_cpu_ns();
     for (long sent = 0; sent < count; sent += BATCH) {
         for (long i = 0; i < BATCH; i++) {
             char id[ID_MAX];
@@ -104,7 +99,7 @@ static void enqueue(long count)
         for (long i = 0; i < BATCH; i++)
             freeReplyObject(answer());
     }
-    printf("%.6f %.6f\n", now_s(CLOCK_MONOTONIC) - began, now_s(CLOCK_PROCESS_CPUTIME_ID) - used);
+    printf("%.6f %.6f\n", (report_now_ns() - began) / 1e9, (report_cpu_ns() - used) / 1e9);
 }
 
 static void ping(long count)
@@ -112,7 +107,7 @@ static void ping(long count)
     for (long i = -3; i < count; i++) {         /* the first ones warm up */
         char id[ID_MAX];
         snprintf(id, sizeof id, "ping-%ld-%ld", (long)getpid(), i);
-        double began = now_s(CLOCK_MONOTONIC);
+        double began = report_now_ns();
         append_task(id);
         freeReplyObject(answer());
         for (bool there = false; !there;) {
@@ -123,7 +118,7 @@ static void ping(long count)
             freeReplyObject(reply);
         }
         if (i >= 0)
-            printf("%.1f\n", (now_s(CLOCK_MONOTONIC) - began) * 1e6);
+            printf("%.1f\n", (report_now_ns() - began) / 1e3);
         nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
     }
 }

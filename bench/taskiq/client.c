@@ -2,27 +2,14 @@
  *
  *   bench_taskiq_client URL enqueue COUNT BATCH   send so many no-op tasks, so many a call; prints "seconds cpu_seconds"
  *   bench_taskiq_client URL ping COUNT            send one and wait for its result, in turn; prints the microseconds of each */
+#include "report.h"
+
 #include <mageflow/mageflow.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
-
-static double now_s(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static double cpu_s(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static mf_status enqueue(mf_workflow *w, const mf_message *message, long count, size_t batch, mf_error *err)
 {
@@ -32,10 +19,10 @@ static mf_status enqueue(mf_workflow *w, const mf_message *message, long count, 
     for (size_t i = 0; i < batch; i++)
         all[i] = message;
     mf_status st = mf_workflow_run_many(w, all, 1, 0, err);      /* the connection is up, the group is there */
-    double began = now_s(), used = cpu_s();
+    double began = report_now_ns(), used = report_cpu_ns();
     for (long sent = 0; st == MF_OK && sent < count; sent += (long)batch)
         st = mf_workflow_run_many(w, all, batch, 0, err);
-    printf("%.6f %.6f\n", now_s() - began, cpu_s() - used);
+    printf("%.6f %.6f\n", (report_now_ns() - began) / 1e9, (report_cpu_ns() - used) / 1e9);
     free(all);
     return st;
 }
@@ -45,10 +32,10 @@ static mf_status ping(mf_workflow *w, const mf_message *message, long count, mf_
     mf_status st = MF_OK;
     for (long i = -3; st == MF_OK && i < count; i++) {           /* the first ones warm up */
         mf_message *result = NULL;
-        double began = now_s();
+        double began = report_now_ns();
         st = mf_workflow_run_and_wait(w, message, mf_seconds(20), &result, err);
         if (i >= 0)
-            printf("%.1f\n", (now_s() - began) * 1e6);
+            printf("%.1f\n", (report_now_ns() - began) / 1e3);
         mf_message_unref(result);
         nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);  /* idle in between */
     }
