@@ -18,7 +18,8 @@ static mfi_lanes lanes;
 static bool in_lanes;      /* which of the two is used */
 static mfi_sleeper sleepers[WORKERS];
 static atomic_bool ending;
-static atomic_long done;
+static atomic_long submitted, done;
+static int64_t began_s;
 
 static bool nothing_there(void)
 {
@@ -82,9 +83,10 @@ static void submit(void)
 static void *submitter(void *arg)
 {
     long rounds = scenario_rounds(20000);
-    for (long i = 0; i < rounds; i++) {
+    for (long i = 0; i < rounds && !scenario_is_enough(began_s); i++) {
         long before = atomic_load_explicit(&done, memory_order_acquire);
         submit();
+        atomic_fetch_add_explicit(&submitted, 1, memory_order_relaxed);
         if (i % 3 == 0)
             while (atomic_load_explicit(&done, memory_order_acquire) == before)
                 sched_yield();
@@ -100,7 +102,9 @@ static void no_job_is_left(bool lanes_used)
     CHECK(mfi_lanes_init(&lanes, NULL, 0, WORKERS));
     in_lanes = lanes_used;
     atomic_store(&ending, false);
+    atomic_store(&submitted, 0);
     atomic_store(&done, 0);
+    began_s = scenario_now_s();
     for (int i = 0; i < WORKERS; i++) {
         mfi_sleeper_init(&sleepers[i]);
         CHECK_EQ(pthread_create(&workers[i], NULL, worker, &sleepers[i]), 0);
@@ -109,7 +113,7 @@ static void no_job_is_left(bool lanes_used)
         CHECK_EQ(pthread_create(&submitters[i], NULL, submitter, NULL), 0);
     for (int i = 0; i < SUBMITTERS; i++)
         pthread_join(submitters[i], NULL);
-    while (atomic_load_explicit(&done, memory_order_acquire) < scenario_rounds(20000) * SUBMITTERS)
+    while (atomic_load_explicit(&done, memory_order_acquire) < atomic_load_explicit(&submitted, memory_order_relaxed))
         sched_yield();
     atomic_store_explicit(&ending, true, memory_order_seq_cst);
     mfi_doorbell_call_all(&bell);
@@ -183,7 +187,7 @@ static struct {
     _Atomic uint64_t rarely;
     MFI_APART(apart_too);
 } words;
-static atomic_long round_at[2];
+static atomic_long round_at[2], last_round;
 static bool seen_by[2];
 
 /* Both at once, as far as two threads can. */
@@ -197,8 +201,7 @@ static void meet(int me, long round)
 
 static void *writes_often(void *arg)
 {
-    long rounds = scenario_rounds(20000);
-    for (long round = 1; round <= rounds; round++) {
+    for (long round = 1; round <= atomic_load_explicit(&last_round, memory_order_seq_cst); round++) {
         meet(0, 2 * round);
         mfi_publish(&words.often, (uint64_t)round);
         seen_by[0] = atomic_load_explicit(&words.rarely, memory_order_seq_cst) == (uint64_t)round;
@@ -210,10 +213,14 @@ static void *writes_often(void *arg)
 static void nobody_misses_the_other(void)
 {
     pthread_t thread;
-    long rounds = scenario_rounds(20000);
+    bool enough = false;
     mfi_barrier_init();
+    began_s = scenario_now_s();
+    atomic_store_explicit(&last_round, scenario_rounds(20000), memory_order_seq_cst);
     CHECK_EQ(pthread_create(&thread, NULL, writes_often, NULL), 0);
-    for (long round = 1; round <= rounds; round++) {
+    for (long round = 1; round <= atomic_load_explicit(&last_round, memory_order_seq_cst); round++) {
+        if (!enough && (enough = scenario_is_enough(began_s)))
+            atomic_store_explicit(&last_round, round, memory_order_seq_cst);
         meet(1, 2 * round);
         atomic_store_explicit(&words.rarely, (uint64_t)round, memory_order_seq_cst);
         mfi_barrier_everywhere();

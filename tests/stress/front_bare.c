@@ -14,7 +14,7 @@ int main(int argc, char **argv)
             continue;
         printf("%s\n", s->name);
         fflush(stdout);
-        alarm((unsigned)scenario_rounds(240));
+        alarm((unsigned)scenario_rounds(600));
         s->run();
     }
     return 0;

@@ -18,6 +18,6 @@ ParameterizedTestParameters(stress, scenario)
 ParameterizedTest(int *index, stress, scenario)
 {
     cr_log_info("%s", scenarios[*index].name);
-    alarm((unsigned)scenario_rounds(240));
+    alarm((unsigned)scenario_rounds(600));
     scenarios[*index].run();
 }

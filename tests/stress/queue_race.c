@@ -34,10 +34,13 @@ static bool queue_pop(struct queue *q, mfi_item *out)
 
 struct race {
     struct queue   queue;
-    long           each;                       /* items per pusher */
+    long           each;                       /* items per pusher, at most */
     int            poppers;
     bool           in_order;                   /* what one popper gets from one pusher is in order */
-    atomic_long    popped;
+    int64_t        began_s;
+    long           pushed_by[PUSHERS];         /* in the end */
+    atomic_int     pushing;                    /* pushers that are not through */
+    atomic_long    pushed, popped;
     atomic_uint   *seen;                       /* how often each item came out */
 };
 
@@ -58,7 +61,8 @@ static void *pusher(void *arg)
     struct thread *me = arg;
     struct race *race = me->race;
     mfi_item items[BATCH_MAX];
-    for (long next = 0; next < race->each; ) {
+    long next = 0;
+    while (next < race->each && !scenario_is_enough(race->began_s)) {
         size_t n = 1 + (size_t)(next * 7 + me->number) % BATCH_MAX;
         if ((long)n > race->each - next)
             n = (size_t)(race->each - next);
@@ -70,7 +74,15 @@ static void *pusher(void *arg)
         if (done == 0)
             sched_yield();
     }
+    race->pushed_by[me->number] = next;
+    atomic_fetch_add(&race->pushed, next);
+    atomic_fetch_sub(&race->pushing, 1);
     return NULL;
+}
+
+static bool is_through(struct race *race)
+{
+    return atomic_load(&race->pushing) == 0 && atomic_load(&race->popped) == atomic_load(&race->pushed);
 }
 
 static void *popper(void *arg)
@@ -78,7 +90,7 @@ static void *popper(void *arg)
     struct thread *me = arg;
     struct race *race = me->race;
     long last[PUSHERS] = {-1, -1, -1};
-    while (atomic_load_explicit(&race->popped, memory_order_relaxed) < race->each * PUSHERS) {
+    while (!is_through(race)) {
         mfi_item item;
         if (!queue_pop(&race->queue, &item)) {
             sched_yield();
@@ -100,7 +112,8 @@ static void *popper(void *arg)
 static void race_run(struct queue queue, int poppers, bool in_order)
 {
     long each = scenario_rounds(30000);
-    struct race race = {.queue = queue, .each = each, .poppers = poppers, .in_order = in_order};
+    struct race race = {.queue = queue, .each = each, .poppers = poppers, .in_order = in_order, .began_s = scenario_now_s(),
+                        .pushing = PUSHERS};
     race.seen = calloc((size_t)(each * PUSHERS), sizeof *race.seen);
     CHECK(race.seen != NULL);
     struct thread threads[PUSHERS + POPPERS_MAX];
@@ -112,7 +125,7 @@ static void race_run(struct queue queue, int poppers, bool in_order)
     for (int i = 0; i < PUSHERS + poppers; i++)
         pthread_join(threads[i].id, NULL);
     for (long i = 0; i < each * PUSHERS; i++)
-        CHECK_EQ(race.seen[i], 1);
+        CHECK_EQ(race.seen[i], i % each < race.pushed_by[i / each]);
     mfi_item none;
     CHECK(!queue_pop(&race.queue, &none));
     free(race.seen);

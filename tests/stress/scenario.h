@@ -7,8 +7,11 @@
 #ifndef MFT_SCENARIO_H
 #define MFT_SCENARIO_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 typedef struct scenario {
     const char *name;         /* the promise */
@@ -39,6 +42,20 @@ static inline long scenario_rounds(long n)
 {
     const char *factor = getenv("MAGEFLOW_STRESS");
     return factor != NULL && atol(factor) > 0 ? n * atol(factor) : n;
+}
+
+static inline int64_t scenario_now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+/* For threads that hand each other something every round: where others keep the CPUs busy each round costs a turn of those, and all
+ * rounds, which are less than a second otherwise, many minutes. Fewer will do then. */
+static inline bool scenario_is_enough(int64_t began_s)
+{
+    return scenario_now_s() - began_s > scenario_rounds(30);
 }
 
 #endif
