@@ -41,6 +41,7 @@ struct mf_signature {
     unsigned         depth;         /* L  containers within each other, its own included; 0: a task */
     bool             stored;        /* L  its records are in the store: nothing of it changes here any more */
     bool             started;       /* L */
+    bool             replayed;      /* L  a durable body had stored them before this call of it, and may have started them */
 };
 
 /** An empty signature. NULL: err tells why. */
@@ -103,6 +104,9 @@ mf_status mfi_store_draft(mf_client *client, mfi_draft *draft, const mf_state *s
 mf_state mfi_draft_state(mf_client *client, const mfi_draft *draft, bool sent);
 /** Take away what was stored of it below, after a failure. The first failure of this, when all was tried. */
 mf_status mfi_unstore_below(mf_signature *sig);
+/** What a durable body makes (its spec is there) may be stored since an earlier call. MF_OK: it is; MF_E_NOT_FOUND: it is not, and
+ * what a storing that did not come to its end left of it is gone; MF_E_INVALID: it was another one. */
+mf_status mfi_meet_replay(mf_signature *sig, mf_error *err);
 /** The same with its own record, of which a long swarm's first pages may be there. */
 void mfi_unstore(mf_signature *sig);
 /** mf_start with notes (borrowed) that its commit sets, whose first fresh one that is there already refuses it: MF_E_EXISTS, and nothing

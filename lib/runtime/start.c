@@ -98,22 +98,10 @@ static mf_status prepare_unique(struct start *s, mf_error *err)
 /* A durable body that comes here again finds what it started the first time, or some of it. */
 static mf_status meet_replay(struct start *s, mf_error *err)
 {
-    mf_client *client = s->sig->client;
-    const mf_spec *spec = s->sig->own.spec;
-    mf_record record = {0};
-    mf_status st = mf_store_load(client->store, &spec->key, 1, &record, err);
-    if (st == MF_OK && record.spec != NULL) {
-        if (record.spec->kind != spec->kind || !mf_str_eq(record.spec->name, spec->name))
-            st = mf_fail(err, MF_E_INVALID, "replay: signature %s was \"%.*s\" and is \"%.*s\" now: a durable task must make the "
-                         "same signatures in the same order", spec->key.text, (int)record.spec->name.len, record.spec->name.at,
-                         (int)spec->name.len, spec->name.at);
-        s->joined = st == MF_OK;
-        s->key = spec->key;
-    } else if (st == MF_OK) {
-        (void)mfi_unstore_below(s->sig);      /* of a start that did not come to its end */
-    }
-    mf_record_release(&record);
-    return st;
+    mf_status st = mfi_meet_replay(s->sig, err);
+    s->joined = st == MF_OK;
+    s->key = s->sig->own.spec->key;
+    return st == MF_E_NOT_FOUND ? MF_OK : st;
 }
 
 static mf_status start_new(struct start *s, mf_error *err)
@@ -156,11 +144,24 @@ static mf_status start_new(struct start *s, mf_error *err)
     return st;
 }
 
+/* The same of one that it saved before, and may have started since. */
+static mf_status meet_saved(struct start *s, mf_error *err)
+{
+    mf_record record = {0};
+    mf_status st = mf_store_load(s->sig->client->store, &s->sig->own.spec->key, 1, &record, err);
+    s->joined = st == MF_OK && record.spec != NULL && record.state.started_ms != 0;
+    s->key = s->sig->own.spec->key;
+    mf_record_release(&record);
+    return st;
+}
+
 static mf_status start_stored(struct start *s, mf_error *err)
 {
     mf_client *client = s->sig->client;
     const mf_key *key = &s->sig->own.spec->key;
-    mf_status st = prepare_unique(s, err);
+    mf_status st = s->sig->replayed ? meet_saved(s, err) : MF_OK;
+    if (st == MF_OK && !s->joined)
+        st = prepare_unique(s, err);
     for (int i = 0; i < START_TRIES && st == MF_OK && !s->joined; i++) {
         mf_record record = {0};
         mf_refusal refusal = {0};

@@ -117,7 +117,41 @@ void mfi_unstore(mf_signature *sig)
     (void)mfi_unstore_below(sig);
 }
 
+mf_status mfi_meet_replay(mf_signature *sig, mf_error *err)
+{
+    const mf_spec *spec = sig->own.spec;
+    mf_record record = {0};
+    mf_status st = mf_store_load(sig->client->store, &spec->key, 1, &record, err);
+    if (st == MF_OK && record.spec == NULL) {
+        (void)mfi_unstore_below(sig);
+        st = MF_E_NOT_FOUND;
+    } else if (st == MF_OK && (record.spec->kind != spec->kind || !mf_str_eq(record.spec->name, spec->name))) {
+        st = mf_fail(err, MF_E_INVALID, "replay: signature %s was \"%.*s\" and is \"%.*s\" now: a durable task must make the "
+                     "same signatures in the same order", spec->key.text, (int)record.spec->name.len, record.spec->name.at,
+                     (int)spec->name.len, spec->name.at);
+    }
+    mf_record_release(&record);
+    return st;
+}
+
 /* ---- saving and loading ------------------------------------------------------------------------------------------- */
+
+static mf_status save_new(mf_signature *sig, mf_error *err)
+{
+    mfi_storing storing = {.client = sig->client};
+    mf_status st = mfi_storing_begin(sig, &storing, err);
+    if (st == MF_OK) {
+        sig->stored = true;
+        st = mfi_store_below(sig, &storing, err);
+        mf_state state = mfi_draft_state(sig->client, &sig->own, false);
+        if (st == MF_OK)
+            st = mfi_store_own(sig, &storing, &state, NULL, 0, NULL, 0, err);
+        if (st != MF_OK)
+            mfi_storing_failed(&storing);
+    }
+    mfi_storing_fini(&storing);
+    return st;
+}
 
 mf_status mf_signature_save(mf_signature *sig, mf_error *err)
 {
@@ -131,19 +165,11 @@ mf_status mf_signature_save(mf_signature *sig, mf_error *err)
         st = mf_fail(err, MF_E_STATE, "%s is stored already", sig->own.spec->key.text);
     else
         st = mfi_signature_freeze(sig, err);
-    mfi_storing storing = {.client = sig->client};
-    if (st == MF_OK)
-        st = mfi_storing_begin(sig, &storing, err);
-    if (st == MF_OK) {
-        sig->stored = true;
-        st = mfi_store_below(sig, &storing, err);
-        mf_state state = mfi_draft_state(sig->client, &sig->own, false);
-        if (st == MF_OK)
-            st = mfi_store_own(sig, &storing, &state, NULL, 0, NULL, 0, err);
-        if (st != MF_OK)
-            mfi_storing_failed(&storing);
-    }
-    mfi_storing_fini(&storing);
+    mf_status met = st == MF_OK && mfi_durable_is_here() ? mfi_meet_replay(sig, err) : MF_E_NOT_FOUND;
+    if (st == MF_OK && met == MF_E_NOT_FOUND)
+        st = save_new(sig, err);
+    else if (st == MF_OK && (st = met) == MF_OK)
+        sig->stored = sig->replayed = true;
     pthread_mutex_unlock(&sig->lock);
     return st;
 }

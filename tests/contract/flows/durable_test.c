@@ -296,3 +296,43 @@ FLOW_TEST(flow_durable, a_flow_started_inside_is_started_once)
     ends_done(f, start(f, sign(f, "durable", NULL), NULL), "2");
     called(f, "add", 2);
 }
+
+/* Saved by the first call, started by the second, under a unique name, and found by the others. */
+static mf_status saves_and_starts(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    body *b = user;
+    mf_error err = {.text = ""};
+    (void)in;
+    mf_signature *chain = mf_chain(b->f->mage, "inner", NULL, &err);
+    chain = mf_chain_add(chain, mf_sign(b->f->mage, "add", NULL, &err), &err);
+    chain = mf_chain_add(chain, mf_sign(b->f->mage, "add", NULL, &err), &err);
+    uint32_t attempt = mf_context_execution_info(ctx)->attempt_number;
+    mf_signature *swarm = mf_swarm(b->f->mage, b->way == 1 && attempt > 1 ? "other" : "outer", NULL, &err);
+    swarm = mf_swarm_close(mf_swarm_add(swarm, chain, &err), &err);
+    mf_status st = mf_signature_save(swarm, &err);
+    if (st == MF_OK && attempt == 1) {
+        mf_signature_destroy(swarm);
+        return mf_task_fail(ctx, MF_RETRY, "NotYet", "saved, not started");
+    }
+    mf_run *run = st == MF_OK ? mf_start_with(swarm, NULL, MF_START_OPTIONS(.unique = "once"), &err) : NULL;
+    st = run != NULL ? mf_run_wait(run, PATIENCE, out, &err) : st;
+    mf_signature_destroy(swarm);
+    mf_run_destroy(run);
+    if (run == NULL || st != MF_OK)
+        return mf_task_fail(ctx, MF_FINAL, "Inner", "%s", err.text);
+    return attempt < 4 ? mf_task_fail(ctx, MF_RETRY, "NotYet", "again") : MF_OK;
+}
+
+FLOW_TEST(flow_durable, a_flow_saved_inside_is_saved_and_started_once)
+{
+    body b = {0};
+    declare(f, &b, saves_and_starts, 3);
+    ends_done(f, start(f, sign(f, "durable", NULL), NULL), "[2]");
+    called(f, "add", 2);
+    b.way = 1;
+    mf_run *run = start(f, sign(f, "durable", NULL), NULL);
+    is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_E_TASK_FAILED);
+    has_text(f->err.text, "was \"outer\" and is \"other\" now");
+    mf_run_destroy(run);
+    called(f, "add", 2);
+}
