@@ -451,9 +451,7 @@ static void check_record(mfi_audit *audit, audit_record *r)
         if (s->status != MF_STATUS_PENDING && s->status != MF_STATUS_CANCELED)
             mfi_sim_break(sim, "%s runs once an item and is %s", r->key.text, mf_signature_status_name(s->status));
     } else if (started && !ended) {
-        mfi_sim_break(sim, "%s was started and never ended: it is %s (running %llu, next %llu of %llu)", r->key.text,
-                      mf_signature_status_name(s->status), (unsigned long long)s->running, (unsigned long long)s->next,
-                      (unsigned long long)s->total);
+        mfi_why_open(sim, r->spec, s);
     } else if (ended) {
         r->status = s->status;
         check_followers(audit, r, r->spec->on_success, r->spec->on_success_count, s->status == MF_STATUS_DONE, "success");
@@ -563,9 +561,22 @@ static void check_left(mfi_audit *audit)
         check_stands(audit, r);
 }
 
+/* What keeps others from their end is told before them. */
+static void check_held(mfi_audit *audit, const audit_record *r)
+{
+    mf_record record = {0};
+    if (mf_store_load(audit->sim->store, &r->key, 1, &record, NULL) != MF_OK || record.spec == NULL)
+        return;
+    if (!r->spec->numbered && mfi_why_is_held(r->spec, &record.state))
+        mfi_why_open(audit->sim, r->spec, &record.state);
+    mf_record_release(&record);
+}
+
 void mfi_audit_end(mfi_sim *sim)
 {
     mfi_audit *audit = sim->audit;
+    for (audit_record *r = audit->records; r != NULL && !sim->broken; r = r->hh.next)
+        check_held(audit, r);
     for (audit_record *r = audit->records; r != NULL && !sim->broken; r = r->hh.next)
         check_record(audit, r);
     if (!sim->broken)

@@ -269,7 +269,7 @@ mf_status mfi_sim_settle_until(mfi_sim *sim, bool (*done)(void *arg), void *arg,
         if (!sim->config.in_order)
             sim->now_ns += mfi_prng_below(&sim->order, STEP_NS);
         if (++sim->steps >= limit)
-            mfi_sim_break(sim, "the schedule does not come to an end: %llu steps", (unsigned long long)sim->steps);
+            mfi_why_endless(sim);
     }
     mfi_world_here = outer;
     mfi_here = outer_here;

@@ -8,6 +8,7 @@
  *   sim_store.c    what a process sees of the common store
  *   sim_adapter.c  a task manager on strands, in two kinds: one takes from the store, one has a queue (sim_broker.c)
  *   audit.c        what must hold at every step, and at the end
+ *   why.c          what does not hold, in words for whoever wrote the flow
  *
  * A strand is a thread of one of the processes. Another one goes on wherever a strand waits or calls the store or the
  * manager: no lock of the runtime is held there. A crash forgets all strands of a process at such a place. Memory comes from

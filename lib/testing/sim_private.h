@@ -210,4 +210,12 @@ void mfi_audit_has_end(mfi_sim *sim, const mf_unit *unit, const char *why);
 /** Look at all calls that run now. */
 void mfi_audit_step(mfi_sim *sim);
 
+/* why.c: what breaks a schedule, in words for whoever wrote the flow. */
+/** It was started, has not ended, and nothing that runs would bring it to its end: somebody must close or resume it. */
+bool mfi_why_is_held(const mf_spec *spec, const mf_state *state);
+/** Break: this one has no end. */
+void mfi_why_open(mfi_sim *sim, const mf_spec *spec, const mf_state *state);
+/** Break: there is always one more step. */
+void mfi_why_endless(mfi_sim *sim);
+
 #endif

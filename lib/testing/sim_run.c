@@ -1,6 +1,8 @@
 /* The simulator for somebody's own flow: seed after seed, each a schedule with what it starts and what it checks. */
 #include <mageflow/testing.h>
 
+#include <stdio.h>
+
 #include "sim.h"
 
 #define DEFAULT_SEEDS 1000
@@ -38,7 +40,9 @@ static bool start(mf_client *client, void *arg)
         mf_run_destroy(run);
         return true;
     }
-    if (err.status != MF_E_IO && err.status != MF_E_NOMEM)
+    if (err.status == MF_OK)
+        mfi_sim_break(s->sim, "start: it returned NULL, and nothing that it called had failed");
+    else if (err.status != MF_E_IO && err.status != MF_E_NOMEM)
         mfi_sim_break(s->sim, "start: %s", err.text);
     return mfi_sim_is_broken(s->sim);
 }
@@ -78,6 +82,21 @@ static mfi_sim_config configure(const mf_sim_options *o, uint64_t seed, struct s
     return c;
 }
 
+/* The first line of each trace: also of the last one, where the program itself does not survive a schedule. */
+static void tell_seed(const mf_sim_options *o, const mfi_sim_config *c)
+{
+    char line[200], faults[60] = "no faults";
+    if (c->faults != 0)
+        snprintf(faults, sizeof faults, "at most %u fault%s", c->faults, c->faults == 1 ? "" : "s");
+    const char *kind = "";
+    for (mfi_fault f = 0; c->faults != 0 && f < MFI_FAULTS; f++)
+        kind = c->kinds == MFI_FAULT_BIT(f) ? mfi_fault_name(f) : kind;
+    snprintf(line, sizeof line, "seed %llu: %u process%s of %u thread%s, messages in %s, %s%s%s", (unsigned long long)c->seed,
+             c->processes, c->processes == 1 ? "" : "es", c->workers, c->workers == 1 ? "" : "s",
+             c->queue ? "a queue of the manager's" : "the store", faults, *kind != '\0' ? " of one kind: " : "", kind);
+    o->trace(o->user, line);
+}
+
 static mf_status run_schedule(struct schedule *s, mf_error *err)
 {
     mfi_sim_program(s->sim, 0, "start", start, s);
@@ -105,6 +124,8 @@ static mf_status run_seed(const mf_sim_options *o, uint64_t seed, mf_error *err)
     if (o->reset != NULL)
         o->reset(o->user);
     mfi_sim_config config = configure(o, seed, &s);
+    if (o->trace != NULL)
+        tell_seed(o, &config);
     mf_status st = mfi_sim_create(&config, &s.sim, &why);
     if (st == MF_OK)
         st = run_schedule(&s, &why);

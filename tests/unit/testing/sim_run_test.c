@@ -1,6 +1,8 @@
 /* The simulator for somebody's own flow: it finds what is wrong, names the seed, and does the same again. */
 #include "kit_support.h"
 
+#include <mageflow/control.h>
+
 #include <stdio.h>
 
 typedef struct shop {
@@ -9,6 +11,7 @@ typedef struct shop {
     bool     forgetful;             /* charges again whenever it runs again */
     bool     paid;                  /* the effect outside */
     char     broken[200];           /* the line of the trace that says so */
+    char     first[200];            /* and the first one */
     unsigned lines;
 } shop;
 
@@ -72,7 +75,8 @@ static mf_status check(mf_client *client, const mf_key *flow, void *user, mf_err
 static void trace(void *user, const char *line)
 {
     shop *s = user;
-    s->lines++;
+    if (s->lines++ == 0)
+        snprintf(s->first, sizeof s->first, "%s", line);
     if (strstr(line, "BROKEN") != NULL)
         snprintf(s->broken, sizeof s->broken, "%s", line);
 }
@@ -99,6 +103,10 @@ Test(testing_sim_run, one_that_charges_twice_is_found_and_its_seed_does_so_again
                                         .reset = reset, .trace = trace, .user = &s), &err), MF_E_TASK_FAILED);
     is_text(err.text, first);
     cr_assert(gt(uint, s.lines, 10));
+    char begin[40];
+    snprintf(begin, sizeof begin, "seed %llu: ", seed);
+    cr_assert(eq(int, strncmp(s.first, begin, strlen(begin)), 0), "the trace begins with %s", s.first);
+    cr_assert(ne(ptr, strstr(s.first, " fault"), NULL), "%s", s.first);
     cr_assert(ne(ptr, strstr(s.broken, "BROKEN: check: charged"), NULL), "%s", s.broken);
 }
 
@@ -117,6 +125,12 @@ static mf_run *start_nothing(mf_client *client, void *user, mf_error *e)
     return NULL;
 }
 
+static mf_run *start_without_a_reason(mf_client *client, void *user, mf_error *e)
+{
+    (void)client, (void)user, (void)e;
+    return NULL;
+}
+
 static mf_status declare_nothing(mf_client *client, void *user, mf_error *e)
 {
     (void)client, (void)user;
@@ -129,9 +143,93 @@ Test(testing_sim_run, what_fails_before_it_begins_is_told)
     is_status(mf_sim_run(MF_SIM_OPTIONS(.seeds = 1, .declare = declare, .start = start_nothing, .user = &s), &err),
               MF_E_TASK_FAILED);
     is_text(err.text, "seed 1: start: there is no order (again with .first = 1, .seeds = 1)");
+    is_status(mf_sim_run(MF_SIM_OPTIONS(.seeds = 1, .declare = declare, .start = start_without_a_reason, .user = &s), &err),
+              MF_E_TASK_FAILED);
+    is_text(err.text, "seed 1: start: it returned NULL, and nothing that it called had failed (again with .first = 1, .seeds = 1)");
     is_status(mf_sim_run(MF_SIM_OPTIONS(.seeds = 1, .declare = declare_nothing, .start = start, .user = &s), &err),
               MF_E_TASK_FAILED);
     is_text(err.text, "seed 1: a process cannot begin: not today (again with .first = 1, .seeds = 1)");
+}
+
+/* ---- flows that do not end: what is told is the part of it that somebody forgot ------------------------------------- */
+
+static mf_run *start_then_mail(mf_client *client, mf_signature *first, mf_error *e)
+{
+    mf_signature *chain = mf_chain_add(mf_chain(client, "order", NULL, e), first, e);
+    chain = mf_chain_add(chain, mf_sign(client, "mail", NULL, e), e);
+    mf_run *run = mf_start(chain, NULL, e);
+    mf_signature_destroy(chain);
+    return run;
+}
+
+static mf_run *start_an_open_swarm(mf_client *client, void *user, mf_error *e)
+{
+    (void)user;
+    mf_signature *swarm = mf_swarm_add(mf_swarm(client, "parcels", NULL, e), mf_sign(client, "charge", NULL, e), e);
+    return start_then_mail(client, swarm, e);
+}
+
+static mf_run *start_and_suspend(mf_client *client, void *user, mf_error *e)
+{
+    (void)user;
+    mf_run *run = start_then_mail(client, mf_sign(client, "charge", NULL, e), e);
+    mf_key key = run != NULL ? mf_run_key(run) : (mf_key){{0}};
+    if (run != NULL && mf_suspend(client, &key, e) != MF_OK) {
+        mf_run_destroy(run);
+        return NULL;
+    }
+    return run;
+}
+
+static mf_status wait_for_ever(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)in, (void)out, (void)user;
+    while (mf_context_sleep(ctx, mf_seconds(1)) == MF_OK)
+        continue;
+    return MF_E_CANCELED;
+}
+
+static mf_status declare_waiting(mf_client *client, void *user, mf_error *e)
+{
+    return mf_task(client, MF_TASK_DEF(.name = "wait", .run = wait_for_ever, .user = user), e);
+}
+
+static mf_run *start_waiting(mf_client *client, void *user, mf_error *e)
+{
+    (void)user;
+    mf_signature *sig = mf_sign(client, "wait", NULL, e);
+    mf_run *run = mf_start(sig, NULL, e);
+    mf_signature_destroy(sig);
+    return run;
+}
+
+static void breaks_with(mf_run *(*begin)(mf_client *, void *, mf_error *), const char *what, const char *why)
+{
+    shop s = {0};
+    is_status(mf_sim_run(MF_SIM_OPTIONS(.seeds = 1, .no_faults = true, .declare = declare, .start = begin, .user = &s), &err),
+              MF_E_TASK_FAILED);
+    cr_assert(ne(ptr, strstr(err.text, what), NULL), "expected %s in: %s", what, err.text);
+    cr_assert(ne(ptr, strstr(err.text, why), NULL), "expected %s in: %s", why, err.text);
+}
+
+Test(testing_sim_run, a_swarm_that_nobody_closes_is_named_though_it_stands_in_a_chain)
+{
+    breaks_with(start_an_open_swarm, "seed 1: swarm \"parcels\" (swarm-",
+                ") was started and never ended: it is not closed: 1 of 1 items have ended, and nobody adds one or closes it");
+}
+
+Test(testing_sim_run, what_nobody_resumes_is_named)
+{
+    breaks_with(start_and_suspend, "seed 1: chain \"order\" (chain-", "it is suspended, and nobody resumes it");
+}
+
+Test(testing_sim_run, a_task_that_does_not_end_is_named)
+{
+    shop s = {0};
+    is_status(mf_sim_run(MF_SIM_OPTIONS(.seeds = 1, .no_faults = true, .declare = declare_waiting, .start = start_waiting, .user = &s),
+                         &err), MF_E_TASK_FAILED);
+    is_text(err.text, "seed 1: the schedule does not come to an end: 200000 steps; task \"wait\" runs (attempt 1) "
+                      "(again with .first = 1, .seeds = 1)");
 }
 
 Test(testing_sim_run, options_have_rules)
