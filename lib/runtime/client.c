@@ -236,6 +236,11 @@ mf_status mf_source(mf_client *client, const mf_source_def *def, mf_error *err)
     return st != MF_OK ? st : mfi_registry_add_source(&client->registry, def, err);
 }
 
+mf_client *mf_context_client(const mf_context *ctx)
+{
+    return ctx->call->client;
+}
+
 mf_status mf_workflow_open(mf_client *client, const char *task, mf_workflow **out, mf_error *err)
 {
     mf_status st = mfi_client_check(client, err);

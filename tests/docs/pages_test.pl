@@ -7,7 +7,8 @@
 # and error together. It is compiled as strict C11, where every warning counts, and must end by itself with 0. A line that is
 # shown with "..." at its end may go on differently. LEFT_OUT is a list of words, separated by commas: a program that holds
 # one of them needs what this build does not have; it is left out, and told. EXAMPLE=n runs the n-th program of each page alone.
-# Outside of the programs, each name of the library that a page mentions (`mf_…`, `MF_…`) must stand in a header in HEADERS.
+# Outside of the programs, each name of the library that a page mentions (`mf_…`, `MF_…`) must stand in a header in HEADERS,
+# folders with a comma between them.
 use strict;
 use warnings;
 use Cwd 'abs_path';
@@ -74,7 +75,7 @@ sub program {
 }
 
 my %known;
-for my $header (glob "$ENV{HEADERS}/*.h") {
+for my $header (map { glob "$_/*.h" } split /,/, $ENV{HEADERS}) {
     open my $in, '<', $header or die "$header: $!\n";
     $known{$_} = 1 for map { /\b(?:mf|MF)_\w+/g } <$in>;
 }

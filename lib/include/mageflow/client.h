@@ -118,6 +118,10 @@ mf_status mf_unserve(mf_client *client);
 /** Ask every call that runs in this process to stop, now and later, as mf_client_destroy does. Does not wait. */
 void mf_stop_calls(mf_client *client);
 
+/** The client that runs this call, for a task that starts flows, waits for them or looks at them. Borrowed for the call; where
+ * tasks run in processes of their own, that process's. */
+mf_client *mf_context_client(const mf_context *ctx);
+
 /** A handle for triggering a task by name, without a signature (see mageflow/adapter.h); mf_workflow_destroy it. */
 MF_NODISCARD mf_status mf_workflow_open(mf_client *client, const char *task, mf_workflow **out, mf_error *err);
 

@@ -134,7 +134,7 @@ typedef struct mf_sim_options {
     mf_run   *(*start)(mf_client *client, void *user, mf_error *err);
     /* At the end of each schedule: anything but MF_OK breaks it, err says how. Nothing fails in it. NULL: nothing more to ask. */
     mf_status (*check)(mf_client *client, const mf_key *flow, void *user, mf_error *err);
-    void     (*trace)(void *user, const char *line);     /* what happens, a line at a time; NULL: not told */
+    void     (*trace)(void *user, const char *line);     /* what happens, a line at a time, first the seed; NULL: not told */
     void      *user;
 } mf_sim_options;
 #define MF_SIM_OPTIONS(...) (&(const mf_sim_options){ .struct_size = sizeof(mf_sim_options), __VA_ARGS__ })

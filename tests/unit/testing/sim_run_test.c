@@ -151,6 +151,65 @@ Test(testing_sim_run, what_fails_before_it_begins_is_told)
     is_text(err.text, "seed 1: a process cannot begin: not today (again with .first = 1, .seeds = 1)");
 }
 
+/* ---- a task that starts a flow: by the client that runs it, whichever process that is --------------------------------- */
+
+static mf_status send_mail(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    mf_error e = {.text = ""};
+    (void)in, (void)out, (void)user;
+    mf_signature *sig = mf_sign(mf_context_client(ctx), "mail", NULL, &e);
+    mf_run *run = mf_start(sig, NULL, &e);
+    mf_signature_destroy(sig);
+    if (run == NULL)
+        return mf_task_fail(ctx, MF_RETRY, "NotSent", "%s", e.text);
+    mf_run_destroy(run);
+    return MF_OK;
+}
+
+static mf_status declare_sending(mf_client *client, void *user, mf_error *e)
+{
+    mf_status st = mf_task(client, MF_TASK_DEF(.name = "send", .run = send_mail, .user = user, .retries = 9), e);
+    return st != MF_OK ? st : mf_task(client, MF_TASK_DEF(.name = "mail", .run = mail, .user = user), e);
+}
+
+static mf_run *start_sending(mf_client *client, void *user, mf_error *e)
+{
+    (void)user;
+    mf_signature *sig = mf_sign(client, "send", NULL, e);
+    mf_run *run = mf_start(sig, NULL, e);
+    mf_signature_destroy(sig);
+    return run;
+}
+
+static mf_status check_mailed(mf_client *client, const mf_key *flow, void *user, mf_error *e)
+{
+    const shop *s = user;
+    (void)client, (void)flow;
+    return s->mailed > 0 ? MF_OK : mf_fail(e, MF_E_STATE, "nothing was mailed");
+}
+
+static mf_status check_mailed_once(mf_client *client, const mf_key *flow, void *user, mf_error *e)
+{
+    const shop *s = user;
+    (void)client, (void)flow;
+    return s->mailed == 1 ? MF_OK : mf_fail(e, MF_E_STATE, "mailed %u times", s->mailed);
+}
+
+Test(testing_sim_run, a_task_starts_flows_with_the_client_that_runs_it)
+{
+    shop s = {0};
+    is_status(mf_sim_run(MF_SIM_OPTIONS(.seeds = 200, .declare = declare_sending, .start = start_sending, .check = check_mailed,
+                                        .reset = reset, .user = &s), &err), MF_OK);
+}
+
+Test(testing_sim_run, a_follow_up_that_a_task_sends_itself_comes_twice_and_is_found)
+{
+    shop s = {0};
+    is_status(mf_sim_run(MF_SIM_OPTIONS(.declare = declare_sending, .start = start_sending, .check = check_mailed_once,
+                                        .reset = reset, .user = &s), &err), MF_E_TASK_FAILED);
+    cr_assert(ne(ptr, strstr(err.text, ": check: mailed 2 times"), NULL), "%s", err.text);
+}
+
 /* ---- flows that do not end: what is told is the part of it that somebody forgot ------------------------------------- */
 
 static mf_run *start_then_mail(mf_client *client, mf_signature *first, mf_error *e)
