@@ -48,6 +48,8 @@ static mf_status unexpected(reader *r, const char *expected)
         len++;
     if (left == 0)
         snprintf(got, sizeof got, ", got the end");
+    else if (left >= 3 && memcmp(r->at, "\xef\xbb\xbf", 3) == 0)
+        snprintf(got, sizeof got, ", got a byte order mark: JSON has none");
     else if (mfi_utf8_valid(mf_str_of(r->at, len)) == 0)
         snprintf(got, sizeof got, ", got the byte 0x%02x", (unsigned char)*r->at);
     else
@@ -56,10 +58,19 @@ static mf_status unexpected(reader *r, const char *expected)
     return fail_at(r, r->at, MF_E_MALFORMED, expected, got);
 }
 
-/* The builder refused: a limit, or memory. */
+/* The builder refused: a limit, which is told, or memory. */
 static mf_status refused(reader *r)
 {
-    return fail_at(r, r->at, mf_builder_status(&r->builder), r->builder.problem, "");
+    const mf_limits *limits = &r->builder.limits;
+    mf_status st = mf_builder_status(&r->builder);
+    char limit[80] = "";
+    if (st == MF_E_TOO_BIG && strncmp(r->builder.problem, "deeper", 6) == 0)
+        snprintf(limit, sizeof limit, " of %u maps and lists within each other", limits->depth);
+    else if (st == MF_E_TOO_BIG && strncmp(r->builder.problem, "more elements", 13) == 0)
+        snprintf(limit, sizeof limit, " of %zu list items and map entries", limits->elements);
+    else if (st == MF_E_TOO_BIG)
+        snprintf(limit, sizeof limit, " of %zu", limits->bytes);
+    return fail_at(r, r->at, st, r->builder.problem, limit);
 }
 
 static mf_status built(reader *r)
