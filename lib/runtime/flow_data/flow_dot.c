@@ -8,14 +8,15 @@ static void indent(mfi_flow_text *out, unsigned depth)
         mfi_flow_text_add(out, MF_STR_LIT("    "));
 }
 
-/* A quoted string. A backslash would begin an escape; what cannot be seen was taken out when the label was made. */
+/* A quoted string. A backslash would begin an escape, and an ampersand an entity of HTML; what cannot be seen was taken out when
+ * the label was made. */
 static void add_quoted(mfi_flow_text *out, const char *label)
 {
     mfi_flow_text_add(out, MF_STR_LIT("\""));
     for (const char *at = label; *at != '\0'; at++) {
         if (*at == '"' || *at == '\\')
             mfi_flow_text_add(out, MF_STR_LIT("\\"));
-        mfi_flow_text_add(out, *at == '\n' ? MF_STR_LIT("\\n") : mf_str_of(at, 1));
+        mfi_flow_text_add(out, *at == '\n' ? MF_STR_LIT("\\n") : *at == '&' ? MF_STR_LIT("&amp;") : mf_str_of(at, 1));
     }
     mfi_flow_text_add(out, MF_STR_LIT("\""));
 }

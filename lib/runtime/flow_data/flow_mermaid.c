@@ -12,8 +12,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* A label is shown as HTML, and read as Markdown on the way: emphasis, links, formulas, and a list where a line begins like
- * one. Two percent signs would begin a directive to Mermaid, wherever they stand. */
+/* A label is shown as HTML, and read as Markdown on the way: emphasis, links, formulas, icons ("fa:fa-user"), and a list where a
+ * line begins like one. Two percent signs would begin a directive to Mermaid, wherever they stand. */
 static bool means_something(const char *label, const char *at)
 {
     if (strchr("\"#&<>`\\*~%$", *at) != NULL)
@@ -23,6 +23,8 @@ static bool means_something(const char *label, const char *at)
         return begins || strchr(" (\"'_", at[-1]) != NULL || at[1] == '\0' || strchr(" )\"'\n", at[1]) != NULL;
     if (*at == '-' || *at == '+')
         return begins;
+    if (*at == ':')
+        return strncmp(at + 1, "fa-", 3) == 0;
     if (*at == '(')
         return !begins && at[-1] == ']';
     if (*at != '.' && *at != ')')

@@ -271,6 +271,17 @@ Test(flow_graph, no_name_can_break_out_of_its_label)
     }
 }
 
+/* What would be an entity of HTML to Graphviz, and an icon to Mermaid, is shown as it was written. */
+Test(flow_graph, a_name_is_shown_as_it_is)
+{
+    mf_signature *swarm = mf_swarm(b.client, "R&amp;D fa:fa-user a:b", NULL, &err);
+    picture p = draw_signature(swarm);
+    has(p.dot, "label=\"swarm R&amp;amp;D fa:fa-user a:b\\n");
+    has(p.mermaid, "[\"swarm R#38;amp;D fa#58;fa-user a:b<br/>");
+    let_go(p);
+    mf_signature_destroy(swarm);
+}
+
 /* ---- what is stored ------------------------------------------------------------------------------------------------ */
 
 /* A record whose spec is made by hand: bench_put consumes it. */
