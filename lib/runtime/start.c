@@ -44,9 +44,11 @@ static mf_status plan_beginning(struct start *s, const mf_spec *spec, const mf_s
         mfi_plan_put_off(&s->plan, 0, 0, delay_ms);
     const mfi_task *task = s->sig->task;
     const mf_message *sent = s->plan.entries[0].message;
+    mf_error why;
+    mf_status st = MF_OK;
     if (task != NULL && task->def.in != NULL)
-        return mf_fields_validate(task->def.in, sent != NULL ? sent : mf_message_nil(), err);
-    return MF_OK;
+        st = mf_fields_validate(task->def.in, sent != NULL ? sent : mf_message_nil(), &why);
+    return st == MF_OK ? st : mf_fail(err, st, "task \"%s\": %s", task->def.name, why.text);
 }
 
 /* What else is noted with the beginning. */

@@ -252,6 +252,15 @@ mf_run *mf_flow_start(mf_client *client, const mf_message *document, mf_message 
     return mfi_flow_start(client, document, message, NULL, err);
 }
 
+/* What the flow cannot be started with is told with its place. */
+static void refuse_start(mfi_reader *r)
+{
+    if (r->why.status == MF_E_INVALID)
+        mfi_refuse(r, &root, MF_E_INVALID, "%s", r->why.text);
+    else
+        mf_fail(r->err, r->why.status, "%s", r->why.text);
+}
+
 mf_run *mfi_flow_start(mf_client *client, const mf_message *document, mf_message *message, const char *unique, mf_error *err)
 {
     mfi_reader r;
@@ -268,7 +277,9 @@ mf_run *mfi_flow_start(mf_client *client, const mf_message *document, mf_message
     if (merge_messages(&r, &d.message, message)) {
         mf_signature *sig = read_flow(&r, d.flow, &root);
         if (sig != NULL)
-            run = mf_start_with(sig, mf_message_ref(d.message), &d.options, err);
+            run = mf_start_with(sig, mf_message_ref(d.message), &d.options, &r.why);
+        if (sig != NULL && run == NULL)
+            refuse_start(&r);
         mf_signature_destroy(sig);
     }
     mf_message_unref(d.message);

@@ -20,7 +20,8 @@ FLOW_TEST(flow_invalid, a_wrong_type_is_refused_when_the_call_is_signed)
 FLOW_TEST(flow_invalid, a_missing_field_is_refused_when_a_task_is_started)
 {
     mf_signature *sig = sign(f, "path", "{\"width\":7}");
-    refused(f, mf_start(sig, NULL, &f->err), MF_E_INVALID, "field \"path\": required, but missing");
+    refused(f, mf_start(sig, NULL, &f->err), MF_E_INVALID,
+            "task \"path\": field \"path\": required, but missing");
     ends_done(f, start(f, sig, "{\"path\":\"a.png\"}"), "\"a.png\"");     /* it was not started by that */
 }
 

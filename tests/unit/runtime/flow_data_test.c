@@ -481,7 +481,7 @@ static const struct wrong wrong_documents[] = {
     {"{'flow':{'task':'echo'},'priority':2147483648}", MF_E_TYPE,
      "document.priority: expected an integer from -2147483648 to 2147483647, got the integer 2147483648"},
     {"{'flow':{'task':'echo'},'delay':'soon'}", MF_E_INVALID, "document.delay: expected a number and ms"},
-    {"{'flow':{'task':'add'},'message':{'a':'x'}}", MF_E_INVALID, "field \"a\": expected an integer"},
+    {"{'flow':{'task':'add'},'message':{'a':'x'}}", MF_E_INVALID, "flow: task \"add\": field \"a\": expected an integer"},
 };
 
 Test(flow_data, a_document_that_is_wrong_starts_nothing)

@@ -110,7 +110,7 @@ Test(testing_dispatch, what_breaks_its_field_table_is_refused_when_it_is_signed_
     is_text(err.text, "task \"mail\": field \"copies\": expected an integer from 1 to 9, got the integer 99");
     mf_signature *mail = sign("mail", NULL);
     cr_assert(eq(ptr, mf_start(mail, NULL, &err), NULL));
-    is_text(err.text, "field \"to\": required, but missing");
+    is_text(err.text, "task \"mail\": field \"to\": required, but missing");
     mf_signature_destroy(mail);
     is_status(mf_test_nothing_dispatched(t, &err), MF_OK);
 }
