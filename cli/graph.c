@@ -1,6 +1,6 @@
 /* graph.c: `mageflow graph`: draw a flow, from a file or by its key. */
 #include "command.h"
-#include "input.h"
+#include "flow_file.h"
 #include "launch.h"
 
 #include <stdio.h>
@@ -22,36 +22,38 @@ static const struct usage usage = {
 /* ---- what to draw -------------------------------------------------------------------------------------------------- */
 
 /* The flow of a document; what stands beside it is not in the picture, and is not looked at. */
-static mf_status draw_document(mf_client *client, const mf_message *document, mf_graph_format format, char **text, mf_error *err)
+static mf_status draw_document(mf_client *client, const struct flow_file *file, mf_graph_format format, char **text, mf_error *err)
 {
-    mf_value flow = mf_message_value(document);
+    mf_value flow = mf_message_value(file->document);
     mf_message *alone = NULL;
     mf_status st = MF_OK;
     if (mf_value_get(flow, MF_STR_LIT("flow"), &flow))
         st = mf_message_of_value(flow, NULL, &alone, err);
     if (st != MF_OK)
         return st;
-    mf_signature *sig = mf_flow_from_message(client, alone != NULL ? alone : document, err);
+    mf_signature *sig = mf_flow_from_message(client, alone != NULL ? alone : file->document, err);
     st = sig != NULL ? mf_signature_graph(sig, format, text, err) : err->status;
+    if (sig == NULL)
+        flow_file_locate(file, err);
     mf_signature_destroy(sig);
     mf_message_unref(alone);
     return st;
 }
 
-static int print(mf_client *client, const struct options *options, const mf_key *key, const mf_message *document,
+static int print(mf_client *client, const struct options *options, const mf_key *key, const struct flow_file *file,
                  mf_graph_format format)
 {
     char *text;
     mf_error err = {.text = ""};
-    mf_status st = document != NULL ? draw_document(client, document, format, &text, &err)
-                                    : mf_flow_graph(client, key, format, &text, &err);
+    mf_status st = file->document != NULL ? draw_document(client, file, format, &text, &err)
+                                          : mf_flow_graph(client, key, format, &text, &err);
     if (st == MF_OK) {
         fputs(text, stdout);
         mf_text_free(client, text);
         return EXIT_DONE;
     }
     bool load = st == MF_E_UNKNOWN_TASK && options->modules == NULL;
-    bool lost = document == NULL && st == MF_E_NOT_FOUND && mf_client_in_process(client) && !mf_client_durable(client);
+    bool lost = file->document == NULL && st == MF_E_NOT_FOUND && mf_client_in_process(client) && !mf_client_durable(client);
     complain("%s%s%s", err.text, load ? "; load the module that declares it with --load FILE.so" : "",
              lost ? "; this process has just begun and keeps its flows in memory: say with --url where it is kept" : "");
     return exit_code_of(st);
@@ -78,18 +80,19 @@ static int graph_with(const struct options *options)
     mf_error err;
     mf_key key;
     mf_client *client;
-    mf_message *document = NULL;
+    struct flow_file file = {.from = NULL};
     if (mf_key_parse(mf_cstr(options->arguments[0]), &key, NULL) != MF_OK &&
-        input_read_file(options->arguments[0], &document, &err) != MF_OK) {
+        flow_file_read(&file, options->arguments[0], &err) != MF_OK) {
         complain("%s", err.text);
+        flow_file_fini(&file);
         return EXIT_USAGE;
     }
-    int code = document != NULL ? client_open(options, &client) : client_open_existing(options, &client);
+    int code = file.document != NULL ? client_open(options, &client) : client_open_existing(options, &client);
     if (code == EXIT_DONE) {
-        code = print(client, options, &key, document, format);
+        code = print(client, options, &key, &file, format);
         mf_client_destroy(client);
     }
-    mf_message_unref(document);
+    flow_file_fini(&file);
     return code;
 }
 

@@ -32,17 +32,17 @@ static mf_status parse(mf_str json, const char *from, unsigned depth, mf_message
     return st == MF_OK ? st : mf_fail(err, st, "%s: %s", from, why.text);
 }
 
-static mf_status parse_fd(int fd, const char *from, unsigned depth, mf_message **out, mf_error *err)
+/* *text and *len are what was read, for the caller to free, once there is memory for it. */
+static mf_status parse_fd(int fd, const char *from, unsigned depth, char **text, size_t *len, mf_message **out, mf_error *err)
 {
-    char *buffer = malloc(INPUT_MAX + 1);
-    if (buffer == NULL)
+    *len = 0;
+    *text = malloc(INPUT_MAX + 1);
+    if (*text == NULL)
         return mf_fail(err, MF_E_NOMEM, "no memory for %s", from);
-    size_t len;
-    mf_status st = read_all(fd, from, buffer, &len, err);
-    if (st == MF_OK)
-        st = parse(mf_str_of(buffer, len), from, depth, out, err);
-    free(buffer);
-    return st;
+    mf_status st = read_all(fd, from, *text, len, err);
+    if (st == MF_OK && *len > INPUT_MAX)
+        st = mf_fail(err, MF_E_TOO_BIG, "%s: expected at most %zu bytes, got more", from, INPUT_MAX);
+    return st == MF_OK ? parse(mf_str_of(*text, *len), from, depth, out, err) : st;
 }
 
 mf_status input_read(const char *argument, mf_message **out, mf_error *err)
@@ -51,20 +51,24 @@ mf_status input_read(const char *argument, mf_message **out, mf_error *err)
         *out = mf_msg("{}");
         return mf_message_status(*out);
     }
-    if (strcmp(argument, "-") == 0)
-        return parse_fd(STDIN_FILENO, "the message on standard input", 0, out, err);
-    return parse(mf_cstr(argument), "the message", 0, out, err);
+    if (strcmp(argument, "-") != 0)
+        return parse(mf_cstr(argument), "the message", 0, out, err);
+    char *text;
+    size_t len;
+    mf_status st = parse_fd(STDIN_FILENO, "the message on standard input", 0, &text, &len, out, err);
+    free(text);
+    return st;
 }
 
-mf_status input_read_file(const char *file, mf_message **out, mf_error *err)
+mf_status input_read_file(const char *file, const char *from, char **text, size_t *len, mf_message **out, mf_error *err)
 {
     if (strcmp(file, "-") == 0)
-        return parse_fd(STDIN_FILENO, "the flow on standard input", MF_DEPTH_MAX, out, err);
+        return parse_fd(STDIN_FILENO, from, MF_DEPTH_MAX, text, len, out, err);
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return mf_fail(err, MF_E_IO, "%s: %s; expected a file with a flow as JSON, or - for standard input", file,
                        strerror(errno));
-    mf_status st = parse_fd(fd, file, MF_DEPTH_MAX, out, err);
+    mf_status st = parse_fd(fd, from, MF_DEPTH_MAX, text, len, out, err);
     close(fd);
     return st;
 }

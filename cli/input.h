@@ -8,7 +8,9 @@
  * message came from, and the position of what is wrong in it. MF_E_MALFORMED, MF_E_TOO_BIG, MF_E_IO, MF_E_NOMEM. */
 MF_NODISCARD mf_status input_read(const char *argument, mf_message **out, mf_error *err);
 
-/** The flow in a file; "-" for standard input. Its error names the file. MF_E_MALFORMED, MF_E_TOO_BIG, MF_E_IO, MF_E_NOMEM. */
-MF_NODISCARD mf_status input_read_file(const char *file, mf_message **out, mf_error *err);
+/** JSON as deep as a flow may be, in a file, or with "-" on standard input; from is what the error calls it. *text, the caller's to
+ * free, and *len are what was read, also where it is no JSON; they stay as they are where there is no such file.
+ * MF_E_MALFORMED, MF_E_TOO_BIG, MF_E_IO, MF_E_NOMEM. */
+MF_NODISCARD mf_status input_read_file(const char *file, const char *from, char **text, size_t *len, mf_message **out, mf_error *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* run.c: `mageflow run`: start a flow written as JSON. */
 #include "command.h"
+#include "flow_file.h"
 #include "input.h"
 #include "launch.h"
 
@@ -23,13 +24,17 @@ static const struct usage usage = {
 
 struct running {
     struct call call;
-    mf_message *document, *message;
+    struct flow_file file;
+    mf_message *message;
 };
 
 static mf_run *start(struct call *call, mf_error *err)
 {
     struct running *r = (struct running *)(void *)call;
-    return mf_flow_start(call->client, r->document, mf_message_ref(r->message), err);
+    mf_run *run = mf_flow_start(call->client, r->file.document, mf_message_ref(r->message), err);
+    if (run == NULL)
+        flow_file_locate(&r->file, err);
+    return run;
 }
 
 static bool read_inputs(const struct options *options, struct running *r)
@@ -41,7 +46,7 @@ static bool read_inputs(const struct options *options, struct running *r)
         st = mf_fail(&err, MF_E_INVALID, "run: the flow and --message cannot both come from standard input: name a file for "
                      "the flow");
     else
-        st = input_read_file(file, &r->document, &err);
+        st = flow_file_read(&r->file, file, &err);
     if (st == MF_OK && options->message != NULL)
         st = input_read(options->message, &r->message, &err);
     if (st != MF_OK)
@@ -65,7 +70,7 @@ static int run_with(const struct options *options)
                                  .wait = options->wait, .lost = "without --wait the flow", .advice = "add --wait, or ",
                                  .start = start}};
     int code = read_inputs(options, &r) ? call_make(&r.call) : EXIT_USAGE;
-    mf_message_unref(r.document);
+    flow_file_fini(&r.file);
     mf_message_unref(r.message);
     return code;
 }

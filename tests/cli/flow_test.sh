@@ -62,14 +62,14 @@ case_run_without_wait_is_refused_where_nothing_lasts() {
 }
 
 case_run_says_what_is_wrong_and_where() {
-    flow 2 '' 'flow\.chain\[1\]\.task: expected text, got a map of 0' '{"chain": [{"task": "echo"}, {"task": {}}]}' --wait
-    flow 2 '' 'flow: unknown key "kwarg": a task has task, kwargs' '{"task": "echo", "kwarg": {}}' --wait
-    flow 2 '' 'document: unknown key "messages": a document has flow, message, delay' '{"flow": {"task": "echo"}, "messages": {}}' --wait
-    flow 2 '' 'flow\.swarm\[0\]: no task "nosuch" was declared; known: .*add' '{"swarm": [{"task": "nosuch"}]}' --wait
+    flow 2 '' 'flow\.json: line 1, column 39: flow\.chain\[1\]\.task: expected text, got a map of 0' '{"chain": [{"task": "echo"}, {"task": {}}]}' --wait
+    flow 2 '' 'column 18: flow: unknown key "kwarg": a task has task, kwargs' '{"task": "echo", "kwarg": {}}' --wait
+    flow 2 '' 'column 28: document: unknown key "messages": a document has flow, message, delay' '{"flow": {"task": "echo"}, "messages": {}}' --wait
+    flow 2 '' 'column 12: flow\.swarm\[0\]: no task "nosuch" was declared; known: .*add' '{"swarm": [{"task": "nosuch"}]}' --wait
     flow 2 '' 'no source "nosuch" was declared' '{"map": {"task": "echo"}, "source": "nosuch"}' --wait
     flow 2 '' 'flow\.json: JSON: line 1, column 10: ' '{"task": }' --wait
     flow 2 '' 'flow\.json: JSON: line 1, column 1: ' '' --wait
-    flow 2 '' 'field "a": required, but missing' '{"task": "add"}' --wait
+    flow 2 '' 'flow.json: line 1, column 1: flow: task "add": field "a": required, but missing' '{"task": "add"}' --wait
     flow 2 '' 'the message: JSON: line 1, column 2' '{"task": "echo"}' --wait --message '{'
     flow 2 '' 'expected a map of fields, got an array' '{"task": "echo"}' --wait --message '[]'
     expect 2 '' 'no task "echo" was declared.*--load FILE.so' run --wait - <<< '{"task": "echo"}'
@@ -80,13 +80,29 @@ case_run_says_what_is_wrong_and_where() {
     expect 2 '' '--timeout says how long to wait: give it with --wait' run --timeout 1s a
 }
 
+# The path that the library tells is walked through the text, whatever the text looks like.
+case_run_finds_the_place_in_the_text() {
+    flow 2 '' 'flow\.json: line 5, column 15: flow\.swarm\[2\]\.ttl: expected a number' '{
+  "message": {"flow": [{"swarm": "]}"}], "\"": "\\"},
+  "flow": {"swarm": [{"task": "echo", "kwargs": {"value": [1, [2, "é]"], {"a": {}}]}}, {"task": "echo"},
+    {"task": "echo",
+       "ttl" :"soon"}]}}' --wait
+    flow 2 '' 'line 2, column 17: flow: the key "task" is there twice' '{"kwargs": {"task": 1, "é": "task"},
+"task": "echo", "task": "add"}' --wait
+    flow 2 '' 'line 1, column 11: document\.unique: expected a name' '{"unique":"", "flow": {"task": "echo"}}' --wait
+    flow 2 '' 'line 1, column 29: flow\.map\.ttl: the items' '{"map": {"task":"add","ttl":"1s"}, "source": "items"}' --wait
+    flow 2 '' 'line 1, column 1: flow: expected a map, got an array' '[]' --wait
+    flow 2 '' 'line 1, column 1: flow: the key "source" is missing' '{"map": {"task":"add"}}' --wait
+    expect 2 '' '^mageflow: the flow on standard input: line 1, column 12: flow\.chain: expected two steps' run --load "$TASKS" --wait - <<< '{"chain":  []}'
+}
+
 case_run_bounds_depth_and_size() {
     deep() { printf '{"swarm":[%.0s' $(seq "$1"); printf '{"task":"echo"}'; printf ']}%.0s' $(seq "$1"); }
-    flow 2 '' '[Dd]eep' "$(deep 32)" --wait
+    flow 2 '' 'line 1, column 321: deeper than the limit of 64 maps and lists' "$(deep 32)" --wait
     flow 2 '' '[Dd]eep' "$(deep 5000)" --wait
     flow 0 "$(printf '[%.0s' $(seq 31))null$(printf ']%.0s' $(seq 31))" '' "$(deep 31)" --wait
     { printf '{"task": "echo", "kwargs": {"value": "'; head -c 1100000 /dev/zero | tr '\0' x; printf '"}}'; } > "$work/big.json"
-    expect 2 '' 'big.json: ' run --load "$TASKS" --wait "$work/big.json"
+    expect 2 '' 'big.json: expected at most 1048576 bytes, got more' run --load "$TASKS" --wait "$work/big.json"
 }
 
 # ---- what failed, took too long, or was interrupted --------------------------------------------------------------------
