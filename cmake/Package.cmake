@@ -83,4 +83,6 @@ foreach(pc mageflow mageflow-pool mageflow-testing)
     install(FILES ${package_build_dir}/${pc}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT Development)
 endforeach()
 
-install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT Development)
+install(FILES LICENSE docs/coming-from-python.md docs/flow-json.md docs/flow.schema.json docs/flows.md docs/messages.md
+        docs/operations.md docs/testing.md
+    DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT Development)

@@ -23,6 +23,14 @@ if grep -rIl -e /opt/somewhere -e "$build" "$prefix"; then
     exit 1
 fi
 
+# What the command's help and the headers speak of is there, too.
+for page in "$source"/docs/*; do
+    if [ -z "$(find "$prefix" -name "${page##*/}")" ]; then
+        echo "${page##*/} is not installed"
+        exit 1
+    fi
+done
+
 echo "find_package:"
 quietly cmake -G Ninja -S "$consumer" -B "$work/consumer" -D CMAKE_PREFIX_PATH="$prefix" \
     -D CMAKE_C_COMPILER="$cc" -D CMAKE_CXX_COMPILER="$cxx" -D CMAKE_C_FLAGS="$flags" -D CMAKE_CXX_FLAGS="$flags"
