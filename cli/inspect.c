@@ -207,7 +207,7 @@ static void print_counts(const mf_record *r)
     if (r->spec->kind == MF_KIND_SWARM) {
         line_add(&line, "; %" PRIu32 " at once", r->spec->max_concurrency);
         if (r->spec->stop_after_failures > 0)
-            line_add(&line, ", stops after %" PRIu64 " failures", r->spec->stop_after_failures);
+            line_add(&line, ", stops after %" PRIu64 " failure%s", r->spec->stop_after_failures, r->spec->stop_after_failures == 1 ? "" : "s");
         if (r->spec->max_items > 0)
             line_add(&line, ", takes %" PRIu64, r->spec->max_items);
     }

@@ -229,8 +229,8 @@ mf_status mfi_dispatches_task(const mfi_dispatches *d, const char *task, const m
         return none_of_name(d, MF_KIND_TASK, task, err);
     char differs[300];
     mfi_fields_differ(first->message, expected, how == MF_TEST_EXACTLY, differs, sizeof differs);
-    return mf_fail(err, MF_E_CONFLICT, "task \"%s\" was dispatched %zu times, never with %s these fields; the first: %s", task,
-                   times, how == MF_TEST_EXACTLY ? "exactly" : "at least", differs);
+    return mf_fail(err, MF_E_CONFLICT, "task \"%s\" was dispatched %zu time%s, never with %s these fields; the first: %s", task,
+                   times, times == 1 ? "" : "s", how == MF_TEST_EXACTLY ? "exactly" : "at least", differs);
 }
 
 static bool holds(const struct mfi_dispatched *d, const char *const *tasks, size_t n)

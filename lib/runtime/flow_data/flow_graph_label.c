@@ -64,7 +64,8 @@ static void add_progress(mfi_drawer *d, const mfi_flow_node *node)
     } else if (node->kind == MF_KIND_SWARM) {
         mfi_flow_text_printf(label, "\n%" PRIu32 " at once", node->spec->max_concurrency);
         if (node->spec->stop_after_failures > 0)
-            mfi_flow_text_printf(label, ", stops after %" PRIu64 " failures", node->spec->stop_after_failures);
+            mfi_flow_text_printf(label, ", stops after %" PRIu64 " failure%s", node->spec->stop_after_failures,
+                                 node->spec->stop_after_failures == 1 ? "" : "s");
     }
 }
 

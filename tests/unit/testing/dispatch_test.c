@@ -21,7 +21,7 @@ Test(testing_dispatch, a_task_is_found_with_at_least_or_exactly_its_fields)
     is_status(mf_test_task_dispatched(t, "a", mf_msg("{s:i}", "order", 17), MF_TEST_AT_LEAST, &err), MF_OK);
     is_status(mf_test_task_dispatched(t, "a", mf_msg("{s:s, s:i}", "by", "me", "order", 17), MF_TEST_EXACTLY, &err), MF_OK);
     is_status(mf_test_task_dispatched(t, "a", mf_msg("{s:i}", "order", 17), MF_TEST_EXACTLY, &err), MF_E_CONFLICT);
-    is_text(err.text, "task \"a\" was dispatched 1 times, never with exactly these fields; the first: field \"by\": not expected, "
+    is_text(err.text, "task \"a\" was dispatched 1 time, never with exactly these fields; the first: field \"by\": not expected, "
                       "got \"me\"");
 }
 
