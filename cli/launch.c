@@ -232,15 +232,27 @@ static int check_lasts(const struct call *c)
     return EXIT_USAGE;
 }
 
+/* After an error about a task or a source that nobody declared. */
+static const char *what_to_load(const struct call *c, mf_status st)
+{
+    if (c->options->modules != NULL || (st != MF_E_UNKNOWN_TASK && st != MF_E_NOT_FOUND))
+        return "";
+    if (st == MF_E_NOT_FOUND)
+        return "; load the module that declares it with --load FILE.so";
+    return mf_client_in_process(c->client) && !mf_client_durable(c->client)
+               ? "; load the module that declares it with --load FILE.so, or name it with --foreign where workers without mageflow "
+                 "serve it"
+               : "; load the module that declares it with --load FILE.so, see with mageflow list --workers what is served, or name "
+                 "it with --foreign where workers without mageflow serve it";
+}
+
 static int start(struct call *c)
 {
     mf_error err = {.text = ""};
     c->started_ns = now_ns();
     c->run = c->start(c, &err);
     if (c->run == NULL) {
-        bool hint = err.status == MF_E_UNKNOWN_TASK && c->options->modules == NULL;
-        complain("%s%s", err.text, hint ? "; load the module that declares it with --load FILE.so, or name it with "
-                                    "--foreign where workers without mageflow serve it" : "");
+        complain("%s%s", err.text, what_to_load(c, err.status));
         return exit_code_of(err.status);
     }
     c->key = mf_run_key(c->run);

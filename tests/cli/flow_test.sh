@@ -184,6 +184,10 @@ case_run_leaves_a_flow_in_a_file_and_graph_finds_it() {
         [ "$failed" = 0 ] && [ "$code" = 0 ] || return
     done
     says 'n3\["\[0\] echo<br/>done"\]:::done'
+    # It knows the tasks that were served from the file, and says how to learn which.
+    expect 2 '' 'no task "nosuch" was declared.*see with mageflow list --workers what is served' run --url "$store" - <<< '{"task": "nosuch"}'
+    expect 2 '' 'column 1: flow: mf_map: no source "items" .*; load the module that declares it with --load FILE.so$' \
+        run --url "$store" - <<< '{"map": {"task": "echo"}, "source": "items"}'
     expect 2 '' 'there is no signature chain-abcdefghijklmnopqrstuvwxy$' graph --url "$store" chain-abcdefghijklmnopqrstuvwxy
 }
 
