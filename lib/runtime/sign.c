@@ -173,6 +173,15 @@ static mf_status give_message(mf_signature *item, mf_message *message, mf_error 
     return st;
 }
 
+/* One that is stored takes them all in one commit, or none. */
+static bool takes_all_at_once(const mf_signature *swarm, mf_signature *const *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (items[i] == swarm)
+            return false;
+    return swarm != NULL && swarm->stored;
+}
+
 mf_signature *mf_swarm_add_many(mf_signature *swarm, mf_signature *const *items, size_t n, mf_message *const *messages,
                                 size_t message_count, mf_error *err)
 {
@@ -188,6 +197,11 @@ mf_signature *mf_swarm_add_many(mf_signature *swarm, mf_signature *const *items,
             st = give_message(items[i], message, err);
         else
             mf_message_unref(message);
+    }
+    bool at_once = st == MF_OK && takes_all_at_once(swarm, items, n);
+    if (at_once)
+        st = mf_items_add(swarm->client, &swarm->own.spec->key, items, n, err);
+    for (size_t i = 0; i < n && !at_once; i++) {
         if (st == MF_OK)
             swarm = mf_swarm_add(swarm, items[i], err);
         else

@@ -130,6 +130,25 @@ FLOW_TEST(flow_running, one_message_goes_to_all_or_each_has_its_own)
     has_text(f->err.text, "one for each of 3 items, got 2");
 }
 
+FLOW_TEST(flow_running, many_are_added_to_one_that_runs_all_or_none)
+{
+    mf_signature *swarm = mf_swarm(f->mage, "open", MF_SWARM_OPTIONS(.max_items = 3), &f->err);
+    mf_key key = mf_signature_key(swarm);
+    mf_run *run = mf_start(swarm, msg("{\"by\":10}"), &f->err);
+    cr_assert(ne(ptr, run, NULL), "%s", f->err.text);
+    mf_message *each[] = {msg("{\"n\":1}"), msg("{\"n\":2}")}, *one[] = {msg("{\"n\":5}")};
+    mf_signature *two[] = {sign(f, "add", NULL), on_success(f, sign(f, "add", NULL), sign(f, "note", NULL))};
+    swarm = mf_swarm_add_many(swarm, two, 2, each, 2, &f->err);
+    cr_assert(ne(ptr, swarm, NULL), "%s", f->err.text);
+    mf_signature *more[] = {sign(f, "add", NULL), sign(f, "add", NULL)};
+    cr_assert(eq(ptr, mf_swarm_add_many(swarm, more, 2, one, 1, &f->err), NULL));
+    is_status(f->err.status, MF_E_FULL);
+    cr_assert(eq(u64, count(f, &key).total, 2));
+    is_status(mf_items_close(f->mage, &key, &f->err), MF_OK);
+    ends_done(f, run, "[11,12]");
+    wait_calls(f, "note", 1);
+}
+
 FLOW_TEST(flow_running, a_swarms_message_goes_whole_into_the_return_field_where_that_is_asked)
 {
     mf_signature *swarm = mf_swarm(f->mage, "s", MF_SWARM_OPTIONS(.message_as_result = true), &f->err);
