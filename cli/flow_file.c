@@ -52,8 +52,9 @@ static void skip(struct scan *s)
             depth += c == '[' || c == '{';
             depth -= depth > 0 && (c == ']' || c == '}');
         } else {
-            while (s->at < s->end && strchr(" \t\r\n,:[]{}\"", *s->at) == NULL)
-                s->at++;
+            do
+                s->at += s->at < s->end;
+            while (s->at < s->end && strchr(" \t\r\n,:[]{}\"", *s->at) == NULL);
         }
     } while (depth > 0 && s->at < s->end);
 }
