@@ -11,6 +11,7 @@ DEPS = ROOT / ".deps"
 sys.path[1:1] = [str(ROOT / "bench/report"), str(ROOT / "tests/live/hatchet")]
 
 from fleet import Process, worker_listens   # noqa: E402
+from machine import bound                   # noqa: E402
 
 SLOTS = 2000        # for everybody: a backlog of 2,000 is theirs at once, since the engine counts free slots once a second
 
@@ -26,7 +27,7 @@ class Contestant:
 
     def start(self, engine):
         """A worker that the engine has a stream to. What it says goes to a file."""
-        return Process([str(word) for word in self.command], engine.environment(BENCH_STAMP=self.stamp, BENCH_WORKER=self.worker_name),
+        return Process(bound(self.command), engine.environment(BENCH_STAMP=self.stamp, BENCH_WORKER=self.worker_name),
                        lambda _: worker_listens(engine, self.worker_name))
 
     def end(self, worker):

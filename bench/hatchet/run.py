@@ -4,7 +4,6 @@
 In each round every contestant has its turn, each on a database and an engine process of its own, and a ratio is the median of
 the rounds' own ratios. Goals are printed next to the figures; nothing passes or fails by time.
 """
-import argparse
 import json
 import subprocess
 import sys
@@ -12,9 +11,10 @@ import time
 
 from contestants import HERE, ROOT, SLOTS, Go, Mageflow, Python, processes_of
 
+from bridge import Bench, main
 from fleet import Engine                    # the tests' engine, and the SDK's stubs
 from hatchet_sdk.contracts.workflows_pb2 import BulkTriggerWorkflowRequest
-from machine import cpu_seconds, describe, median, number, pair_ratio, rss_kib, table, verdict, wait_idle, wait_until
+from machine import cpu_seconds, median, number, pair_ratio, rss_kib, span, spread, table, verdict, wait_idle, wait_until
 from wire_client import DONE, Wire, trigger
 
 WARM = 50           # tasks before the clock: connections, plans and compilers are there
@@ -99,33 +99,42 @@ class Turn:
         self.wire.channel.close()
 
 
-class Bench:
-    def __init__(self, build, quick=False, rounds=None, alone=False, url="hatchet:", under=""):
-        self.quick, self.rounds = quick, rounds or (2 if quick else 5)
-        self.ours, self.python, self.go = Mageflow(build, url, under), Python(), Go()
-        self.all = [self.ours] if alone else [self.ours, self.python, self.go]
-        self.absent = [c for c in self.all if c.missing()]
-        self.all = [c for c in self.all if not c.missing()]
-        self.figures, self.goals = {}, []
-        self.engine = Engine()
+class Hatchet(Bench):
+    name, title = "hatchet", "Hatchet on one engine"
+    default_rounds = (2, 5)
+    sections = ["tasks", "starts", "memory"]
 
-    def turn(self, contestant, run, *given):
-        """One turn; None where a peer fails in it, which must not end the others' run. Ours may not fail."""
-        try:
-            return run(contestant, *given)
-        except (RuntimeError, AssertionError) as error:
-            if contestant is self.ours:
-                raise
-            print(f"- {contestant.name}: left out of a table, a turn failed: {error}")
-            return None
+    def __init__(self, given):
+        self.ours, self.python, self.go = Mageflow(given.build, given.url, given.under), Python(), Go()
+        postgres = subprocess.run(["psql", "--version"], capture_output=True, text=True).stdout.split()[2]
+        super().__init__(given, [self.ours] if given.alone else [self.ours, self.python, self.go], (self.ours,),
+                         f"engine on PostgreSQL {postgres} without fsync, h2c on loopback")
+        self.engine = Engine()      # ends with this program: it reads its words from us
+
+    @classmethod
+    def arguments(cls, parser):
+        parser.add_argument("--alone", action="store_true", help="our worker without the peers")
+        parser.add_argument("--url", default="hatchet:", help="our worker's, as hatchet:?started=off")
+        parser.add_argument("--under", default="", help="our worker under a command, as 'strace -f -c -o FILE'")
+
+    def close(self):
+        self.engine.close()
+
+    def conditions(self):
+        versions = []
+        for what, path, start in (("engine", ROOT / "tests/live/hatchet/engine/go.mod", "require github.com/hatchet-dev/hatchet "),
+                                  ("Go SDK", HERE / "peers/go/go.mod", "require github.com/hatchet-dev/hatchet "),
+                                  ("Python SDK", ROOT / "packages/python.txt", "hatchet-sdk==")):
+            with open(path) as file:
+                versions.append(next(f"{what} {line.removeprefix(start).strip()}" for line in file if line.startswith(start)))
+        return ", every turn on an engine process and a database of its own", versions
 
     def in_turn(self, run, *given):
         """{contestant: what each round gave}, without those that failed in one."""
         got = {c: [] for c in self.all}
-        for turn in range(self.rounds):
-            print(f"round {turn + 1} of {self.rounds}", file=sys.stderr)
+        for _ in self.each_round():
             for c in self.all:
-                got[c].append(self.turn(c, run, *given))
+                got[c].append(self.turn(c, run, c, *given))
         return {c: rounds for c, rounds in got.items() if None not in rounds}
 
     # ---- no-op tasks -----------------------------------------------------------------------------------------------
@@ -146,15 +155,12 @@ class Bench:
         got = self.in_turn(self.run_tasks, count)
         series = {c: {key: [r[key] for r in rounds] for key in rounds[0]} for c, rounds in got.items()}
         mine, rows = series[self.ours], []
-
-        def cell(values):
-            return f"**{number(median(values))}** ({number(min(values))} – {number(max(values))})"
         for c, s in series.items():
             row = [c.name]
             for key, over in (("rate", False), ("cpu_us", True), ("engine_us", True), ("rss_kib", True)):
                 values = [v / 1024 for v in s[key]] if key == "rss_kib" else s[key]
                 ratio = pair_ratio(s[key], mine[key]) if over else pair_ratio(mine[key], s[key])
-                row += [cell(values), "1" if c is self.ours else number(ratio)]
+                row += [spread(values), "1" if c is self.ours else number(ratio)]
             rows.append(row)
         print(f"\n## {count} no-op tasks\n\n{SLOTS} slots each; from the first trigger until the engine has stored the last end. Behind each "
               "figure how many times better ours is; least and greatest in brackets.")
@@ -170,16 +176,12 @@ class Bench:
             self.goal("tasks/s: twice Python's", verdict(pair_ratio(mine["rate"], theirs["rate"]), 2))
             self.goal("RSS: 1/5 of Python's", verdict(pair_ratio(theirs["rss_kib"], mine["rss_kib"]), 5))
 
-    def goal(self, what, text):
-        self.goals.append((what, text))
-
     # ---- start latency ---------------------------------------------------------------------------------------------
 
     def starts(self):
         """All workers on one engine, each with a task of its own; the tasks are sent one at a time, in turn."""
         count, got = (20 if self.quick else 60), {c: [] for c in self.all}
-        for turn in range(self.rounds):
-            print(f"round {turn + 1} of {self.rounds}", file=sys.stderr)
+        for _ in self.each_round():
             self.engine.do("fresh")
             workers, wire = [], Wire(self.engine)
             try:
@@ -199,7 +201,7 @@ class Bench:
         print("\n## Start latency\n\nFrom before the trigger until the task begins in the worker: all workers on one engine, one task at a "
               "time, in turn; the median of each round's.")
         table(["", "ms", "least – greatest round", "90 % below", "to ours"],
-              [[c.name, f"**{number(median(m))}**", f"{number(min(m))} – {number(max(m))}",
+              [[c.name, f"**{number(median(m))}**", span(m),
                 number(median([sorted(seen)[len(seen) * 9 // 10] for seen in got[c]])), number(pair_ratio(m, medians[self.ours]))]
                for c, m in medians.items()])
         self.figures["start latency, ms"] = {c.name: rounds for c, rounds in got.items()}
@@ -227,61 +229,6 @@ class Bench:
         self.goal(f"memory flat from {number(early[0])} to {number(seen[-1][0])} tasks: growth, KiB",
                   f"{grown:+d} ({'met' if grown < 512 else '**missed**'})")
 
-    # ---- the report ------------------------------------------------------------------------------------------------
-
-    def report(self, sections):
-        print(f"# Hatchet on one engine\n\n- {self.describe()}")
-        print(f"- `script/bench{' --quick' if self.quick else ''} hatchet`: {self.rounds} rounds, contestants in turn within each, every turn on "
-              "an engine process and a database of its own")
-        for line in versions_of():
-            print(f"- {line}")
-        for c in self.absent:
-            print(f"- {c.name}: **missing**, {c.missing()}")
-        try:
-            for section in sections:
-                getattr(self, section)()
-        finally:
-            self.engine.close()
-        print("\n## Goals")
-        table(["goal", "seen"], self.goals)
-
-    def describe(self):
-        postgres = subprocess.run(["psql", "--version"], capture_output=True, text=True).stdout.split()[2]
-        return describe(f"engine on PostgreSQL {postgres} without fsync, h2c on loopback")
-
-
-def versions_of():
-    lines = [f"mageflow {subprocess.run(['git', 'describe', '--always', '--dirty'], cwd=ROOT, capture_output=True, text=True).stdout.strip()}"]
-    for what, path, start in (("engine", ROOT / "tests/live/hatchet/engine/go.mod", "require github.com/hatchet-dev/hatchet "),
-                              ("Go SDK", HERE / "peers/go/go.mod", "require github.com/hatchet-dev/hatchet "),
-                              ("Python SDK", ROOT / "packages/python.txt", "hatchet-sdk==")):
-        with open(path) as file:
-            lines.append(next(f"{what} {line.removeprefix(start).strip()}" for line in file if line.startswith(start)))
-    return lines
-
-
-SECTIONS = ["tasks", "starts", "memory"]
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--rounds", type=int, help="5, and 2 with --quick")
-    parser.add_argument("--json", help="the figures of each round go there")
-    parser.add_argument("--only", choices=SECTIONS, action="append")
-    parser.add_argument("--alone", action="store_true", help="our worker without the peers")
-    parser.add_argument("--url", default="hatchet:", help="our worker's, as hatchet:?started=off")
-    parser.add_argument("--under", default="", help="our worker under a command, as 'strace -f -c -o FILE'")
-    parser.add_argument("build")
-    given = parser.parse_args()
-    bench = Bench(given.build, given.quick, given.rounds, given.alone, given.url, given.under)
-    began, machine = time.monotonic(), bench.describe()
-    bench.report(given.only or SECTIONS)
-    print(f"\n(took {time.monotonic() - began:.0f} s)")
-    if given.json:
-        with open(given.json, "w") as file:
-            json.dump({"machine": machine, "figures": bench.figures, "goals": bench.goals}, file, indent=1)
-
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(Hatchet)

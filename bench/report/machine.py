@@ -3,11 +3,17 @@
 Needs nothing but Python's standard library, so that the clock is held by nobody's client.
 """
 import os
+import shutil
 import signal
 import statistics
 import subprocess
 import time
 
+# util-linux' way to PR_SET_PDEATHSIG. Without it (or with another's, which does not know the word) a program may outlive this one when
+# that is killed.
+SETPRIV = ["setpriv", "--pdeathsig", "KILL"]
+if not shutil.which("setpriv") or subprocess.run([*SETPRIV, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+    SETPRIV = []
 
 # ---- processes ---------------------------------------------------------------------------------------------------------
 
@@ -24,11 +30,17 @@ def rss_kib(pid):
     return 0
 
 
+def bound(words, cpus=None):
+    """A command that ends (SIGKILL) when this program does, however that dies; on these CPUs alone. Its process is the program's own."""
+    words = [str(word) for word in words]
+    if cpus:
+        words = ["taskset", "-c", ",".join(map(str, cpus)), *words]
+    return [*SETPRIV, *words]
+
+
 def start(words, cpus=None, **options):
-    """A program, on these CPUs alone."""
-    prefix = ["taskset", "-c", ",".join(map(str, cpus))] if cpus else []
-    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
-    return subprocess.Popen(prefix + [str(word) for word in words], **options)
+    """A program, bound to this one."""
+    return subprocess.Popen(bound(words, cpus), **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options})
 
 
 def wait_until(condition, seconds, what):
@@ -65,8 +77,7 @@ def end(processes, how=signal.SIGKILL):
 def numbers_of(words, cpus=None):
     """What a program prints, as numbers."""
     try:
-        done = subprocess.run((["taskset", "-c", ",".join(map(str, cpus))] if cpus else []) + [str(w) for w in words],
-                              capture_output=True, text=True, timeout=60)
+        done = subprocess.run(bound(words, cpus), capture_output=True, text=True, timeout=60)
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"{words[0]}: no end within 60 s") from None
     if done.returncode != 0:
@@ -96,6 +107,15 @@ def number(value):
     if value >= 1000:
         return f"{value:,.0f}".replace(",", " ")
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def spread(values):
+    """The median, and the least and the greatest behind it."""
+    return f"**{number(median(values))}** ({span(values)})"
+
+
+def span(values):
+    return f"{number(min(values))} – {number(max(values))}"
 
 
 def verdict(value, goal, at_least=True):

@@ -4,30 +4,39 @@
 All in one run: in each round every contestant has its turn, and a ratio is the median of the rounds' own ratios. Goals are
 printed next to the figures; nothing passes or fails by time.
 """
-import argparse
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 from contestants import SLOTS, Asynq, Bare, BullMQ, Mageflow, Python, HERE, ROOT
-from machine import cpu_seconds, describe, end, median, number, pair_ratio, rss_kib, table, there, verdict, wait_idle, wait_until
+from bridge import Bench, main
+from machine import cpu_seconds, end, median, number, pair_ratio, rss_kib, span, spread, table, there, verdict, wait_idle, wait_until
 from server import Redis, describe_server
 
 WARM = 200          # tasks before the clock: connections, scripts and compilers are there
 
 
-class Bench:
-    def __init__(self, build, quick, rounds):
-        self.quick, self.rounds = quick, rounds or (2 if quick else 7)
-        self.ours, self.bare, self.python = Mageflow(build), Bare(build), Python()
-        self.all = [self.ours, self.bare, self.python, Asynq(), BullMQ()]
-        self.absent = [c for c in self.all if c.missing()]
-        self.all = [c for c in self.all if not c.missing()]
-        self.figures, self.goals = {}, []
+class Taskiq(Bench):
+    name, title = "taskiq", "TaskIQ on one Redis"
+    sections = ["tasks", "enqueue", "ping", "memory", "killed"]
+
+    def __init__(self, given):
+        self.ours, self.bare, self.python = Mageflow(given.build), Bare(given.build), Python()
+        super().__init__(given, [self.ours, self.bare, self.python, Asynq(), BullMQ()], (self.ours, self.bare), describe_server())
         self.redis = Redis()
+
+    def close(self):
+        self.redis.close()
+
+    def conditions(self):
+        versions = []
+        for path, names in ((ROOT / "packages/python.txt", ("taskiq==", "taskiq-redis==", "redis==")),
+                            (HERE / "peers/asynq/go.mod", ("require github.com/hibiken/asynq",)),
+                            (HERE / "peers/bullmq/package.json", ('"bullmq"', '"ioredis"'))):
+            with open(path) as file:
+                versions.append(", ".join(line.strip().strip(",").replace('"', "").removeprefix("require ") for line in file
+                                          if line.strip().startswith(names)))
+        return ("; 1 core: the worker on one CPU, Redis on another; 2 cores: on a machine with two, Redis shares them", versions)
 
     def has(self, contestant):
         return contestant in self.all
@@ -38,19 +47,6 @@ class Bench:
         rest = cpus[cores:] or cpus
         os.sched_setaffinity(self.redis.process.pid, rest)
         return cpus[:cores]
-
-    def turn(self, contestant, run, *given):
-        """One turn; None where a peer fails in it, which must not end the others' run. Ours may not fail."""
-        try:
-            return run(*given)
-        except RuntimeError as error:
-            if contestant in (self.ours, self.bare):
-                raise
-            print(f"- {contestant.name}: a turn failed: {error}")
-            return None
-
-    def goal(self, what, text):
-        self.goals.append((what, text))
 
     # ---- no-op tasks -----------------------------------------------------------------------------------------------
 
@@ -93,8 +89,7 @@ class Bench:
         if self.quick:
             cells = [cell for cell in cells if cell[0] == "stream" or cell == ("list", True, 1)]
         got = {}
-        for turn in range(self.rounds):
-            print(f"round {turn + 1} of {self.rounds}", file=sys.stderr)
+        for _ in self.each_round():
             for cell in cells:
                 for c in self.all:
                     if cell[0] in c.kinds:
@@ -115,9 +110,9 @@ class Bench:
         for c, s in series.items():
             rates, cpus, few = there(s["rate"]), there(s["cpu_us"]), len(there(s["rate"])) < self.rounds
             rows.append([c.name + (f", {len(rates)} of {self.rounds} rounds" if few else ""),
-                         f"**{number(median(rates))}** ({number(min(rates))} – {number(max(rates))})",
+                         spread(rates),
                          "1" if c is self.ours else number(pair_ratio(mine["rate"], s["rate"])),
-                         f"**{number(median(cpus))}** ({number(min(cpus))} – {number(max(cpus))})",
+                         spread(cpus),
                          "1" if c is self.ours else number(pair_ratio(s["cpu_us"], mine["cpu_us"])),
                          number(median(s["redis_us"])), number(median(s["reads"])), number(median(s["commands"])),
                          number(median(s["rss_kib"]) / 1024)])
@@ -162,7 +157,7 @@ class Bench:
         print("\n## Enqueue, one client on one core, streams")
         first, rows = next(iter(got.values())), []
         for name, (rates, cpus) in got.items():
-            rows.append([name, f"**{number(median(rates))}** ({number(min(rates))} – {number(max(rates))})",
+            rows.append([name, spread(rates),
                          number(pair_ratio(first[0], rates)), number(median(cpus)), number(pair_ratio(cpus, first[1]))])
         table(["", "tasks/s", "ours is so many times as fast", "CPU, µs a task", "ours takes so many times less"], rows)
         self.figures["enqueue"] = {name: {"rate": r, "cpu_us": c} for name, (r, c) in got.items()}
@@ -213,7 +208,7 @@ class Bench:
               "a client in C that asks Redis without pause, the same for both.")
         first = next(iter(got.values()))
         table(["", "µs", "least – greatest round", "to ours"],
-              [[name, f"**{number(median(v))}**", f"{number(min(v))} – {number(max(v))}", number(pair_ratio(v, first))]
+              [[name, f"**{number(median(v))}**", span(v), number(pair_ratio(v, first))]
                for name, v in got.items()])
         self.figures["idle round trip, us"] = got
         client = got.get("taskiq's client alone, the result already there")
@@ -312,55 +307,6 @@ class Bench:
             for group in workers:
                 end(group)
 
-    # ---- the report ------------------------------------------------------------------------------------------------
-
-    def report(self, sections):
-        print(f"# TaskIQ on one Redis\n\n- {describe(describe_server())}")
-        print(f"- `script/bench{' --quick' if self.quick else ''} taskiq`: {self.rounds} rounds, contestants in turn within each; "
-              "1 core: the worker on one CPU, Redis on another; 2 cores: on a machine with two, Redis shares them")
-        for line in versions_of():
-            print(f"- {line}")
-        for c in self.absent:
-            print(f"- {c.name}: **missing**, {c.missing()}")
-        try:
-            for section in sections:
-                getattr(self, section)()
-        finally:
-            self.redis.close()
-        print("\n## Goals")
-        table(["goal", "seen"], self.goals)
-
-
-def versions_of():
-    lines = [f"mageflow {subprocess.run(['git', 'describe', '--always', '--dirty'], cwd=ROOT, capture_output=True, text=True).stdout.strip()}"]
-    for path, names in ((ROOT / "packages/python.txt", ("taskiq==", "taskiq-redis==", "redis==")),
-                        (HERE / "peers/asynq/go.mod", ("require github.com/hibiken/asynq",)),
-                        (HERE / "peers/bullmq/package.json", ('"bullmq"', '"ioredis"'))):
-        with open(path) as file:
-            lines.append(", ".join(line.strip().strip(",").replace('"', "").removeprefix("require ") for line in file
-                                   if line.strip().startswith(names)))
-    return lines
-
-
-SECTIONS = ["tasks", "enqueue", "ping", "memory", "killed"]
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--rounds", type=int, help="7, and 2 with --quick")
-    parser.add_argument("--json", help="the figures of each round go there")
-    parser.add_argument("--only", choices=SECTIONS, action="append")
-    parser.add_argument("build")
-    given = parser.parse_args()
-    bench = Bench(given.build, given.quick, given.rounds)
-    began = time.monotonic()
-    bench.report(given.only or SECTIONS)
-    print(f"\n(took {time.monotonic() - began:.0f} s)")
-    if given.json:
-        with open(given.json, "w") as file:
-            json.dump({"machine": describe(describe_server()), "figures": bench.figures, "goals": bench.goals}, file, indent=1)
-
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(Taskiq)

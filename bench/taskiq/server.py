@@ -5,6 +5,8 @@ import subprocess
 import tempfile
 import time
 
+from machine import start
+
 
 class Redis:
     """A redis-server on a free loopback port, without any persistence, and one connection to it."""
@@ -14,12 +16,14 @@ class Redis:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", self.dir],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = start(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", self.dir])
         self.url = f"redis://127.0.0.1:{self.port}"
         self.asked = 0      # how often this connection wrote
-        self.socket = self.connect()
+        try:
+            self.socket = self.connect()
+        except BaseException:
+            self.close()
+            raise
 
     def connect(self):
         for _ in range(500):
