@@ -9,22 +9,29 @@
 /* Where upstream's Python sketch put its metadata. It is no argument of the function. */
 #define OLD_METADATA MF_STR_LIT("_mageflow_task_data")
 
-static mf_status kwargs_alone(mf_value kwargs, const mf_allocator *allocator, mf_message **out, mf_error *err)
+/* All but the metadata. */
+static void build_kwargs(mf_builder *b, mf_value kwargs)
 {
-    mf_value unused, key, value;
-    if (!mf_value_get(kwargs, OLD_METADATA, &unused))
-        return mf_message_of_value(kwargs, allocator, out, err);
-    mf_builder b;
-    mf_builder_init(&b, allocator, TASKIQ_NO_LIMITS);
-    mf_build_map_begin(&b);
+    mf_value key, value;
     mf_iter entries = mf_value_iter(kwargs);
     while (mf_iter_next(&entries, &key, &value)) {
         mf_str name;
         if (mf_value_str(key, &name) == MF_OK && mf_str_eq(name, OLD_METADATA))
             continue;
-        mf_build_value(&b, key);
-        mf_build_value(&b, value);
+        mf_build_value(b, key);
+        mf_build_value(b, value);
     }
+}
+
+static mf_status kwargs_alone(mf_value kwargs, const mf_allocator *allocator, mf_message **out, mf_error *err)
+{
+    mf_value unused;
+    if (!mf_value_get(kwargs, OLD_METADATA, &unused))
+        return mf_message_of_value(kwargs, allocator, out, err);
+    mf_builder b;
+    mf_builder_init(&b, allocator, TASKIQ_NO_LIMITS);
+    mf_build_map_begin(&b);
+    build_kwargs(&b, kwargs);
     mf_build_end(&b);
     mf_status st = mf_builder_finish(&b, out, err);
     mf_builder_fini(&b);
@@ -44,7 +51,7 @@ static mf_status bind_in_order(const taskiq_message *m, const mf_fields *in, con
     mf_builder b;
     mf_builder_init(&b, allocator, TASKIQ_NO_LIMITS);
     mf_build_map_begin(&b);
-    mf_iter args = mf_value_iter(m->args), kwargs = mf_value_iter(m->kwargs);
+    mf_iter args = mf_value_iter(m->args);
     for (size_t i = 0; mf_iter_next(&args, &key, &value); i++) {
         const char *name = in->fields[i].name;
         if (mf_value_get(m->kwargs, mf_cstr(name), &unused)) {
@@ -54,13 +61,7 @@ static mf_status bind_in_order(const taskiq_message *m, const mf_fields *in, con
         mf_build_key(&b, name);
         mf_build_value(&b, value);
     }
-    while (mf_iter_next(&kwargs, &key, &value)) {
-        mf_str name;
-        if (mf_value_str(key, &name) == MF_OK && mf_str_eq(name, OLD_METADATA))
-            continue;
-        mf_build_value(&b, key);
-        mf_build_value(&b, value);
-    }
+    build_kwargs(&b, m->kwargs);
     mf_build_end(&b);
     mf_status st = mf_builder_finish(&b, out, err);
     mf_builder_fini(&b);
