@@ -8,18 +8,6 @@
 
 static bench b;
 
-static mf_status nothing(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
-{
-    (void)ctx, (void)in, (void)out, (void)user;
-    return MF_OK;
-}
-
-static mf_status no_next(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
-{
-    (void)message, (void)cursor, (void)item, (void)user, (void)err;
-    return MF_OK;
-}
-
 static void open_once(void)
 {
     static bool opened;
@@ -27,8 +15,8 @@ static void open_once(void)
         return;
     opened = true;
     PROMISE(bench_open(&b));
-    PROMISE(mf_task(b.client, MF_TASK_DEF(.name = "t", .run = nothing), NULL) == MF_OK);
-    PROMISE(mf_source(b.client, MF_SOURCE_DEF(.name = "s", .next = no_next), NULL) == MF_OK);
+    PROMISE(mf_task(b.client, MF_TASK_DEF(.name = "t", .run = bench_nothing), NULL) == MF_OK);
+    PROMISE(mf_source(b.client, MF_SOURCE_DEF(.name = "s", .next = bench_no_items), NULL) == MF_OK);
 }
 
 static void round_trip(const mf_signature *first)

@@ -109,6 +109,18 @@ void bench_turn_clock(bench *b, mf_duration span)
     atomic_fetch_add(&b->ahead_ns, span);
 }
 
+mf_status bench_nothing(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
+{
+    (void)ctx, (void)in, (void)out, (void)user;
+    return MF_OK;
+}
+
+mf_status bench_no_items(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
+{
+    (void)message, (void)cursor, (void)item, (void)user, (void)err;
+    return MF_OK;
+}
+
 mf_key bench_key(mf_kind kind, unsigned n)
 {
     static const char *const prefixes[] = {"", "task", "chain", "swarm"};

@@ -29,6 +29,10 @@ bool bench_open(bench *b);
 bool bench_close(bench *b);
 void bench_turn_clock(bench *b, mf_duration span);
 
+/* A body that does nothing, and a source of nothing. */
+mf_status bench_nothing(mf_context *ctx, const mf_message *in, mf_message **out, void *user);
+mf_status bench_no_items(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err);
+
 mf_key bench_key(mf_kind kind, unsigned n);
 /* Put one record; spec is consumed. */
 mf_status bench_put(bench *b, mf_spec *spec, const mf_state *state);

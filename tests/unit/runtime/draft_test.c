@@ -11,16 +11,10 @@
 static bench    b;
 static mf_error err;
 
-static mf_status nothing(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
-{
-    (void)ctx, (void)in, (void)out, (void)user;
-    return MF_OK;
-}
-
 static void init(void)
 {
     cr_assert(bench_open(&b));
-    cr_assert(eq(int, mf_task(b.client, MF_TASK_DEF(.name = "work", .run = nothing), &err), MF_OK));
+    cr_assert(eq(int, mf_task(b.client, MF_TASK_DEF(.name = "work", .run = bench_nothing), &err), MF_OK));
 }
 
 static void fini(void)

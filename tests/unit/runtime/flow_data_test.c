@@ -18,28 +18,16 @@ static mf_error err;
 struct add_in { int64_t a, b; };
 MF_FIELDS(add_in, struct add_in, MF_INT(a), MF_INT(b));
 
-static mf_status nothing(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
-{
-    (void)ctx, (void)in, (void)out, (void)user;
-    return MF_OK;
-}
-
-static mf_status no_next(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *why)
-{
-    (void)message, (void)cursor, (void)item, (void)user, (void)why;
-    return MF_OK;
-}
-
 static void init(void)
 {
     cr_assert(bench_open(&b));
-    const mf_task_def defs[] = {{.name = "add", .run = nothing, .in = &add_in}, {.name = "echo", .run = nothing}};
+    const mf_task_def defs[] = {{.name = "add", .run = bench_nothing, .in = &add_in}, {.name = "echo", .run = bench_nothing}};
     for (size_t i = 0; i < sizeof defs / sizeof *defs; i++) {
         mf_task_def def = defs[i];
         def.struct_size = sizeof def;
         cr_assert(eq(int, mf_task(b.client, &def, NULL), MF_OK));
     }
-    cr_assert(eq(int, mf_source(b.client, MF_SOURCE_DEF(.name = "numbers", .next = no_next), NULL), MF_OK));
+    cr_assert(eq(int, mf_source(b.client, MF_SOURCE_DEF(.name = "numbers", .next = bench_no_items), NULL), MF_OK));
     err = (mf_error){0};
 }
 

@@ -16,24 +16,12 @@ static bench    b;
 static mf_error err;
 static char     problem[2000];
 
-static mf_status nothing(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
-{
-    (void)ctx, (void)in, (void)out, (void)user;
-    return MF_OK;
-}
-
-static mf_status no_next(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *why)
-{
-    (void)message, (void)cursor, (void)item, (void)user, (void)why;
-    return MF_OK;
-}
-
 static void init(void)
 {
     cr_assert(bench_open(&b));
-    cr_assert(eq(int, mf_task(b.client, MF_TASK_DEF(.name = "a", .run = nothing), NULL), MF_OK));
-    cr_assert(eq(int, mf_task(b.client, MF_TASK_DEF(.name = "b", .run = nothing), NULL), MF_OK));
-    cr_assert(eq(int, mf_source(b.client, MF_SOURCE_DEF(.name = "numbers", .next = no_next), NULL), MF_OK));
+    cr_assert(eq(int, mf_task(b.client, MF_TASK_DEF(.name = "a", .run = bench_nothing), NULL), MF_OK));
+    cr_assert(eq(int, mf_task(b.client, MF_TASK_DEF(.name = "b", .run = bench_nothing), NULL), MF_OK));
+    cr_assert(eq(int, mf_source(b.client, MF_SOURCE_DEF(.name = "numbers", .next = bench_no_items), NULL), MF_OK));
 }
 
 static void fini(void)

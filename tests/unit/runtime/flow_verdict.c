@@ -9,23 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static mf_status nothing(mf_context *ctx, const mf_message *in, mf_message **out, void *user)
-{
-    (void)ctx, (void)in, (void)out, (void)user;
-    return MF_OK;
-}
-
-static mf_status no_next(const mf_message *message, mf_cursor *cursor, mf_message **item, void *user, mf_error *err)
-{
-    (void)message, (void)cursor, (void)item, (void)user, (void)err;
-    return MF_OK;
-}
-
 static bool declare(mf_client *client)
 {
-    return mf_task(client, MF_TASK_DEF(.name = "add", .run = nothing), NULL) == MF_OK &&
-           mf_task(client, MF_TASK_DEF(.name = "echo", .run = nothing), NULL) == MF_OK &&
-           mf_source(client, MF_SOURCE_DEF(.name = "numbers", .next = no_next), NULL) == MF_OK;
+    return mf_task(client, MF_TASK_DEF(.name = "add", .run = bench_nothing), NULL) == MF_OK &&
+           mf_task(client, MF_TASK_DEF(.name = "echo", .run = bench_nothing), NULL) == MF_OK &&
+           mf_source(client, MF_SOURCE_DEF(.name = "numbers", .next = bench_no_items), NULL) == MF_OK;
 }
 
 static void judge(mf_client *client, mf_str line)
