@@ -55,12 +55,12 @@ sub parse {
     return ($sum, \%groups, \@lines);
 }
 
-# until_true WHAT, CODE: look until it is so, for half a minute at most
+# until_true WHAT, CODE: look until it is so, for four minutes at most
 sub until_true {
     my ($what, $look) = @_;
-    my $end = time + 30;
+    my $end = time + 240;
     until ($look->()) {
-        return fail("$what, within 30 s") if time > $end;
+        return fail("$what, within 240 s") if time > $end;
         select undef, undef, undef, 0.01;
     }
     return 1;
