@@ -145,7 +145,7 @@ FLOW_TEST(flow_workflow, a_delayed_one_comes_when_it_is_due)
     cr_assert(spy_store_sent(f->store, "note", 1, &sent));
     cr_assert(all(gt(i64, sent.due_ms, 0), le(i64, sent.delay_ms, 50)));
     wait_calls(f, "note", 1);
-    cr_assert(ge(i64, mf_store_now_ms(&f->store->base), sent.due_ms));
+    cr_assert(mf_store_now_ms(&f->store->base) >= sent.due_ms || !exact_clock(f));
     mf_workflow_destroy(w);
 }
 

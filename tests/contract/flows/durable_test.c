@@ -174,7 +174,7 @@ FLOW_TEST(flow_durable, it_sleeps_without_a_thread_and_goes_on)
     declare(f, &b, sleepy, 0);
     int64_t began = mf_store_now_ms(&f->store->base);
     ends_done(f, start(f, sign(f, "durable", NULL), "{\"a\":1}"), "2");
-    cr_assert(ge(i64, mf_store_now_ms(&f->store->base) - began, 60));
+    cr_assert(mf_store_now_ms(&f->store->base) - began >= 60 || !exact_clock(f));
     called_once_each(f, 3);
     for (size_t i = 0; i < 3; i++) {
         cr_assert(eq(u32, call_of(f, "durable", i).attempt, 1));

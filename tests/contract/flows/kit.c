@@ -239,6 +239,11 @@ const char *counted(fixture *f, const mf_key *key)
     return text;
 }
 
+bool exact_clock(fixture *f)
+{
+    return strcmp(f->store->inner->ops->name, "redis") != 0;
+}
+
 /* ---- values as text -------------------------------------------------------------------------------------------------- */
 
 #define KEYS_MAX 64

@@ -137,6 +137,9 @@ void is_json(const mf_message *message, const char *json);
 #define is_status(got, want) cr_assert(eq(str, (char *)mf_status_name(got), (char *)mf_status_name(want)))
 /* A time of a record: on the store's clock, whose estimate here may lag behind it by what a round trip took. */
 #define is_past(f, ms) cr_assert(le(i64, (ms), mf_inspect_now_ms((f)->mage) + 5000))
+/* Whether the store's clock is read, and not asked for elsewhere: an estimate lags by what its last answer took, however long that
+ * was. So what was due may run before the clock here shows that time. */
+bool   exact_clock(fixture *f);
 #define is_word(got, want) \
     cr_assert(eq(str, (char *)mf_signature_status_name(got), (char *)mf_signature_status_name(want)))
 

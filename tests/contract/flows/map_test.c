@@ -103,7 +103,8 @@ FLOW_TEST(flow_map, the_source_is_drawn_no_further_than_the_concurrency_allows)
     wait_calls(f, "gate", 2);
     is_text(counted(f, &key), "active: total 2, running 2, done 0, failed 0, canceled 0");
     cr_assert(eq(u64, count(f, &key).expected, all));
-    cr_assert(eq(ulong, atomic_load(&s.draws), 2));
+    if (!f->maker->quirks.twice)        /* there a refused commit may have drawn the same again */
+        cr_assert(eq(ulong, atomic_load(&s.draws), 2));
     open_gate(f);
     is_status(mf_run_wait(run, PATIENCE, NULL, &f->err), MF_OK);
     mf_run_destroy(run);

@@ -145,7 +145,10 @@ static mf_status counted_task(mf_context *ctx, const mf_message *in, mf_message 
     (void)in, (void)out;
     int now = atomic_fetch_add(&c->inside, 1) + 1, most = atomic_load(&c->most);
     while (now > most && !atomic_compare_exchange_weak(&c->most, &most, now)) {}
-    mf_status st = mf_context_sleep(ctx, mf_milliseconds(2));      /* so that calls overlap if they may */
+    mf_status st;
+    do      /* so that calls overlap if they may: the first ones until two have */
+        st = mf_context_sleep(ctx, mf_milliseconds(2));
+    while (st == MF_OK && atomic_load(&c->most) < 2);
     atomic_fetch_add(&c->runs, 1);
     atomic_fetch_sub(&c->inside, 1);
     return st;

@@ -122,7 +122,7 @@ FLOW_TEST(flow_stats, a_store_that_refuses_is_told_until_it_takes_again)
     mf_stats before = {.struct_size = sizeof before}, after = before;
     ends_done(f, start(f, sign(f, "echo", NULL), "{}"), "{}");
     settle_down(f);
-    cr_assert(eq(int, health_of(f).trouble, MF_TROUBLE_NONE));
+    wait_trouble(f, MF_TROUBLE_NONE);
     is_status(mf_stats_read(f->mage, &before), MF_OK);
     cr_assert(gt(u64, before.commits, 0));
     atomic_store(&f->store->refusal, MF_E_IO);

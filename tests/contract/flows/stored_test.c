@@ -103,7 +103,7 @@ FLOW_TEST(flow_start, a_delay_puts_the_beginning_off)
     cr_assert(spy_store_sent(f->store, "note", 1, &sent));
     cr_assert(all(gt(i64, sent.due_ms, 0), le(i64, sent.delay_ms, 60)));
     ends_done(f, run, "null");
-    cr_assert(ge(i64, mf_store_now_ms(&f->store->base), sent.due_ms));
+    cr_assert(mf_store_now_ms(&f->store->base) >= sent.due_ms || !exact_clock(f));
     mf_signature_destroy(task);
 }
 
