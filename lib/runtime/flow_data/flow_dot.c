@@ -2,12 +2,6 @@
  * cluster's border (compound, lhead and ltail). */
 #include "flow_graph.h"
 
-static void indent(mfi_flow_text *out, unsigned depth)
-{
-    for (unsigned i = 0; i <= depth; i++)
-        mfi_flow_text_add(out, MF_STR_LIT("    "));
-}
-
 /* A quoted string. A backslash would begin an escape, and an ampersand an entity of HTML; what cannot be seen was taken out when
  * the label was made. */
 static void add_quoted(mfi_flow_text *out, const char *label)
@@ -24,10 +18,10 @@ static void add_quoted(mfi_flow_text *out, const char *label)
 static void add_node(const mfi_graph *g, uint32_t n, unsigned depth, mfi_flow_text *out)
 {
     const mfi_graph_node *node = &g->nodes[n];
-    indent(out, depth);
+    mfi_graph_indent(out, depth);
     if (node->container) {
         mfi_flow_text_printf(out, "subgraph cluster_%u {\n", n);
-        indent(out, depth + 1);
+        mfi_graph_indent(out, depth + 1);
         mfi_flow_text_add(out, MF_STR_LIT("label="));
         add_quoted(out, mfi_graph_label(g, n));
         mfi_flow_text_printf(out, "; color=\"%s\"; bgcolor=\"%s\";\n", mfi_shade_line(node->shade),
@@ -57,16 +51,7 @@ static void add_edge(const mfi_graph *g, const mfi_graph_edge *edge, mfi_flow_te
     mfi_flow_text_add(out, MF_STR_LIT("];\n"));
 }
 
-/* Close the containers that `parent` does not stand in; answers how many are open then. */
-static unsigned close_until(const mfi_graph *g, uint32_t *open, uint32_t parent, unsigned depth, mfi_flow_text *out)
-{
-    while (*open != parent) {
-        *open = g->nodes[*open].parent;
-        indent(out, --depth);
-        mfi_flow_text_add(out, MF_STR_LIT("}\n"));
-    }
-    return depth;
-}
+static const mfi_graph_language dot = {.container_end = "}\n", .add_node = add_node, .add_edge = add_edge};
 
 mf_status mfi_graph_dot(const mfi_graph *g, char **text)
 {
@@ -76,19 +61,7 @@ mf_status mfi_graph_dot(const mfi_graph *g, char **text)
         "    graph [rankdir=LR, compound=true, fontname=\"Helvetica,sans-serif\", fontsize=12, style=rounded];\n"
         "    node [shape=box, style=\"rounded,filled\", fontname=\"Helvetica,sans-serif\", fontsize=12];\n"
         "    edge [fontname=\"Helvetica,sans-serif\", fontsize=10];\n"));
-    uint32_t open = MFI_GRAPH_TOP;
-    unsigned depth = 0;
-    for (uint32_t n = 0; n < g->node_count; n++) {
-        depth = close_until(g, &open, g->nodes[n].parent, depth, &out);
-        add_node(g, n, depth, &out);
-        if (g->nodes[n].container) {
-            open = n;
-            depth++;
-        }
-    }
-    close_until(g, &open, MFI_GRAPH_TOP, depth, &out);
-    for (size_t i = 0; i < g->edge_count; i++)
-        add_edge(g, &g->edges[i], &out);
+    mfi_graph_walk(g, &dot, &out);
     mfi_flow_text_add(&out, MF_STR_LIT("}\n"));
     return mfi_flow_text_take(&out, text);
 }

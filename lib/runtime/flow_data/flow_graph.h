@@ -65,6 +65,17 @@ void     mfi_graph_label_end(mfi_graph *graph);
 void     mfi_graph_edge_add(mfi_graph *graph, uint32_t from, uint32_t to, mfi_edge_kind kind);
 const char *mfi_graph_label(const mfi_graph *graph, uint32_t node);
 
+/** How a language writes the parts: a node, a container's with all that begins it, and what ends a container. */
+typedef struct mfi_graph_language {
+    const char *container_end;
+    void (*add_node)(const mfi_graph *graph, uint32_t node, unsigned depth, mfi_flow_text *out);
+    void (*add_edge)(const mfi_graph *graph, const mfi_graph_edge *edge, mfi_flow_text *out);
+} mfi_graph_language;
+
+/** Nodes in their containers, then edges. */
+void mfi_graph_walk(const mfi_graph *graph, const mfi_graph_language *language, mfi_flow_text *out);
+void mfi_graph_indent(mfi_flow_text *out, unsigned depth);
+
 /** Write the model. MF_E_NOMEM. */
 MF_NODISCARD mf_status mfi_graph_dot(const mfi_graph *graph, char **out);
 MF_NODISCARD mf_status mfi_graph_mermaid(const mfi_graph *graph, char **out);

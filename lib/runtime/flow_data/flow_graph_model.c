@@ -77,3 +77,38 @@ const char *mfi_graph_label(const mfi_graph *graph, uint32_t node)
 {
     return graph->labels.at + graph->nodes[node].label;
 }
+
+void mfi_graph_indent(mfi_flow_text *out, unsigned depth)
+{
+    for (unsigned i = 0; i <= depth; i++)
+        mfi_flow_text_add(out, MF_STR_LIT("    "));
+}
+
+/* End the containers that `parent` does not stand in; answers how many are open then. */
+static unsigned close_until(const mfi_graph *graph, const mfi_graph_language *language, uint32_t *open, uint32_t parent, unsigned depth,
+                            mfi_flow_text *out)
+{
+    while (*open != parent) {
+        *open = graph->nodes[*open].parent;
+        mfi_graph_indent(out, --depth);
+        mfi_flow_text_add(out, mf_cstr(language->container_end));
+    }
+    return depth;
+}
+
+void mfi_graph_walk(const mfi_graph *graph, const mfi_graph_language *language, mfi_flow_text *out)
+{
+    uint32_t open = MFI_GRAPH_TOP;
+    unsigned depth = 0;
+    for (uint32_t n = 0; n < graph->node_count; n++) {
+        depth = close_until(graph, language, &open, graph->nodes[n].parent, depth, out);
+        language->add_node(graph, n, depth, out);
+        if (graph->nodes[n].container) {
+            open = n;
+            depth++;
+        }
+    }
+    close_until(graph, language, &open, MFI_GRAPH_TOP, depth, out);
+    for (size_t i = 0; i < graph->edge_count; i++)
+        language->add_edge(graph, &graph->edges[i], out);
+}

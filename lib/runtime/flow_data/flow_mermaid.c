@@ -1,12 +1,6 @@
 /* The model as a Mermaid flowchart. A container is a subgraph, to and from which an edge may go by its name. */
 #include "flow_graph.h"
 
-static void indent(mfi_flow_text *out, unsigned depth)
-{
-    for (unsigned i = 0; i <= depth; i++)
-        mfi_flow_text_add(out, MF_STR_LIT("    "));
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -63,7 +57,7 @@ static void add_name(mfi_flow_text *out, const mfi_graph *g, uint32_t n)
 
 static void add_node(const mfi_graph *g, uint32_t n, unsigned depth, mfi_flow_text *out)
 {
-    indent(out, depth);
+    mfi_graph_indent(out, depth);
     mfi_flow_text_add(out, g->nodes[n].container ? MF_STR_LIT("subgraph ") : MF_STR_LIT(""));
     add_name(out, g, n);
     mfi_flow_text_add(out, MF_STR_LIT("["));
@@ -79,22 +73,14 @@ static void add_edge(const mfi_graph *g, const mfi_graph_edge *edge, mfi_flow_te
     static const char *const arrows[] = {
         [MFI_EDGE_NEXT] = " --> ", [MFI_EDGE_SUCCESS] = " -. on_success .-> ", [MFI_EDGE_ERROR] = " -. on_error .-> ",
     };
-    indent(out, 0);
+    mfi_graph_indent(out, 0);
     add_name(out, g, edge->from);
     mfi_flow_text_add(out, mf_cstr(arrows[edge->kind]));
     add_name(out, g, edge->to);
     mfi_flow_text_add(out, MF_STR_LIT("\n"));
 }
 
-static unsigned close_until(const mfi_graph *g, uint32_t *open, uint32_t parent, unsigned depth, mfi_flow_text *out)
-{
-    while (*open != parent) {
-        *open = g->nodes[*open].parent;
-        indent(out, --depth);
-        mfi_flow_text_add(out, MF_STR_LIT("end\n"));
-    }
-    return depth;
-}
+static const mfi_graph_language mermaid = {.container_end = "end\n", .add_node = add_node, .add_edge = add_edge};
 
 /* Containers take their class in lines of their own, and only what is used is defined. */
 static void add_classes(const mfi_graph *g, mfi_flow_text *out)
@@ -117,19 +103,7 @@ mf_status mfi_graph_mermaid(const mfi_graph *g, char **text)
 {
     mfi_flow_text out = {.allocator = g->allocator};
     mfi_flow_text_add(&out, MF_STR_LIT("flowchart LR\n"));
-    uint32_t open = MFI_GRAPH_TOP;
-    unsigned depth = 0;
-    for (uint32_t n = 0; n < g->node_count; n++) {
-        depth = close_until(g, &open, g->nodes[n].parent, depth, &out);
-        add_node(g, n, depth, &out);
-        if (g->nodes[n].container) {
-            open = n;
-            depth++;
-        }
-    }
-    close_until(g, &open, MFI_GRAPH_TOP, depth, &out);
-    for (size_t i = 0; i < g->edge_count; i++)
-        add_edge(g, &g->edges[i], &out);
+    mfi_graph_walk(g, &mermaid, &out);
     add_classes(g, &out);
     return mfi_flow_text_take(&out, text);
 }
