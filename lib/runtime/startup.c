@@ -141,14 +141,21 @@ mf_status mfi_serve_here(mf_client *client, mf_error *err)
     return serve(client, MF_WORKER_OPTIONS(.threads = client->threads), true, err);
 }
 
+/* NULL: nothing is served. */
+static mf_worker *worker_of(mf_client *client)
+{
+    pthread_mutex_lock(&client->serve_lock);
+    mf_worker *worker = client->worker;
+    pthread_mutex_unlock(&client->serve_lock);
+    return worker;
+}
+
 mf_status mf_unserve(mf_client *client)
 {
     mf_status st = mfi_client_check(client, NULL);
     if (st != MF_OK)
         return st;
-    pthread_mutex_lock(&client->serve_lock);
-    mf_worker *worker = client->worker;
-    pthread_mutex_unlock(&client->serve_lock);
+    mf_worker *worker = worker_of(client);
     if (worker == NULL)
         return MF_OK;
     mf_worker_stop(worker);         /* what still runs keeps its leases meanwhile */
@@ -173,8 +180,6 @@ mf_status mf_drain(mf_client *client, mf_duration timeout)
     mf_status st = mfi_client_check(client, NULL);
     if (st != MF_OK)
         return st;
-    pthread_mutex_lock(&client->serve_lock);
-    mf_worker *worker = client->worker;
-    pthread_mutex_unlock(&client->serve_lock);
+    mf_worker *worker = worker_of(client);
     return worker == NULL ? MF_OK : mf_worker_drain(worker, timeout);
 }
