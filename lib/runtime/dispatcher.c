@@ -221,6 +221,38 @@ static bool next_batch(mfi_dispatcher *d, mfi_mailbox *box)
     return true;
 }
 
+static bool may_be_given_up(const struct mfi_posted *p)
+{
+    mfi_flow_event_kind kind = p->event.kind;
+    return p->ticket != NULL && (mfi_flow_is_verb(kind) || kind == MFI_EV_LOCK || kind == MFI_EV_UNLOCK);
+}
+
+static void give_up(struct mfi_posted_list *list, mf_status st, const mf_error *why)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        struct mfi_posted *p = &list->at[i];
+        if (!may_be_given_up(p)) {
+            list->at[kept++] = *p;
+            continue;
+        }
+        if (p->ticket->err != NULL)
+            *p->ticket->err = *why;
+        mfi_flow_event_release(&p->event);
+        mfi_ticket_done(p->ticket, st);
+    }
+    list->count = kept;
+}
+
+void mfi_mailbox_give_up(mf_client *client, mfi_mailbox *box, mf_status st, const mf_error *why)
+{
+    mfi_dispatcher *d = &client->dispatcher;
+    give_up(&box->batch, st, why);
+    mfi_mutex_lock(&d->lock);
+    give_up(&box->incoming, st, why);
+    mfi_mutex_unlock(&d->lock);
+}
+
 /* Give back what a batch holds. Tells whether a lock on the record ended with it. */
 static bool batch_release(struct mfi_posted_list *batch)
 {
@@ -335,7 +367,12 @@ int64_t mfi_dispatcher_tick(mf_client *client, int64_t now_ms)
 
 mf_status mfi_dispatch_wait(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw)
 {
-    mfi_ticket ticket = {0};
+    return mfi_dispatch_ask(client, key, event, may_draw, NULL);
+}
+
+mf_status mfi_dispatch_ask(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw, mf_error *err)
+{
+    mfi_ticket ticket = {.err = err};
     mfi_dispatch(client, key, event, may_draw, &ticket);
     /* What waits for a lock is looked at by the keeper: should it be the one that waits here, it does so meanwhile. */
     bool keeper = mfi_keeper_is_here();

@@ -57,6 +57,9 @@ void mfi_mailbox_run(mf_client *client, mfi_mailbox *box, struct mfi_desk *desk,
 /** Turn the outcomes of the box that wait into events, which are then on the desk. The lock is held. */
 size_t mfi_later_collect(mfi_dispatcher *d, mfi_mailbox *box, struct mfi_posted *out);
 
+/** The store goes on refusing: answer the verbs of the box that somebody waits for, in its batch and behind it, with that. */
+void mfi_mailbox_give_up(mf_client *client, mfi_mailbox *box, mf_status st, const mf_error *why);
+
 /** Process the batch of a mailbox that the calling thread made busy, until it is committed. */
 void mfi_mailbox_process(mf_client *client, mfi_mailbox *box, bool may_draw);
 

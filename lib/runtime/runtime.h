@@ -68,13 +68,16 @@ typedef struct mfi_dispatcher {
 typedef struct mfi_ticket {
     _Atomic uint32_t done;      /* A  the futex word */
     mf_status        status;    /* MF_OK: committed; MF_E_NOT_FOUND: no such record; MF_E_STATE: it had ended before */
+    mf_error        *err;       /* receives why the store refused it; NULL: nobody asks */
 } mfi_ticket;
 
 /** Post an event (consumed) to a record, and process the record's events unless somebody does so already. may_draw: this
  * thread may call sources, that is, it is a worker's. ticket NULL: nobody waits. */
 void mfi_dispatch(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw, mfi_ticket *ticket);
-/** Post and wait until it is committed. */
+/** Post and wait until it is committed. A verb that the store has refused for some seconds is given up: MF_E_IO, MF_E_NOMEM. */
 mf_status mfi_dispatch_wait(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw);
+/** The same, with the store's reason for that in err. */
+mf_status mfi_dispatch_ask(mf_client *client, const mf_key *key, mfi_flow_event *event, bool may_draw, mf_error *err);
 /** Keep the result of a swarm's item (value is consumed) until mfi_dispatch_flush, another event of the record, or for some
  * 10 ms. False: there is no room; nothing was done, and value is
  * the caller's still. */

@@ -4,6 +4,7 @@
  * can never be done (a message above the limits, a source that fails) ends the flow as failed, with the reason as error. */
 #include "mailbox.h"
 
+#include "clock.h"
 #include "compose.h"
 #include "here.h"
 #include "memory.h"
@@ -340,14 +341,31 @@ static mf_status process_once(mf_client *client, mfi_mailbox *box, bool may_draw
     return MF_OK;
 }
 
+/* An outcome waits for the store as long as it takes; who stands there and asks is told, once it has taken a while. Only a verb
+ * behind which outcomes came while its own thread tried it stays with them. */
+#define VERBS_WAIT mf_seconds(5)
+
+static void pause_before_retry(mf_client *client, mfi_mailbox *box, mf_status st, const mf_error *err, unsigned *tries,
+                               int64_t *until_ns)
+{
+    int64_t now = mfi_now_ns(client->clock);
+    if (*tries == 0)
+        *until_ns = mfi_deadline_ns(now, VERBS_WAIT);
+    if (now >= *until_ns)
+        mfi_mailbox_give_up(client, box, st, err);
+    if (box->batch.count > 0)
+        mfi_pause_before_retry(client, st, err, tries);
+}
+
 static void process(mf_client *client, mfi_mailbox *box, bool may_draw)
 {
     mf_error err, refused;      /* zeroed as far as anybody looks: they are long, and this is once an item */
     mf_refusal refusal = {0};
     unsigned tries = 0;
+    int64_t until_ns = INT64_MAX;
     err.status = refused.status = MF_OK;
     err.text[0] = '\0';
-    for (;;) {
+    while (box->batch.count > 0) {
         bool kept = box->record.spec != NULL;
         mf_status st = read_record(client, box, &err);
         if (st == MF_OK && box->record.spec == NULL) {
@@ -371,7 +389,7 @@ static void process(mf_client *client, mfi_mailbox *box, bool may_draw)
         else if (!is_passing(st) && refused.status == MF_OK)
             refused = err, refused.status = st;
         else
-            mfi_pause_before_retry(client, st, &err, &tries);
+            pause_before_retry(client, box, st, &err, &tries, &until_ns);
     }
 }
 

@@ -39,7 +39,11 @@ static mf_status ask(mf_client *client, const mf_key *key, mfi_flow_event *event
         mfi_flow_event_release(event);
         return st;
     }
-    return explain(client, key, mfi_dispatch_wait(client, key, event, false), verb, err);
+    mf_error why = {.text = ""};
+    st = mfi_dispatch_ask(client, key, event, false, &why);
+    if (why.text[0] != '\0')
+        return mf_fail(err, st, "%s: cannot %s: %s", key->text, verb, why.text);
+    return explain(client, key, st, verb, err);
 }
 
 /* ---- stop and go on --------------------------------------------------------------------------------------------------- */

@@ -5,6 +5,11 @@
 #include "bench.h"
 #include "mailbox.h"
 
+#include <mageflow/control.h>
+
+#include <pthread.h>
+#include <sched.h>
+
 static bench b;
 
 static void init(void)
@@ -168,4 +173,90 @@ Test(runtime_dispatcher, a_step_that_ends_while_its_flow_is_being_stored_does_no
     cr_assert(eq(int, mf_store_load(b.store, &key, 1, &record, NULL), MF_OK));
     cr_assert(eq(int, record.state.status, MF_STATUS_PENDING));
     mf_record_release(&record);
+}
+
+/* ---- a store that goes on refusing -------------------------------------------------------------------------------------- */
+
+static atomic_bool refuses;
+static atomic_uint refused;
+
+static mf_status full_commit(mf_store *self, const mf_batch *batch, mf_refusal *refusal, mf_error *err)
+{
+    (void)self;
+    if (!atomic_load(&refuses))
+        return mf_store_commit(b.store, batch, refusal, err);
+    bench_turn_clock(&b, mf_seconds(1));
+    atomic_fetch_add(&refused, 1);
+    return mf_fail(err, MF_E_IO, "the disk is full");
+}
+
+static mf_status full_load(mf_store *self, const mf_key *keys, size_t n, mf_record *out, mf_error *err)
+{
+    (void)self;
+    return mf_store_load(b.store, keys, n, out, err);
+}
+
+static int64_t full_now_ms(mf_store *self)
+{
+    (void)self;
+    return mf_store_now_ms(b.store);
+}
+
+static const mf_store_ops full_ops = {.struct_size = sizeof full_ops, .name = "full", .commit = full_commit, .load = full_load,
+                                      .now_ms = full_now_ms};
+
+static mf_state state_of(const mf_key *key)
+{
+    mf_record record = {0};
+    cr_assert(eq(int, mf_store_load(b.store, key, 1, &record, NULL), MF_OK));
+    mf_state state = {.status = record.state.status, .running = record.state.running, .done = record.state.done};
+    mf_record_release(&record);
+    return state;
+}
+
+Test(runtime_dispatcher, a_verb_that_the_store_goes_on_refusing_is_answered_and_changes_nothing)
+{
+    mf_store full = {.ops = &full_ops};
+    mf_key key = bench_key(MF_KIND_SWARM, 1);
+    mf_error err = {.text = ""};
+    uint64_t lock = 0;
+    put_swarm(1, 0);
+    b.client->store = &full;
+    atomic_store(&refuses, true);
+    cr_assert(eq(int, mf_suspend(b.client, &key, &err), MF_E_IO));
+    cr_assert(ne(ptr, strstr(err.text, "cannot suspend: the disk is full"), NULL), "%s", err.text);
+    cr_assert(eq(int, mf_lock(b.client, &key, mf_seconds(60), &lock, &err), MF_E_IO));
+    cr_assert(eq(int, mf_items_close(b.client, &key, &err), MF_E_IO));
+    cr_assert(eq(int, state_of(&key).status, MF_STATUS_ACTIVE));
+    atomic_store(&refuses, false);
+    cr_assert(eq(int, mf_suspend(b.client, &key, &err), MF_OK));
+    cr_assert(eq(int, state_of(&key).status, MF_STATUS_SUSPENDED));
+    b.client->store = b.store;
+}
+
+static void *post_done(void *arg)
+{
+    post(arg, (mfi_flow_event){.kind = MFI_EV_ITEM_DONE, .index = 0, .value = mf_msg("i", 10)});
+    return NULL;
+}
+
+Test(runtime_dispatcher, an_outcome_waits_for_the_store_and_the_verb_behind_it_does_not)
+{
+    mf_store full = {.ops = &full_ops};
+    mf_key key = bench_key(MF_KIND_SWARM, 1);
+    pthread_t posts;
+    mf_spec *spec = bench_spec(&b, MF_KIND_SWARM, "many", 1);
+    spec->max_concurrency = 2;
+    cr_assert(eq(int, bench_put(&b, spec, &(mf_state){.status = MF_STATUS_ACTIVE, .total = 2, .next = 2, .running = 2}), MF_OK));
+    b.client->store = &full;
+    atomic_store(&refuses, true);
+    cr_assert(eq(int, pthread_create(&posts, NULL, post_done, &key), 0));
+    while (atomic_load(&refused) == 0)
+        sched_yield();
+    cr_assert(eq(int, mf_suspend(b.client, &key, NULL), MF_E_IO));
+    atomic_store(&refuses, false);
+    pthread_join(posts, NULL);
+    cr_assert(eq(int, state_of(&key).status, MF_STATUS_ACTIVE));
+    cr_assert(eq(u64, state_of(&key).done, 1));
+    b.client->store = b.store;
 }
