@@ -8,12 +8,23 @@
 #include <time.h>
 #include <unistd.h>
 
+#define MENDS "; put a copy back, with its -wal, or save what can be read with .recover of sqlite3"
+
 /* ---- failures ----------------------------------------------------------------------------------------------------- */
+
+/* Room that is missing for the log's index comes as an I/O error, and a quota that is used up does anywhere. */
+static bool is_full(sqlite3 *at, int rc)
+{
+    if ((rc & 0xff) != SQLITE_IOERR)
+        return (rc & 0xff) == SQLITE_FULL;
+    int why = sqlite3_system_errno(at);
+    return rc == SQLITE_IOERR_SHMSIZE || why == ENOSPC || why == EDQUOT;
+}
 
 mf_status mfi_sq_db_fail(struct mfi_sq_db *db, mf_error *err)
 {
     int rc = db->at == NULL ? SQLITE_NOMEM : sqlite3_extended_errcode(db->at);
-    switch (rc & 0xff) {
+    switch (is_full(db->at, rc) ? SQLITE_FULL : rc & 0xff) {
     case SQLITE_NOMEM:
         return mf_fail(err, MF_E_NOMEM, "store %s: no memory", db->path);
     case SQLITE_FULL:
@@ -21,12 +32,12 @@ mf_status mfi_sq_db_fail(struct mfi_sq_db *db, mf_error *err)
                        db->path);
     case SQLITE_BUSY: case SQLITE_LOCKED:
         return mf_fail(err, MF_E_IO, "store %s: locked for more than %.1f s by another program that writes to it; nothing "
-                       "was changed", db->path, (double)db->busy_ms / 1000);
+                       "was changed: end its transaction (fuser tells who has the file open) and try again", db->path, (double)db->busy_ms / 1000);
     case SQLITE_READONLY:
         return mf_fail(err, MF_E_IO, "store %s: the file or its directory cannot be written to any more (%s)", db->path,
                        sqlite3_errmsg(db->at));
     case SQLITE_CORRUPT: case SQLITE_NOTADB:
-        return mf_fail(err, MF_E_IO, "store %s: the file is damaged (%s)", db->path, sqlite3_errmsg(db->at));
+        return mf_fail(err, MF_E_IO, "store %s: the file is damaged (%s)" MENDS, db->path, sqlite3_errmsg(db->at));
     case SQLITE_TOOBIG:
         return mf_fail(err, MF_E_TOO_BIG, "store %s: a message above what SQLite holds in one row", db->path);
     default:
@@ -71,6 +82,8 @@ static mf_status check_path(const char *path, bool create, mf_error *err)
     if (stat(path, &file) == 0) {
         if (S_ISDIR(file.st_mode))
             return mf_fail(err, MF_E_INVALID, "store %s: is a directory; a file was expected", path);
+        if (!S_ISREG(file.st_mode))
+            return mf_fail(err, MF_E_INVALID, "store %s: is a device, a pipe or a socket; a regular file was expected", path);
         return MF_OK;
     }
     if (errno != ENOENT || !create)
@@ -96,9 +109,10 @@ static mf_status open_failed(struct mfi_sq_db *db, mf_error *err)
 {
     switch (sqlite3_extended_errcode(db->at) & 0xff) {
     case SQLITE_NOTADB:
-        return mf_fail(err, MF_E_MALFORMED, "store %s: the file is not a database", db->path);
+        return mf_fail(err, MF_E_MALFORMED, "store %s: the file is not a database; expected one that mageflow made, an empty "
+                       "file or none: give another name; nothing was changed", db->path);
     case SQLITE_CORRUPT:
-        return mf_fail(err, MF_E_MALFORMED, "store %s: the database is damaged (%s)", db->path, sqlite3_errmsg(db->at));
+        return mf_fail(err, MF_E_MALFORMED, "store %s: the database is damaged (%s)" MENDS, db->path, sqlite3_errmsg(db->at));
     case SQLITE_CANTOPEN: case SQLITE_READONLY: case SQLITE_PERM:
         return cannot_write(db, err);
     default:
@@ -155,12 +169,13 @@ static mf_status check_schema(struct mfi_sq_db *db, mf_error *err)
         return st == MF_OK ? upgrade(db, 1, err) : st;
     }
     if (application != MFI_APPLICATION_ID)
-        return mf_fail(err, MF_E_INVALID, "store %s: is a database of some other program; nothing was changed in it", db->path);
+        return mf_fail(err, MF_E_INVALID, "store %s: is a database of some other program; expected one that mageflow made: give "
+                       "another name; nothing was changed in it", db->path);
     if (version > MFI_SCHEMA_VERSION)
-        return mf_fail(err, MF_E_UNSUPPORTED, "store %s: was written by a newer mageflow (schema %d, this one knows up to %d)",
-                       db->path, (int)version, MFI_SCHEMA_VERSION);
+        return mf_fail(err, MF_E_UNSUPPORTED, "store %s: was written by a newer mageflow (schema %d, this one knows up to %d): open it "
+                       "with that one; nothing was changed in it", db->path, (int)version, MFI_SCHEMA_VERSION);
     if (version < 1)
-        return mf_fail(err, MF_E_MALFORMED, "store %s: has no schema version", db->path);
+        return mf_fail(err, MF_E_MALFORMED, "store %s: has no schema version, as a file of mageflow has" MENDS, db->path);
     return version < MFI_SCHEMA_VERSION ? upgrade(db, version, err) : MF_OK;
 }
 

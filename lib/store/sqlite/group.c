@@ -68,7 +68,9 @@ static mf_status refresh(struct mfi_sqlite *s, mf_error *err)
 
 static mf_status begin(struct mfi_sqlite *s, bool durable, mf_error *err)
 {
-    mf_status st = mfi_sq_db_sync(&s->writer, durable, err);
+    mf_status st = mfi_sq_owner_in_place(s, err);
+    if (st == MF_OK)
+        st = mfi_sq_db_sync(&s->writer, durable, err);
     if (st == MF_OK)
         st = plain(&s->writer, MFI_SQL_BEGIN, err);
     return st == MF_OK ? refresh(s, err) : st;

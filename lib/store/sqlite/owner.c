@@ -133,18 +133,50 @@ void mfi_sq_owner_tell(const struct mfi_sqlite *s)
         (void)futimens(s->lock_fd, NULL);    /* should it fail, others look by themselves within MFI_POLL_MS or at their next use */
 }
 
+/* ---- still there -------------------------------------------------------------------------------------------------- */
+
+/* Whether the name still leads to the file that is open here. What cannot be told counts as such. */
+static bool leads_to(const char *path, dev_t device, ino_t inode)
+{
+    struct stat file;
+    if (inode == 0)
+        return true;
+    if (stat(path, &file) != 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    return file.st_dev == device && file.st_ino == inode;
+}
+
+/* A file without a name takes every write and syncs it, and all is gone with the last who has it open; without its log it lacks
+ * what was committed last; and beside another FILE-lock those who open it find everybody dead who holds the first one. */
+mf_status mfi_sq_owner_in_place(const struct mfi_sqlite *s, mf_error *err)
+{
+    struct stat lock;
+    const char *gone = NULL;
+    if (!leads_to(s->full_path, s->device, s->inode))
+        gone = "";
+    else if (!leads_to(sqlite3_filename_wal(s->full_path), s->device, s->log_inode))
+        gone = "-wal";
+    else if (s->lock_fd >= 0 && fstat(s->lock_fd, &lock) == 0 && lock.st_nlink == 0)
+        gone = "-lock";
+    if (gone == NULL)
+        return MF_OK;
+    return mf_fail(err, MF_E_IO, "store %s: %s%s was deleted or replaced while it was open; nothing was changed: put back what was "
+                   "there, or end the programs that have it open and start them again", s->path, s->path, gone);
+}
+
 /* ---- in and out --------------------------------------------------------------------------------------------------- */
 
 mf_status mfi_sq_owner_open(struct mfi_sqlite *s, mf_error *err)
 {
     char *path = sqlite3_mprintf("%s-lock", s->full_path);    /* the same by whatever name FILE is called */
-    struct stat file;
+    struct stat file, log;
     if (path == NULL)
         return mf_fail(err, MF_E_NOMEM, "store %s: no memory", s->path);
     if (stat(s->full_path, &file) != 0)
         memset(&file, 0, sizeof file);
     s->device = file.st_dev;
     s->inode = file.st_ino;
+    s->log_inode = stat(sqlite3_filename_wal(s->full_path), &log) == 0 && log.st_dev == file.st_dev ? log.st_ino : 0;
     mode_t mode = file.st_mode != 0 ? file.st_mode & 0666 : 0600;    /* who may use the database may use this */
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, mode);
     mf_status st = s->lock_fd >= 0 ? MF_OK : mf_fail(err, MF_E_IO, "store %s: cannot open %s: %s", s->path, path, strerror(errno));

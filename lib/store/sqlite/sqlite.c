@@ -104,9 +104,22 @@ static mf_status enter(struct mfi_sqlite *s, mf_error *err)
     return st == MF_OK ? mfi_sq_revive(s, &ready, err) : st;
 }
 
+/* The last one who closes a database deletes its log by name, which by now may be another's. */
+static void leave_log(struct mfi_sq_db *db)
+{
+    int keeps = 1;
+    if (db->at != NULL)
+        (void)sqlite3_file_control(db->at, "main", SQLITE_FCNTL_PERSIST_WAL, &keeps);
+}
+
 static void close_all(struct mfi_sqlite *s)
 {
     const mf_allocator *allocator = s->allocator;
+    bool gone = s->full_path != NULL && mfi_sq_owner_in_place(s, NULL) != MF_OK;
+    for (int i = 0; gone && i < MFI_READERS; i++)
+        leave_log(&s->readers[i]);
+    if (gone)
+        leave_log(&s->writer);
     for (int i = 0; i < MFI_READERS; i++)
         mfi_sq_db_close(&s->readers[i]);
     mfi_sq_heads_forget(s);

@@ -125,6 +125,7 @@ struct mfi_sqlite {
     bool                forked;           /* set once, in a child, while it has one thread */
     dev_t               device;           /* I  of FILE */
     ino_t               inode;            /* I */
+    ino_t               log_inode;        /* I  of FILE-wal */
 
     struct mfi_watchers watchers;         /* their own lock */
     pthread_mutex_t     listener_lock;
@@ -266,6 +267,8 @@ bool mfi_sq_owner_lives(const struct mfi_sqlite *s, int64_t owner);
 bool mfi_sq_owner_has_company(const struct mfi_sqlite *s);
 /** MF_E_FORKED in a child. */
 mf_status mfi_sq_owner_check(const struct mfi_sqlite *s, mf_error *err);
+/** MF_E_IO: FILE or what lies beside it was deleted or replaced while it is open here. Three system calls. */
+mf_status mfi_sq_owner_in_place(const struct mfi_sqlite *s, mf_error *err);
 /** Let the others know that something was committed. */
 void mfi_sq_owner_tell(const struct mfi_sqlite *s);
 

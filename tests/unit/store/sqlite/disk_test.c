@@ -320,13 +320,14 @@ static void fill(const char *path)
 
 Test(sqlite_disk, on_a_full_disk_nothing_is_half_done_and_room_mends_it)
 {
-    char dir[] = "/tmp/mageflow-full-XXXXXX", path[64], ballast[64];
+    char dir[] = "/tmp/mageflow-full-XXXXXX", path[64], ballast[64], ballast2[64];
     if (!small_disk(dir)) {
         rmdir(dir);
         cr_skip_test("no file system of our own to fill here");
     }
     snprintf(path, sizeof path, "%s/jobs.db", dir);
     snprintf(ballast, sizeof ballast, "%s/ballast", dir);
+    snprintf(ballast2, sizeof ballast2, "%s/ballast2", dir);
     mf_store *s = kit_open(path);
     mf_error err = {0};
     mf_taken taken[4];
@@ -340,7 +341,16 @@ Test(sqlite_disk, on_a_full_disk_nothing_is_half_done_and_room_mends_it)
     cr_assert(ne(ptr, strstr(err.text, "its disk is full"), NULL), "%s", err.text);
     cr_assert(eq(sz, kit_entries(s), 4 + sent));
     is_status(send_one(s, 9, &err), MF_E_IO);
+    mf_store_destroy(s);
+    fill(ballast2);
+    s = NULL;
+    err.text[0] = '\0';
+    st = mfi_sqlite_store_open(path, NULL, NULL, 50, &s, &err);
+    is_status(st, MF_E_IO);
+    cr_assert(ne(ptr, strstr(err.text, "its disk is full"), NULL), "neither does it open, and says so: %s", err.text);
+    unlink(ballast2);
     unlink(ballast);
+    s = kit_open(path);
     is_status(send_one(s, 10 + sent, &err), MF_OK);
     cr_assert(eq(sz, kit_entries(s), 4 + sent + 1));
     cr_assert(eq(sz, kit_take(s, taken, 4), 4));

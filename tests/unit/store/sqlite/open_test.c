@@ -74,6 +74,13 @@ Test(sqlite_open, a_directory)
     refused(dir, MF_E_INVALID, "is a directory");
 }
 
+Test(sqlite_open, what_is_no_regular_file)
+{
+    refused("/dev/null", MF_E_INVALID, "a regular file was expected");
+    cr_assert(eq(int, mkfifo(in_dir("pipe"), 0600), 0));
+    refused(in_dir("pipe"), MF_E_INVALID, "a regular file was expected");
+}
+
 Test(sqlite_open, a_directory_that_is_not_there)
 {
     refused(in_dir("nowhere/jobs.db"), MF_E_NOT_FOUND, "no directory");
@@ -304,4 +311,81 @@ Test(sqlite_open, a_link_to_the_file_is_the_file)
     mf_store_destroy(third);
     mf_store_destroy(other);
     mf_store_destroy(s);
+}
+
+/* ---- gone while it is open ---------------------------------------------------------------------------------------- */
+
+static mf_status send_one(mf_store *s, uint64_t index, mf_error *err)
+{
+    mf_spec *call = kit_call();
+    mf_entry entry = kit_entry(call, index);
+    mf_status st = mf_store_commit(s, &(mf_batch){.entries = &entry, .entry_count = 1}, NULL, err);
+    mf_spec_unref(call);
+    return st;
+}
+
+static const char *const names[] = {"jobs.db", "jobs.db-wal", "jobs.db-lock"};
+
+Test(sqlite_open, what_is_moved_away_while_open_takes_no_commit_until_it_is_put_back)
+{
+    mf_store *s = kit_open(in_dir("jobs.db"));
+    char path[128];
+    kit_swarm(s, 1);
+    for (size_t i = 0; i < 2; i++) {    /* a lock that is moved is still the same for who has it open */
+        mf_error err = {0};
+        snprintf(path, sizeof path, "%s", in_dir(names[i]));
+        cr_assert(eq(int, rename(path, in_dir("away")), 0));
+        is_status(send_one(s, 1 + i, &err), MF_E_IO);
+        cr_assert(ne(ptr, strstr(err.text, "was deleted or replaced while it was open; nothing was changed"), NULL), "%s", err.text);
+        cr_assert(ne(ptr, strstr(err.text, path), NULL), "the text names the file: %s", err.text);
+        write_file(path, "", 0);
+        is_status(send_one(s, 1 + i, &err), MF_E_IO);
+        cr_assert(eq(int, rename(in_dir("away"), path), 0));
+        is_status(send_one(s, 1 + i, NULL), MF_OK);
+    }
+    cr_assert(eq(sz, kit_entries(s), 3));
+    mf_store_destroy(s);
+    cr_assert(kit_is_whole(in_dir("jobs.db")));
+}
+
+Test(sqlite_open, who_lost_its_lock_file_commits_no_more)
+{
+    mf_error err = {0};
+    mf_store *s = kit_open(in_dir("jobs.db"));
+    kit_swarm(s, 1);
+    cr_assert(eq(int, unlink(in_dir("jobs.db-lock")), 0));
+    is_status(send_one(s, 1, &err), MF_E_IO);
+    cr_assert(ne(ptr, strstr(err.text, "jobs.db-lock was deleted"), NULL), "%s", err.text);
+    mf_store_destroy(s);
+    s = kit_open(in_dir("jobs.db"));
+    is_status(send_one(s, 1, NULL), MF_OK);
+    cr_assert(eq(sz, kit_entries(s), 2));
+    mf_store_destroy(s);
+}
+
+static ino_t inode_of(const char *path)
+{
+    struct stat file = {0};
+    return stat(path, &file) == 0 ? file.st_ino : 0;
+}
+
+/* SQLite's last one to close a database deletes its log by name. */
+Test(sqlite_open, who_closes_a_deleted_file_leaves_the_log_of_the_next_one_alone)
+{
+    mf_store *s = kit_open(in_dir("jobs.db"));
+    kit_swarm(s, 1);
+    for (size_t i = 0; i < 3; i++)
+        unlink(in_dir(names[i]));
+    unlink(in_dir("jobs.db-shm"));
+    mf_store *next = kit_open(in_dir("jobs.db"));
+    kit_swarm(next, 3);
+    ino_t log = inode_of(in_dir("jobs.db-wal"));
+    cr_assert(log != 0);
+    mf_store_destroy(s);
+    cr_assert(inode_of(in_dir("jobs.db-wal")) == log);
+    is_status(send_one(next, 7, NULL), MF_OK);
+    mf_store_destroy(next);
+    next = kit_open(in_dir("jobs.db"));
+    cr_assert(eq(sz, kit_entries(next), 4));
+    mf_store_destroy(next);
 }
