@@ -275,7 +275,8 @@ static const struct url_parameter {
     set_fn     *set;
 } parameters[] = {
     {MFI_MANAGER_LOCAL, "threads", "worker threads, 1 to 1024 (one per CPU)", set_threads},
-    {MFI_MANAGER_LOCAL, "store", "where flows are kept: memory (the default), sqlite:FILE, or a redis: URL", set_store},
+    {MFI_MANAGER_LOCAL, "store", "where flows are kept: memory (the default), sqlite:FILE (a % in FILE as %25, a & as %26), or a "
+                                 "redis: URL", set_store},
     {MFI_MANAGER_TASKIQ, "store", "where flows are kept: the same Redis (the default), another redis: URL, sqlite:FILE, memory", set_store},
     {MFI_MANAGER_TASKIQ, "threads", "worker threads, 1 to 1024 (one per CPU)", set_threads},
     {MFI_MANAGER_HATCHET, "store", "where flows are kept: memory (the default), sqlite:FILE, or a redis: URL", set_store},

@@ -35,12 +35,12 @@ static mf_status add_parameter(mfi_url *url, const char *at, const char *end, ch
     if (url->count == MFI_URL_PARAMETERS)
         return mf_fail(err, MF_E_INVALID, "url: more than %d parameters", MFI_URL_PARAMETERS);
     if (equals == NULL || equals == at)
-        return mf_fail(err, MF_E_INVALID, "url: parameter %zu: expected name=value", url->count + 1);
+        return mf_fail(err, MF_E_INVALID, "url: parameter %zu: expected name=value; in a value & is written %%26", url->count + 1);
     const char *name = unescape(at, equals, to);
     const char *value = name == NULL ? NULL : unescape(equals + 1, end, to);
     if (value == NULL)
-        return mf_fail(err, MF_E_INVALID, "url: parameter %zu: a %% must be followed by two hexadecimal digits, not 00",
-                       url->count + 1);
+        return mf_fail(err, MF_E_INVALID, "url: parameter %zu: a %% must be followed by two hexadecimal digits, not 00; a %% itself is "
+                       "written %%25, as in sqlite:50%%25.db", url->count + 1);
     url->parameters[url->count].name = name;
     url->parameters[url->count].value = value;
     url->count++;

@@ -92,7 +92,8 @@ static int open_client(const struct options *options, mf_options with, mf_client
     log_of_client(&with);
     mf_status st = mf_open(options->url, &with, &client, &err);
     if (st != MF_OK) {
-        bool away = st == MF_E_IO || st == MF_E_TIMEOUT || st == MF_E_AGAIN;
+        bool file = strncmp(err.text, "store ", 6) == 0;    /* it says itself what is wrong with it */
+        bool away = !file && (st == MF_E_IO || st == MF_E_TIMEOUT || st == MF_E_AGAIN);
         complain("%s%s", err.text, away ? "; is the server running, and is --url right?" : "");
         return exit_code_of(st);
     }
@@ -286,32 +287,40 @@ static int report_end(struct call *c)
     return code;
 }
 
-/* End what this process started and wait a little for its tasks to listen. Somebody else's worker may go on. */
-static void cancel(struct call *c)
+/* End what this process started and wait a little for its tasks to listen. Somebody else's worker may go on. False: the store
+ * refuses it, says err; it stays there as it is. */
+static bool cancel(struct call *c, mf_error *err)
 {
-    (void)mf_cancel(c->client, &c->key, NULL);
+    mf_status st = mf_cancel(c->client, &c->key, err);
     c->stuck = mf_drain(c->client, GRACE) == MF_E_TIMEOUT;
     if (c->stuck)
         complain("%s does not stop; leaving without it", c->what);
+    return st != MF_E_IO && st != MF_E_NOMEM;
 }
+
+#define REFUSED "it goes on when its store is served again, since it cannot be canceled now: "
 
 static int report_timeout(struct call *c)
 {
     bool here = mf_client_in_process(c->client);
-    char text[256];
-    snprintf(text, sizeof text, "not done within the time of %s; %s (%s)",
+    mf_error err = {.text = ""};
+    bool canceled = here && cancel(c, &err);
+    char text[256 + MF_ERROR_TEXT_MAX];
+    snprintf(text, sizeof text, "not done within the time of %s; %s%s (%s)",
              c->foreign ? "--foreign: does any worker serve it, with a result backend on this server?" : "--timeout",
-             here ? "canceled" : "it goes on elsewhere", c->key.text);
-    if (here)
-        cancel(c);
-    print_failure(c, here ? "canceled" : "active", MF_STR_LIT("Timeout"), mf_cstr(text), NULL);
+             canceled ? "canceled" : here ? REFUSED : "it goes on elsewhere", canceled ? "" : err.text, c->key.text);
+    print_failure(c, canceled ? "canceled" : "active", MF_STR_LIT("Timeout"), mf_cstr(text), NULL);
     return EXIT_TIMED_OUT;
 }
 
 static int report_signal(struct call *c)
 {
-    cancel(c);
-    print_failure(c, "canceled", MF_STR_LIT("Interrupted"), MF_STR_LIT("canceled by a signal"), NULL);
+    mf_error err = {.text = ""};
+    char text[256 + MF_ERROR_TEXT_MAX];
+    bool canceled = cancel(c, &err);
+    snprintf(text, sizeof text, "%s by a signal%s%s", canceled ? "canceled" : "left", canceled ? "" : "; " REFUSED,
+             canceled ? "" : err.text);
+    print_failure(c, canceled ? "canceled" : "active", MF_STR_LIT("Interrupted"), mf_cstr(text), NULL);
     return EXIT_SIGNAL + signals_caught();
 }
 
