@@ -7,7 +7,8 @@
  * Threads   every function may be called from any thread, tasks included.
  * Statuses  all of them: MF_E_NOT_FOUND (no such signature: never stored, removed, or ended and forgotten), MF_E_FORKED,
  *           MF_E_IO and MF_E_NOMEM (the store refused it for 5 s, and nothing was changed; only a Redis that went away in
- *           the middle may have done it), and MF_E_STATE while somebody holds a lock on it.
+ *           the middle may have done it; if ends of calls below came meanwhile, the call stays with them until the store takes
+ *           them), and MF_E_STATE while somebody holds a lock on it.
  */
 #ifndef MAGEFLOW_CONTROL_H
 #define MAGEFLOW_CONTROL_H
