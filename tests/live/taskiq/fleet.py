@@ -40,13 +40,18 @@ class Server:
     def __init__(self, *options):
         self.dir = tempfile.TemporaryDirectory(prefix="mageflow-taskiq-")
         self.options = options
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
         self.process = None
-        self.start()
+        for _ in range(10):
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.port = probe.getsockname()[1]
+            self.start()
+            if self.process.poll() is None:
+                return
+        raise AssertionError("redis-server ends at once, on ten ports")      # one may be taken by somebody quicker
 
     def start(self):
+        """On its port. Who answers there may be another test's, while ours has ended."""
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self.dir.name, *self.options],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -54,9 +59,9 @@ class Server:
 
         def up():
             try:
-                return self.redis.ping()
+                return self.redis.info("server")["process_id"] == self.process.pid or self.process.poll() is not None
             except redis.RedisError:
-                return False
+                return self.process.poll() is not None
         wait_for(up, what="redis-server")
 
     def stop(self, with_signal=signal.SIGTERM):

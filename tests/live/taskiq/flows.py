@@ -120,8 +120,9 @@ def command(tools, server, *words, parameters=""):
 def serve_until(tools, server, parameters, condition):
     """Workers, one after the other as each is killed by what it serves, until the condition is true. Answers the last one and how
     many died."""
-    deaths, worker = 0, Worker(tools, server, parameters, may_die=True)
+    deaths, worker, end = 0, Worker(tools, server, parameters, may_die=True), time.monotonic() + 100
     while not condition():
+        assert time.monotonic() < end, f"what is waited for does not come; the worker: {worker.text()}, the queue: {server.redis.xinfo_stream(OWN, full=True)}"
         if worker.process.poll() is not None:
             deaths += 1
             assert deaths < 10, "it kills for ever"
