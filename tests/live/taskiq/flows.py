@@ -10,6 +10,14 @@ from fleet import QUEUE, PythonWorker, Tools, Worker, broker_of, kick, result_of
 SUM = {"chain": [{"task": "add", "kwargs": {"b": 2}}, {"task": "echo", "kwargs": {"more": True}}]}
 
 
+def lines_of(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [line.split()[0] for line in file]
+    except FileNotFoundError:
+        return []
+
+
 async def python_awaits_the_result_of_a_flow(tools, server):
     worker = Worker(tools, server)
     broker = broker_of(server)
@@ -43,7 +51,7 @@ async def python_cancels_a_flow_by_the_id_of_its_call(tools, server):
     path = os.path.join(server.dir.name, "ran")
     slow = {"task": "slow", "kwargs": {"path": path, "ms": 60000}}
     call = await kick(broker, "mageflow.run_flow", flow={"chain": [slow, {"task": "echo"}]}, task_id="the-call")
-    wait_for(lambda: os.path.exists(path), what="the flow's first task")
+    wait_for(lambda: lines_of(path) == ["begin"], what="the flow's first task")
     result = await result_of(await kick(broker, "mageflow.run_flow", cancel="the-call"))
     assert result.return_value.startswith("chain-"), result
     result = await result_of(call)
@@ -62,7 +70,7 @@ async def a_killed_workers_flow_is_joined_and_not_started_again(tools, server):
     path = os.path.join(server.dir.name, "ran")
     slow = {"task": "slow", "kwargs": {"path": path, "ms": 300}}
     call = await kick(broker, "mageflow.run_flow", flow={"chain": [slow, {"task": "add", "kwargs": {"a": 1, "b": 2}}]})
-    wait_for(lambda: os.path.exists(path), what="the flow's first task")
+    wait_for(lambda: lines_of(path) == ["begin"], what="the flow's first task")
     first.kill()
     second = Worker(tools, server, store)
     result = await result_of(call, 60)
@@ -102,14 +110,6 @@ async def a_task_of_python_is_watched_for_after_its_sender_has_died(tools, serve
 
 OWN = QUEUE + ":mageflow"
 DEAD = OWN + ":mageflow:dead"
-
-
-def lines_of(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            return [line.split()[0] for line in file]
-    except FileNotFoundError:
-        return []
 
 
 def command(tools, server, *words, parameters=""):
