@@ -19,8 +19,8 @@ static bool is_here(uint64_t packed)
 /* The nil that is everybody's needs no memory as it is. */
 static bool fits(const mf_outcome *outcome)
 {
-    return outcome->status == MF_STATUS_DONE && outcome->value != mf_message_nil() &&
-           mfi_message_row_takes(mf_message_value(outcome->value));
+    return outcome->status == MF_STATUS_DONE && outcome->value != NULL &&
+           mfi_message_row_takes(mf_message_value(outcome->value)) && outcome->value != mf_message_nil();
 }
 
 uint64_t mfi_outcome_pack(const mf_outcome *outcome)
@@ -41,7 +41,9 @@ static mf_message *value_of(uint64_t packed)
 
 void mfi_outcome_ref(uint64_t packed)
 {
-    mf_message_ref(value_of(packed));
+    mf_message *value = value_of(packed);
+    if (value != NULL)      /* saves a call, once an item */
+        mf_message_ref(value);
 }
 
 static mf_message *unpack(uint64_t packed, mfi_message_row *row)
@@ -84,7 +86,7 @@ void mfi_outcomes_fini(struct mfi_head *head, const mf_allocator *a)
         const uint64_t *packed = mfi_head_outcome(head, i);
         if (packed == NULL)
             i |= MFI_PAGE - 1;    /* none in this page */
-        else
+        else if (value_of(*packed) != NULL)
             mf_message_unref(value_of(*packed));
     }
     mfi_pages_fini(&head->outcomes, a, sizeof(uint64_t));
