@@ -172,13 +172,18 @@ static mf_status declare_sending(mf_client *client, void *user, mf_error *e)
     return st != MF_OK ? st : mf_task(client, MF_TASK_DEF(.name = "mail", .run = mail, .user = user), e);
 }
 
-static mf_run *start_sending(mf_client *client, void *user, mf_error *e)
+static mf_run *start_alone(mf_client *client, const char *task, mf_error *e)
 {
-    (void)user;
-    mf_signature *sig = mf_sign(client, "send", NULL, e);
+    mf_signature *sig = mf_sign(client, task, NULL, e);
     mf_run *run = mf_start(sig, NULL, e);
     mf_signature_destroy(sig);
     return run;
+}
+
+static mf_run *start_sending(mf_client *client, void *user, mf_error *e)
+{
+    (void)user;
+    return start_alone(client, "send", e);
 }
 
 static mf_status check_mailed(mf_client *client, const mf_key *flow, void *user, mf_error *e)
@@ -256,10 +261,7 @@ static mf_status declare_waiting(mf_client *client, void *user, mf_error *e)
 static mf_run *start_waiting(mf_client *client, void *user, mf_error *e)
 {
     (void)user;
-    mf_signature *sig = mf_sign(client, "wait", NULL, e);
-    mf_run *run = mf_start(sig, NULL, e);
-    mf_signature_destroy(sig);
-    return run;
+    return start_alone(client, "wait", e);
 }
 
 static void breaks_with(mf_run *(*begin)(mf_client *, void *, mf_error *), const char *what, const char *why)

@@ -12,15 +12,6 @@
 
 TestSuite(sqlite_disk, .init = shim_install, .fini = temp_store_clean);
 
-static mf_status send_one(mf_store *s, uint64_t index, mf_error *err)
-{
-    mf_spec *call = kit_call();
-    mf_entry entry = kit_entry(call, index);
-    mf_status st = mf_store_commit(s, &(mf_batch){.entries = &entry, .entry_count = 1}, NULL, err);
-    mf_spec_unref(call);
-    return st;
-}
-
 static long syncs_of(void (*what)(mf_store *s), mf_store *s)
 {
     long before = atomic_load(&shim.syncs);
@@ -30,7 +21,7 @@ static long syncs_of(void (*what)(mf_store *s), mf_store *s)
 
 static void commit_one(mf_store *s)
 {
-    is_status(send_one(s, 1, NULL), MF_OK);
+    is_status(kit_send(s, 1, NULL), MF_OK);
 }
 
 static void take_all(mf_store *s)
@@ -151,7 +142,7 @@ static void stand_still(void *user)
 static void *commit_here(void *user)
 {
     struct standstill *st = user;
-    is_status(send_one(st->s, 1, NULL), MF_OK);
+    is_status(kit_send(st->s, 1, NULL), MF_OK);
     atomic_fetch_add(&st->done, 1);
     return NULL;
 }
@@ -267,7 +258,7 @@ static void *commit_or_fail(void *user)
 {
     struct standstill *st = user;
     mf_error err = {0};
-    mf_status got = send_one(st->s, 1, &err);
+    mf_status got = kit_send(st->s, 1, &err);
     cr_assert(got == MF_OK || got == MF_E_IO);
     if (got == MF_OK)
         atomic_fetch_add(&st->done, 1);
@@ -335,12 +326,12 @@ Test(sqlite_disk, on_a_full_disk_nothing_is_half_done_and_room_mends_it)
     kit_swarm(s, 4);
     fill(ballast);
     size_t sent = 0;
-    while (sent < 5000 && (st = send_one(s, 10 + sent, &err)) == MF_OK)
+    while (sent < 5000 && (st = kit_send(s, 10 + sent, &err)) == MF_OK)
         sent++;
     is_status(st, MF_E_IO);
     cr_assert(ne(ptr, strstr(err.text, "its disk is full"), NULL), "%s", err.text);
     cr_assert(eq(sz, kit_entries(s), 4 + sent));
-    is_status(send_one(s, 9, &err), MF_E_IO);
+    is_status(kit_send(s, 9, &err), MF_E_IO);
     mf_store_destroy(s);
     fill(ballast2);
     s = NULL;
@@ -351,7 +342,7 @@ Test(sqlite_disk, on_a_full_disk_nothing_is_half_done_and_room_mends_it)
     unlink(ballast2);
     unlink(ballast);
     s = kit_open(path);
-    is_status(send_one(s, 10 + sent, &err), MF_OK);
+    is_status(kit_send(s, 10 + sent, &err), MF_OK);
     cr_assert(eq(sz, kit_entries(s), 4 + sent + 1));
     cr_assert(eq(sz, kit_take(s, taken, 4), 4));
     for (size_t i = 0; i < 4; i++)

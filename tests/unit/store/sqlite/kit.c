@@ -29,6 +29,15 @@ mf_entry kit_entry(const mf_spec *call, uint64_t index)
     return (mf_entry){.spec = (mf_spec *)(uintptr_t)call, .unit = {kit_key(), index, 0}, .attempt = 1};
 }
 
+mf_status kit_send(mf_store *s, uint64_t index, mf_error *err)
+{
+    mf_spec *call = kit_call();
+    mf_entry entry = kit_entry(call, index);
+    mf_status st = mf_store_commit(s, &(mf_batch){.entries = &entry, .entry_count = 1}, NULL, err);
+    mf_spec_unref(call);
+    return st;
+}
+
 void kit_swarm(mf_store *s, size_t n)
 {
     mf_spec *swarm = mf_spec_create(NULL, MF_KIND_SWARM, MF_STR_LIT("swarm")), *call = kit_call();

@@ -29,6 +29,8 @@ mf_spec  *kit_call(void);                             /* of a plain task, to unr
 /* Put the swarm, active, with entries for its items 0 to n - 1. */
 void      kit_swarm(mf_store *s, size_t n);
 mf_entry  kit_entry(const mf_spec *call, uint64_t index);
+/* Commit an entry for that item. */
+mf_status kit_send(mf_store *s, uint64_t index, mf_error *err);
 /* Take up to max, release their messages; the number taken. */
 size_t    kit_take(mf_store *s, mf_taken *out, size_t max);
 /* Record that item's outcome and settle its claim. */

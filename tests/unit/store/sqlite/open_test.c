@@ -315,15 +315,6 @@ Test(sqlite_open, a_link_to_the_file_is_the_file)
 
 /* ---- gone while it is open ---------------------------------------------------------------------------------------- */
 
-static mf_status send_one(mf_store *s, uint64_t index, mf_error *err)
-{
-    mf_spec *call = kit_call();
-    mf_entry entry = kit_entry(call, index);
-    mf_status st = mf_store_commit(s, &(mf_batch){.entries = &entry, .entry_count = 1}, NULL, err);
-    mf_spec_unref(call);
-    return st;
-}
-
 static const char *const names[] = {"jobs.db", "jobs.db-wal", "jobs.db-lock"};
 
 Test(sqlite_open, what_is_moved_away_while_open_takes_no_commit_until_it_is_put_back)
@@ -335,13 +326,13 @@ Test(sqlite_open, what_is_moved_away_while_open_takes_no_commit_until_it_is_put_
         mf_error err = {0};
         snprintf(path, sizeof path, "%s", in_dir(names[i]));
         cr_assert(eq(int, rename(path, in_dir("away")), 0));
-        is_status(send_one(s, 1 + i, &err), MF_E_IO);
+        is_status(kit_send(s, 1 + i, &err), MF_E_IO);
         cr_assert(ne(ptr, strstr(err.text, "was deleted or replaced while it was open; nothing was changed"), NULL), "%s", err.text);
         cr_assert(ne(ptr, strstr(err.text, path), NULL), "the text names the file: %s", err.text);
         write_file(path, "", 0);
-        is_status(send_one(s, 1 + i, &err), MF_E_IO);
+        is_status(kit_send(s, 1 + i, &err), MF_E_IO);
         cr_assert(eq(int, rename(in_dir("away"), path), 0));
-        is_status(send_one(s, 1 + i, NULL), MF_OK);
+        is_status(kit_send(s, 1 + i, NULL), MF_OK);
     }
     cr_assert(eq(sz, kit_entries(s), 3));
     mf_store_destroy(s);
@@ -354,11 +345,11 @@ Test(sqlite_open, who_lost_its_lock_file_commits_no_more)
     mf_store *s = kit_open(in_dir("jobs.db"));
     kit_swarm(s, 1);
     cr_assert(eq(int, unlink(in_dir("jobs.db-lock")), 0));
-    is_status(send_one(s, 1, &err), MF_E_IO);
+    is_status(kit_send(s, 1, &err), MF_E_IO);
     cr_assert(ne(ptr, strstr(err.text, "jobs.db-lock was deleted"), NULL), "%s", err.text);
     mf_store_destroy(s);
     s = kit_open(in_dir("jobs.db"));
-    is_status(send_one(s, 1, NULL), MF_OK);
+    is_status(kit_send(s, 1, NULL), MF_OK);
     cr_assert(eq(sz, kit_entries(s), 2));
     mf_store_destroy(s);
 }
@@ -383,7 +374,7 @@ Test(sqlite_open, who_closes_a_deleted_file_leaves_the_log_of_the_next_one_alone
     cr_assert(log != 0);
     mf_store_destroy(s);
     cr_assert(inode_of(in_dir("jobs.db-wal")) == log);
-    is_status(send_one(next, 7, NULL), MF_OK);
+    is_status(kit_send(next, 7, NULL), MF_OK);
     mf_store_destroy(next);
     next = kit_open(in_dir("jobs.db"));
     cr_assert(eq(sz, kit_entries(next), 4));
