@@ -78,12 +78,12 @@ Test(store_memory, a_number_that_a_task_gives_takes_no_memory_beyond_its_place, 
     }
     cr_assert(le(long, atomic_load(&counting.live) - before, MANY / MFI_PAGE + 1), "a page of them each, and the directory");
     long calls = atomic_load(&counting.calls);
-    cr_assert(eq(int, mf_store_outcomes(store, &record->key, 7, MFI_PAGE, page, &got, NULL), MF_OK));
+    cr_assert(eq(int, mf_store_outcomes(store, &record->key, 1007, MFI_PAGE, page, &got, NULL), MF_OK));
     cr_assert(eq(long, atomic_load(&counting.calls), calls + 1), "those that are read share one");
     for (size_t i = 0; i < got; i++) {
         uint64_t number = 0;
         cr_assert(eq(int, mf_value_uint(mf_message_value(page[i].value), &number), MF_OK));
-        cr_assert(eq(u64, number, 7 + i));
+        cr_assert(eq(u64, number, 1007 + i));
         mf_message_unref(page[i].value);
     }
 }
